@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace ark {
+
+enum class Fork { main, fsm, vm, init };
+const char* name_of(Fork fork) noexcept;
+
+/// A relation's file: `<filenode>[_<fork>][.<segment>]`, or `t<backend>_<filenode>…` for a
+/// temporary one (parse_filename_for_nontemp_relation in src/backend/storage/file/reinit.c).
+struct RelationFileName {
+    bool temporary = false;
+    uint32_t filenode = 0;
+    Fork fork = Fork::main;
+    uint32_t segment = 0;
+};
+
+/// nullopt for any other file name.
+std::optional<RelationFileName> parse_relation_file_name(std::string_view name);
+
+/// Where a file of a relation lies: base/<db>/…, global/…, pg_tblspc/<spc>/PG_…/<db>/….
+struct RelationPath {
+    uint32_t tablespace = 0;  ///< 1663 pg_default, 1664 pg_global, or the oid below pg_tblspc
+    uint32_t database = 0;    ///< 0 in global
+    RelationFileName file;
+};
+
+/// nullopt where the path (relative to the data directory) is not a relation's.
+std::optional<RelationPath> parse_relation_path(std::string_view path);
+
+}  // namespace ark

@@ -1,0 +1,139 @@
+#include "core/pgdata/wal_segment.hpp"
+
+#include <algorithm>
+
+#include "core/base/error.hpp"
+#include "core/pgdata/wal_reader.hpp"
+
+namespace ark {
+
+namespace {
+
+Error bad_segment(const std::string& name, const std::string& what, const std::string& detail) {
+    return {ErrorCode::corrupt, "WAL file \"" + name + "\" " + what, detail};
+}
+
+std::string place_in(uint64_t number, uint64_t segment_size, Lsn at) {
+    return "At " + to_text(at) + " (byte " + std::to_string(at - number * segment_size) + "): ";
+}
+
+// Reads one segment by itself: a record that goes on in the next one ends the walk there.
+class SegmentWalk {
+   public:
+    SegmentWalk(ByteView bytes, uint64_t number)
+        : reader_(
+              bytes.size(),
+              [bytes, number](uint64_t wanted) {
+                  return wanted == number ? std::optional(bytes) : std::nullopt;
+              },
+              WalChecks::structure) {
+        reader_.seek(number * bytes.size());
+        while (const auto record = reader_.next()) {
+            if (is_switch(*record)) switch_end_ = record->lsn + record->bytes.size();
+        }
+    }
+    const WalStop& stop() const { return reader_.stop(); }
+    TimelineId last_timeline() const { return reader_.timeline(); }
+    /// Where the switch record ends that ended the segment.
+    std::optional<Lsn> switch_end() const { return switch_end_; }
+
+   private:
+    WalReader reader_;
+    std::optional<Lsn> switch_end_;
+};
+
+// An empty page header, or one that an earlier use of the recycled file left.
+bool may_stand_behind_switch(ByteView page, const WalSegmentFacts& facts) {
+    if (is_all_zero(page.first(kShortPageHeader))) return true;
+    const WalPageHeader header = decode_page_header(page);
+    return header.magic == facts.first.magic && header.address < facts.first.address &&
+           header.address % facts.page_size == 0;
+}
+
+void check_behind_switch(ByteView bytes, const std::string& name, Lsn from) {
+    const WalSegmentFacts facts = decode_segment_facts(bytes).value();
+    const Lsn begin = facts.first.address;
+    const uint64_t page_size = facts.page_size;
+    const uint64_t offset = from - begin;
+    const uint64_t next_page = (offset + page_size - 1) / page_size * page_size;
+    if (!is_all_zero(bytes.subspan(offset, next_page - offset))) {
+        throw bad_segment(name, "is not complete",
+                          "At " + to_text(from) + ": bytes follow a switch record on its page.");
+    }
+    for (uint64_t at = next_page; at < bytes.size(); at += page_size) {
+        if (may_stand_behind_switch(bytes.subspan(at, page_size), facts)) continue;
+        throw bad_segment(name, "is not complete",
+                          "At " + to_text(begin + at) + ": a page follows the switch record at " +
+                              to_text(from - kWalRecordHeader) + ".");
+    }
+}
+
+}  // namespace
+
+uint64_t check_segment_header(ByteView bytes, const std::string& name, const WalOrigin& origin) {
+    const auto facts = decode_segment_facts(bytes);
+    if (!facts) {
+        throw bad_segment(name, "is not a WAL segment",
+                          is_all_zero(bytes.first(std::min<size_t>(bytes.size(), 8192)))
+                              ? "It begins with zeros."
+                              : "It does not begin with the page header of a segment.");
+    }
+    const uint64_t expected_size = origin.segment_size.value_or(facts->segment_size);
+    if (bytes.size() != expected_size || facts->segment_size != expected_size) {
+        throw bad_segment(name, "has the wrong size",
+                          "It has " + std::to_string(bytes.size()) + " bytes, its header says " +
+                              std::to_string(facts->segment_size) + ", the cluster's segments have " +
+                              std::to_string(expected_size) + ".");
+    }
+    if (origin.system_identifier && facts->system_identifier != *origin.system_identifier) {
+        throw bad_segment(name, "is from another cluster",
+                          "Its system identifier is " + std::to_string(facts->system_identifier) +
+                              ", the cluster's is " + std::to_string(*origin.system_identifier) + ".");
+    }
+    const WalFileName parsed = parse_wal_file_name(name).value();
+    const uint64_t number = parsed.segment_number(bytes.size());
+    if (facts->first.address != number * bytes.size()) {
+        throw bad_segment(name, "does not hold the WAL that its name says",
+                          "Its first page is the one at " + to_text(facts->first.address) +
+                              (facts->first.address < number * bytes.size()
+                                   ? ": it is a recycled file that was not written to yet."
+                                   : "."));
+    }
+    if (facts->first.timeline == 0 || facts->first.timeline > parsed.timeline) {
+        throw bad_segment(name, "is of another timeline than its name says",
+                          "Its first page is of timeline " + std::to_string(facts->first.timeline) +
+                              ".");
+    }
+    return number;
+}
+
+void check_complete_segment(ByteView bytes, const std::string& name, const WalOrigin& origin) {
+    const uint64_t number = check_segment_header(bytes, name, origin);
+    const SegmentWalk walk(bytes, number);
+    const WalStop& stop = walk.stop();
+    if (stop.kind != WalStopKind::missing_segment) {
+        const std::string why = stop.kind == WalStopKind::empty_page
+                                    ? stop.reason + ", and no switch record ends the segment."
+                                    : stop.reason + ".";
+        throw bad_segment(name, "is not complete", place_in(number, bytes.size(), stop.at) + why);
+    }
+    const auto timeline = parse_wal_file_name(name).value().timeline;
+    if (walk.last_timeline() > timeline) {
+        throw bad_segment(name, "is of another timeline than its name says",
+                          "It has pages of timeline " + std::to_string(walk.last_timeline()) + ".");
+    }
+    if (walk.switch_end()) check_behind_switch(bytes, name, *walk.switch_end());
+}
+
+Lsn end_of_valid_pages(ByteView bytes, uint64_t number) {
+    return SegmentWalk(bytes, number).stop().at;
+}
+
+void cut_segment(MutableByteView bytes, uint64_t number, Lsn end) {
+    const Lsn begin = number * bytes.size();
+    if (end >= begin + bytes.size()) return;
+    const uint64_t keep = end > begin ? end - begin : 0;
+    std::ranges::fill(bytes.subspan(keep), std::byte{0});
+}
+
+}  // namespace ark

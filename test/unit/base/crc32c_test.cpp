@@ -1,0 +1,53 @@
+#include "core/base/crc32c.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ark {
+namespace {
+
+uint32_t bit_by_bit(uint32_t crc, ByteView bytes) {
+    crc = ~crc;
+    for (const std::byte b : bytes) {
+        crc ^= std::to_integer<uint32_t>(b);
+        for (int bit = 0; bit < 8; ++bit)
+            crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82F63B78U : 0U);
+    }
+    return ~crc;
+}
+
+// RFC 3720, appendix B.4.
+TEST(Crc32c, ExamplesOfTheStandard) {
+    Bytes bytes(32);
+    EXPECT_EQ(crc32c(0, bytes), 0x8A9136AAU);
+    std::fill(bytes.begin(), bytes.end(), std::byte{0xFF});
+    EXPECT_EQ(crc32c(0, bytes), 0x62A8AB43U);
+    for (size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::byte>(i);
+    EXPECT_EQ(crc32c(0, bytes), 0x46DD794EU);
+    EXPECT_EQ(crc32c(0, as_bytes("123456789")), 0xE3069283U);
+    EXPECT_EQ(crc32c(0, {}), 0U);
+}
+
+TEST(Crc32c, AnyLengthAtAnyAlignmentInAnyPieces) {
+    Bytes bytes(300);
+    for (size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::byte>(i * 131 + 7);
+    const ByteView all(bytes);
+    for (size_t from = 0; from < 9; ++from) {
+        for (size_t size = 0; size <= 64; ++size) {
+            const ByteView view = all.subspan(from, size);
+            const uint32_t expected = bit_by_bit(0, view);
+            ASSERT_EQ(crc32c(0, view), expected) << from << " " << size;
+            for (size_t cut = 0; cut <= size; cut += 5) {
+                ASSERT_EQ(crc32c(crc32c(0, view.first(cut)), view.subspan(cut)), expected);
+            }
+        }
+    }
+}
+
+TEST(Crc32c, ManifestTextIsTheHostsByteOrder) {
+    EXPECT_EQ(crc32c_manifest_text(0xE3069283U), "839206e3");
+}
+
+}  // namespace
+}  // namespace ark
