@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.hpp"
+#include "core/base/clock.hpp"
+#include "core/pipeline/zstd.hpp"
+#include "core/repo/repository.hpp"
+
+namespace ark {
+
+/// A zstd frame of a pack: a range of the stored object.
+struct FrameRef {
+    uint64_t offset = 0;  ///< in the object, header included
+    uint32_t stored = 0;  ///< bytes in the object
+
+    bool operator==(const FrameRef&) const = default;
+};
+
+enum class EntryType { file, directory };
+
+/// One line of the index: where a file's bytes are.
+///
+/// The file's content begins `skip` bytes into the plaintext of the first frame, and runs on
+/// through the frames in order: each frame's plaintext is at most 1 MiB and all of it, up to the
+/// file's end, belongs to the file (a tar header or another file may follow in the last frame).
+struct IndexEntry {
+    std::string path;  ///< relative to the data directory, any bytes but NUL
+    EntryType type = EntryType::file;
+    uint32_t mode = 0600;
+    UnixMicros modified = 0;
+    uint64_t size = 0;
+    uint32_t crc32c = 0;
+    uint32_t pack = 0;
+    uint32_t skip = 0;
+    std::vector<FrameRef> frames;  ///< empty for directories and empty files
+
+    bool operator==(const IndexEntry&) const = default;
+};
+
+std::string to_json_line(const IndexEntry& entry);  ///< with the newline
+IndexEntry parse_index_line(std::string_view line);
+
+/// Reads a backup's index, one entry at a time, in bytewise path order; memory stays constant.
+/// Error: corrupt (also when the whole does not match the marker's digest, told at the end).
+class IndexReader {
+ public:
+    IndexReader(Repository& repository, const std::string& cluster, const std::string& backup_id,
+                const std::string& expected_sha256);
+    ~IndexReader();
+    /// nullopt after the last entry.
+    std::optional<IndexEntry> next();
+
+ private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace ark

@@ -1,0 +1,181 @@
+#include "core/repo/repository.hpp"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "core/base/error.hpp"
+#include "core/repo/json_text.hpp"
+
+namespace ark {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kMarkName = "ark.json";
+constexpr int kFormat = 1;
+constexpr uint64_t kMarkLimit = 64 * 1024;
+
+std::string random_uuid() {
+    std::array<std::byte, 16> bytes{};
+    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+        throw system_error(errno, "could not get random bytes");
+    }
+    bytes[6] = (bytes[6] & std::byte{0x0F}) | std::byte{0x40};  // version 4
+    bytes[8] = (bytes[8] & std::byte{0x3F}) | std::byte{0x80};  // variant of RFC 4122
+    std::string text = to_hex(bytes);
+    for (const size_t at : {8, 13, 18, 23})
+        text.insert(at, "-");
+    return text;
+}
+
+std::string id_of_mark(ByteView content, const std::string& url) {
+    return with_parsed_json(as_text(content), url + "/" + kMarkName, [&](const json& j) {
+        if (member<int>(j, "pg_ark_repository") != kFormat) {
+            throw Error(ErrorCode::unsupported,
+                        "repository \"" + url + "\" has a format that this version does not read",
+                        "It has format " + j.at("pg_ark_repository").dump() +
+                            ", this version reads format 1.",
+                        "Use a newer pg_ark.");
+        }
+        // It goes into messages of the child's protocol, and into names that the module keeps.
+        std::string id = member<std::string>(j, "repository_id");
+        if (!is_valid_name_part(id))
+            throw json::type_error::create(302, "repository_id: not an identifier", nullptr);
+        return id;
+    });
+}
+
+void create_mark(ObjectStore& store) {
+    bool occupied = false;
+    store.list("", [&](const ObjectInfo& /*object*/) {
+        occupied = true;
+        return false;
+    });
+    if (occupied) {
+        throw Error(ErrorCode::refused,
+                    "\"" + store.url() + "\" holds other things and is not a pg_ark repository",
+                    "An object \"ark.json\" would mark it as one.",
+                    "Name an empty or a new place in pg_ark.repositories.");
+    }
+    const json mark{{"pg_ark_repository", kFormat},
+                    {"repository_id", random_uuid()},
+                    {"created_at", to_iso8601(now_micros())}};
+    // Where another creator was faster its mark counts: the caller reads it.
+    store.put_if_absent(kMarkName, as_bytes(mark.dump(2) + "\n"));
+}
+
+}  // namespace
+
+Repository::Repository(std::unique_ptr<ObjectStore> store, std::string id)
+    : store_(std::move(store)), id_(std::move(id)) {}
+
+std::unique_ptr<Repository> Repository::open(const std::string& url, OpenMode mode) {
+    return open(open_store(url), mode);
+}
+
+std::unique_ptr<Repository> Repository::open(std::unique_ptr<ObjectStore> store, OpenMode mode) {
+    std::optional<Bytes> mark;
+    try {
+        mark = store->get(kMarkName, kMarkLimit);
+    } catch (const Error& error) {
+        // Where the place itself does not exist yet there is nothing to read; making it is the
+        // point.
+        if (mode != OpenMode::create || error.code != ErrorCode::unavailable)
+            throw;
+    }
+    if (!mark && mode == OpenMode::create) {
+        create_mark(*store);
+        mark = store->get(kMarkName, kMarkLimit);
+    }
+    if (!mark) {
+        throw Error(ErrorCode::not_found, "\"" + store->url() + "\" is not a pg_ark repository",
+                    "It has no object \"ark.json\".",
+                    "Check the URL; a repository is made when a server with this URL in "
+                    "pg_ark.repositories first archives or takes a backup.");
+    }
+    std::string id = id_of_mark(*mark, store->url());
+    return std::unique_ptr<Repository>(new Repository(std::move(store), std::move(id)));
+}
+
+std::vector<std::string> Repository::clusters() {
+    std::vector<std::string> names = store_->list_parts("");
+    std::erase_if(names, [](const std::string& name) {
+        return name == kMarkName || name == kProbeDirectory;
+    });
+    return names;
+}
+
+std::string Repository::resolve_cluster(const std::string& wanted) {
+    const std::vector<std::string> names = clusters();
+    if (!wanted.empty()) {
+        if (std::ranges::find(names, wanted) != names.end())
+            return wanted;
+        throw Error(ErrorCode::not_found,
+                    "cluster \"" + wanted + "\" is not in repository \"" + url() + "\"", {},
+                    "Leave out --cluster to see which there are.");
+    }
+    if (names.size() == 1)
+        return names.front();
+    if (names.empty()) {
+        throw Error(ErrorCode::not_found, "repository \"" + url() + "\" holds no cluster", {},
+                    "Take a backup first, or check the URL.");
+    }
+    std::string all;
+    for (const std::string& name : names)
+        all += (all.empty() ? "" : ", ") + name;
+    throw Error(ErrorCode::invalid_argument, "repository \"" + url() + "\" holds several clusters",
+                "They are: " + all + ".", "Name one with --cluster.");
+}
+
+namespace place {
+
+std::string segment_directory(const std::string& segment_file_name) {
+    return "wal/" + segment_file_name.substr(0, 8) + "/" + segment_file_name.substr(8, 8);
+}
+std::string segment(const std::string& segment_file_name) {
+    return segment_directory(segment_file_name) + "/" + segment_file_name + ".zst";
+}
+std::string partial(const std::string& partial_file_name, const std::string& sha256) {
+    return segment_directory(partial_file_name) + "/" + partial_file_name + "." + sha256 + ".zst";
+}
+std::string history(TimelineId timeline) {
+    return "wal/" + hex8(timeline) + "/" + history_name(timeline);
+}
+std::string backup(const std::string& backup_id) {
+    return "backup/" + backup_id;
+}
+std::string pack(const std::string& backup_id, uint32_t number) {
+    std::string digits = std::to_string(number);
+    if (digits.size() < 5)
+        digits.insert(0, 5 - digits.size(), '0');
+    return backup(backup_id) + "/data/" + digits + ".tar.zst";
+}
+std::string index(const std::string& backup_id) {
+    return backup(backup_id) + "/index.zst";
+}
+std::string manifest(const std::string& backup_id) {
+    return backup(backup_id) + "/manifest.zst";
+}
+std::string config(const std::string& backup_id) {
+    return backup(backup_id) + "/config.tar.zst";
+}
+std::string marker(const std::string& backup_id) {
+    return backup(backup_id) + "/backup.json";
+}
+
+}  // namespace place
+
+bool is_valid_name_part(const std::string& text) {
+    if (text.empty() || text.size() > 128 || text.front() == '.')
+        return false;
+    return std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_' || c == '-' || c == '.';
+    });
+}
+
+}  // namespace ark

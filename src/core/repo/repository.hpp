@@ -1,0 +1,71 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/pgdata/wal_name.hpp"
+#include "core/repo/object.hpp"
+#include "core/store/object_store.hpp"
+
+namespace ark {
+
+/// Where probe_repository writes, beside the clusters' directories.
+constexpr const char* kProbeDirectory = "ark-probe";
+
+enum class OpenMode {
+    read,    ///< it must be a repository
+    write,   ///< it must be a repository
+    create,  ///< an empty or absent place becomes one
+};
+
+/// A repository: a store whose root holds ark.json, and in it one directory a cluster. Thread-safe.
+class Repository {
+ public:
+    /// Error: not_found when the place is not a pg_ark repository (with `create`: refused when it
+    /// holds other things), unsupported when its format is newer than this program.
+    static std::unique_ptr<Repository> open(const std::string& url, OpenMode mode);
+    /// The same over a store that is open already (tests, decorators).
+    static std::unique_ptr<Repository> open(std::unique_ptr<ObjectStore> store, OpenMode mode);
+
+    ObjectStore& store() { return *store_; }
+    const std::string& id() const { return id_; }
+    std::string url() const { return store_->url(); }
+
+    /// Names of the clusters' directories.
+    std::vector<std::string> clusters();
+    /// The directory to use: `wanted` where given (Error: not_found when it isn't there), else the
+    /// only one (Error: invalid_argument naming all when there are several, not_found for none).
+    std::string resolve_cluster(const std::string& wanted);
+
+ private:
+    Repository(std::unique_ptr<ObjectStore> store, std::string id);
+
+    std::unique_ptr<ObjectStore> store_;
+    std::string id_;
+};
+
+/// Where things are below a cluster's directory (docs/repository-format.md "Layout"): the `place`
+/// of object headers.
+namespace place {
+/// wal/<tli>/<high 8 hex>/<segment>.zst
+std::string segment(const std::string& segment_file_name);
+/// wal/<tli>/<high 8 hex>/<segment>.partial.<sha256>.zst
+std::string partial(const std::string& partial_file_name, const std::string& sha256);
+/// wal/<tli>/<tli>.history (stored as it is)
+std::string history(TimelineId timeline);
+/// wal/<tli>/<high 8 hex>
+std::string segment_directory(const std::string& segment_file_name);
+std::string backup(const std::string& backup_id);
+std::string pack(const std::string& backup_id, uint32_t number);
+std::string index(const std::string& backup_id);
+std::string manifest(const std::string& backup_id);
+std::string config(const std::string& backup_id);
+std::string marker(const std::string& backup_id);
+}  // namespace place
+
+/// Letters, digits, '_', '-' and '.', at most 128, not beginning with '.': safe as a name part.
+bool is_valid_name_part(const std::string& text);
+
+}  // namespace ark

@@ -1,0 +1,225 @@
+#include "core/repo/index.hpp"
+
+#include "core/pipeline/digest.hpp"
+#include "core/repo/object_writer.hpp"
+#include "test/support/expect_error.hpp"
+
+namespace ark {
+namespace {
+
+IndexEntry file_entry(const std::string& path, uint64_t size = 10) {
+    IndexEntry e;
+    e.path = path;
+    e.mode = 0640;
+    e.modified = 1795140900123456;
+    e.size = size;
+    e.crc32c = 0xDEADBEEF;
+    if (size > 0) {
+        e.pack = 3;
+        e.skip = size < kFrameBytes ? 512 : 0;
+        for (uint64_t done = 0; done < size; done += kFrameBytes)
+            e.frames.push_back({600 + done, 77});
+    }
+    return e;
+}
+
+TEST(IndexEntry, RoundTrips) {
+    IndexEntry directory;
+    directory.path = "base/1";
+    directory.type = EntryType::directory;
+    directory.mode = 0750;
+    IndexEntry large = file_entry("base/1/9", 5 * kFrameBytes + 1);
+    large.frames.back() = {1ULL << 45, 0xFFFFFFFF};
+    IndexEntry old = file_entry("old");
+    old.modified = -1;
+    for (const IndexEntry& entry :
+         {directory, file_entry("base/1/1"), file_entry("empty", 0), large, old,
+          file_entry("quote\"d \\ \n \x01 \x7F"), file_entry("not utf-8 \xFF\xC3"),
+          file_entry("umlaut \xC3\xA4")}) {
+        const std::string line = to_json_line(entry);
+        EXPECT_EQ(line.find('\n'), line.size() - 1) << "one line an entry";
+        EXPECT_EQ(parse_index_line(std::string_view(line).substr(0, line.size() - 1)), entry);
+    }
+}
+
+TEST(IndexEntry, LinesThatAreNotEntries) {
+    const std::string good = to_json_line(file_entry("f"));
+    const auto replaced = [&](const std::string& what, const std::string& by) {
+        std::string out = good;
+        const size_t at = out.find(what);
+        EXPECT_NE(at, std::string::npos) << what;
+        return out.replace(at, what.size(), by);
+    };
+    for (const std::string& line :
+         {std::string(), std::string("{"), std::string("[]"), std::string("7"),
+          good.substr(0, good.size() / 2), replaced("\"file\"", "\"link\""),
+          replaced("\"file\"", "7"), replaced("\"path\":\"f\"", "\"path\":{\"hex\":\"x\"}"),
+          replaced("\"path\":\"f\"", "\"path\":7"), replaced("\"size\":10", "\"size\":-1"),
+          replaced("\"size\":10", "\"size\":1.5"), replaced("\"size\":10", "\"size\":true"),
+          replaced("\"mode\":416", "\"mode\":99999999999"), replaced("[600,77]", "[600]"),
+          replaced("[600,77]", "600"), replaced("[600,77]", "[-1,77]"),
+          replaced("[600,77]", "[600,99999999999]"),
+          replaced("\"skip\":512", "\"skip\":1048576")}) {
+        const Error error = test::expect_error(
+            ErrorCode::corrupt, [&] { return parse_index_line(line); }, line);
+        EXPECT_TRUE(test::mentions(error.message, "index"));
+    }
+}
+
+// Such a file would be restored as zeros, or short.
+TEST(IndexEntry, ContentWithoutItsFramesIsCorrupt) {
+    IndexEntry entry = file_entry("f");
+    entry.frames.clear();
+    test::expect_error(ErrorCode::corrupt, [&] { return parse_index_line(to_json_line(entry)); });
+    entry = file_entry("f", 3 * kFrameBytes);
+    entry.frames.pop_back();
+    test::expect_error(ErrorCode::corrupt, [&] { return parse_index_line(to_json_line(entry)); });
+    entry = file_entry("f", kFrameBytes);
+    entry.skip = 1;
+    test::expect_error(ErrorCode::corrupt, [&] { return parse_index_line(to_json_line(entry)); });
+}
+
+class Index : public testing::Test {
+ protected:
+    Index() : repository(Repository::open(make_memory_store(), OpenMode::create)) {}
+
+    void write(const std::string& text, const std::string& place = place::index("b"),
+               ObjectKind kind = ObjectKind::index) {
+        ObjectWriter writer(repository->store(), "c", kind, place, {}, 1, true);
+        writer.append(as_bytes(text));
+        digest = writer.finish().plain_sha256;
+    }
+    std::vector<std::string> read() {
+        IndexReader reader(*repository, "c", "b", digest);
+        std::vector<std::string> paths;
+        while (const auto entry = reader.next())
+            paths.push_back(entry->path);
+        EXPECT_FALSE(reader.next()) << "the end stays the end";
+        return paths;
+    }
+    void replace(Bytes bytes) {
+        repository->store().remove(kName);
+        repository->store().put_if_absent(kName, bytes);
+    }
+    Bytes stored() { return *repository->store().get(kName, 64 << 20); }
+
+    const std::string kName = "c/" + place::index("b");
+    std::unique_ptr<Repository> repository;
+    std::string digest;
+};
+
+std::string lines(const std::vector<std::string>& paths) {
+    std::string text;
+    for (const std::string& path : paths)
+        text += to_json_line(file_entry(path));
+    return text;
+}
+
+TEST_F(Index, IsReadInOrderOverFrameAndFetchBoundaries) {
+    std::vector<std::string> paths;
+    for (int i = 0; i < 60000; ++i)
+        paths.push_back("base/" + std::to_string(1000000 + i * 7));
+    write(lines(paths));
+    EXPECT_EQ(read(), paths);
+}
+
+TEST_F(Index, TakesNamesWithCharactersBelowTheSlash) {
+    const std::vector<std::string> paths{"a\x01", "a b", "a!", "a-b", "a.b", "a/b", "a0", "a\xFF"};
+    write(lines(paths));
+    EXPECT_EQ(read(), paths);
+}
+
+TEST_F(Index, AnEmptyOneHasNoEntries) {
+    write("");
+    EXPECT_TRUE(read().empty());
+}
+
+TEST_F(Index, ALineLongerThanAFetchIsRead) {
+    write(lines({"a"}) + to_json_line(file_entry("big", 400000ULL * kFrameBytes)) + lines({"c"}));
+    EXPECT_EQ(read(), (std::vector<std::string>{"a", "big", "c"}));
+}
+
+TEST_F(Index, PathsOutOfOrderOrTwiceAreCorrupt) {
+    for (const auto& paths : {std::vector<std::string>{"b", "a"}, {"a", "a"}, {"a/b", "a.b"}}) {
+        write(lines(paths));
+        test::expect_error(ErrorCode::corrupt, [&] { return read(); });
+        repository->store().remove(kName);
+    }
+}
+
+TEST_F(Index, ADigestOfAnotherIndexIsCorrupt) {
+    write(lines({"a", "b"}));
+    digest[0] = digest[0] == '0' ? '1' : '0';
+    test::expect_error(ErrorCode::corrupt, [&] { return read(); });
+}
+
+TEST_F(Index, EntriesCutAtALineEndAreMissed) {
+    write(lines({"a", "b", "c"}));
+    const std::string whole = digest;
+    repository->store().remove(kName);
+    write(lines({"a", "b"}));
+    digest = whole;
+    test::expect_error(ErrorCode::corrupt, [&] { return read(); });
+}
+
+TEST_F(Index, EveryTruncationIsFound) {
+    write(lines({"a", "b", "c"}));
+    const Bytes whole = stored();
+    for (size_t size = 0; size < whole.size(); ++size) {
+        replace(Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)));
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return read(); }, std::to_string(size));
+    }
+}
+
+TEST_F(Index, FlippedBytesGiveNoOtherEntries) {
+    const std::vector<std::string> paths{"a", "b", "c"};
+    write(lines(paths));
+    Bytes bytes = stored();
+    for (size_t i = 0; i < bytes.size(); ++i) {
+        bytes[i] ^= std::byte{0x21};
+        replace(bytes);
+        try {
+            EXPECT_EQ(read(), paths) << i;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code, ErrorCode::corrupt) << error.message;
+        }
+        bytes[i] ^= std::byte{0x21};
+    }
+}
+
+TEST_F(Index, OfAnotherBackupOrKindIsCorrupt) {
+    write(lines({"a"}));
+    const Bytes ours = stored();
+    repository->store().remove(kName);
+    write(lines({"a"}), place::index("other"));
+    replace(*repository->store().get("c/" + place::index("other"), 1 << 20));
+    test::expect_error(ErrorCode::corrupt, [&] { return read(); });
+    repository->store().remove(kName);
+    write(lines({"a"}), place::index("b"), ObjectKind::manifest);
+    test::expect_error(ErrorCode::corrupt, [&] { return read(); });
+    replace(ours);
+    EXPECT_EQ(read(), std::vector<std::string>{"a"});
+}
+
+// A block header whose length is damaged promises a frame without end: that is not read to the end.
+TEST_F(Index, AFrameThatNeverEndsIsNotGathered) {
+    write(lines({"a"}));
+    Bytes bytes = stored();
+    const size_t header = parse_header(bytes, "x").frame_bytes;
+    bytes.resize(header);
+    Bytes endless{std::byte{0x28}, std::byte{0xB5}, std::byte{0x2F},
+                  std::byte{0xFD}, std::byte{0x00}, std::byte{0x58}};
+    while (endless.size() < 12U << 20) {
+        // A raw block of 64 KiB that is not the last one.
+        endless.insert(endless.end(), {std::byte{0x00}, std::byte{0x00}, std::byte{0x08}});
+        endless.resize(endless.size() + 65536);
+    }
+    bytes.insert(bytes.end(), endless.begin(), endless.end());
+    replace(bytes);
+    const Error error = test::expect_error(ErrorCode::corrupt, [&] { return read(); });
+    EXPECT_TRUE(test::mentions(error.detail, "longer than frames are")) << error.detail;
+}
+
+}  // namespace
+}  // namespace ark
