@@ -1,0 +1,149 @@
+#include "core/archive/push.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/base/error.hpp"
+#include "core/base/fault.hpp"
+#include "core/base/file.hpp"
+#include "core/pgdata/timeline_history.hpp"
+#include "core/pgdata/wal_segment.hpp"
+#include "core/pipeline/digest.hpp"
+#include "core/repo/repository.hpp"
+
+namespace ark {
+
+namespace {
+
+// Fault points: archive_before_put, archive_after_put, around the write of each object.
+
+constexpr uint64_t kMaxHistoryBytes = 16 << 20;
+
+std::string ready_path(const std::string& path, const std::string& name) {
+    return parent_directory(path) + "/archive_status/" + name + ".ready";
+}
+
+bool exists(const std::string& path) {
+    struct stat st {};
+    if (stat(path.c_str(), &st) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    throw system_error(errno, "could not stat file \"" + path + "\"");
+}
+
+Error changed(const std::string& path, const std::string& why) {
+    Error error(ErrorCode::refused, "file \"" + path + "\" changed while it was read", why,
+                "It is tried again when the server offers it again.");
+    error.retryable = true;
+    return error;
+}
+
+Writer writer_now(const PushTarget& target) {
+    Writer writer = target.writer;
+    writer.time = now_micros();
+    return writer;
+}
+
+template <typename Put>
+PushResult put(const Put& store) {
+    PG_ARK_FAULT_POINT("archive_before_put");
+    const StoreResult result = store();
+    PG_ARK_FAULT_POINT("archive_after_put");
+    return result == StoreResult::stored ? PushResult::stored : PushResult::present;
+}
+
+PushResult push_history(const PushTarget& target, TimelineId timeline, ByteView content) {
+    TimelineHistory::parse(timeline, as_text(content));
+    return put([&] {
+        return store_plain(target.store, target.cluster + "/" + place::history(timeline), content,
+                           writer_now(target));
+    });
+}
+
+PushResult push_object(const PushTarget& target, ObjectKind kind, const std::string& place,
+                       ByteView content) {
+    return put([&] {
+        return store_object(target.store, target.cluster, kind, place, content, writer_now(target),
+                            target.compression_level);
+    });
+}
+
+WalFileName parse_name(const std::string& name) {
+    const auto parsed = parse_wal_file_name(name);
+    if (parsed) return *parsed;
+    throw Error(ErrorCode::invalid_argument, "\"" + name + "\" is not the name of a WAL file",
+                "A segment, a .partial, a .history or a .backup file was expected.");
+}
+
+}  // namespace
+
+FileIdentity identity_of(const struct stat& st) {
+    return {st.st_dev, st.st_ino, st.st_size, st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec};
+}
+
+FileIdentity identity_of_path(const std::string& path) {
+    struct stat st {};
+    if (stat(path.c_str(), &st) != 0) {
+        throw system_error(errno, "could not stat file \"" + path + "\"");
+    }
+    return identity_of(st);
+}
+
+WalFileContent read_wal_file(const std::string& path, const std::string& name, uint64_t limit,
+                             bool needs_ready) {
+    const std::string ready = ready_path(path, name);
+    const bool was_ready = exists(ready);
+    if (needs_ready && !was_ready) throw changed(path, "It has no .ready file.");
+    const File file = File::open(path, O_RDONLY | O_NONBLOCK);
+    const struct stat before = file.stat();
+    if (!S_ISREG(before.st_mode)) {
+        throw Error(ErrorCode::invalid_argument, "\"" + path + "\" is not a regular file");
+    }
+    if (static_cast<uint64_t>(before.st_size) > limit) {
+        throw Error(ErrorCode::corrupt, "WAL file \"" + name + "\" has the wrong size",
+                    "It has " + std::to_string(before.st_size) + " bytes; at most " +
+                        std::to_string(limit) + " were expected.");
+    }
+    WalFileContent content{Bytes(static_cast<size_t>(before.st_size)), identity_of(before)};
+    if (file.pread_full(content.bytes, 0) != content.bytes.size() ||
+        identity_of(file.stat()) != content.identity) {
+        throw changed(path, "Its size or time is another one.");
+    }
+    if (identity_of_path(path) != content.identity) {
+        throw changed(path, "The name belongs to another file now.");
+    }
+    if (was_ready && !exists(ready)) throw changed(path, "Its .ready file is gone.");
+    return content;
+}
+
+PushResult push_content(const PushTarget& target, const std::string& name, ByteView content) {
+    const WalFileName file = parse_name(name);
+    const WalOrigin origin{target.system_identifier, target.segment_size};
+    switch (file.kind) {
+        case WalFileKind::segment:
+            check_complete_segment(content, name, origin);
+            return push_object(target, ObjectKind::wal, place::segment(name), content);
+        case WalFileKind::partial:
+            check_segment_header(content, name, origin);
+            return push_object(target, ObjectKind::partial, place::partial(name, sha256_hex(content)),
+                               content);
+        case WalFileKind::history:
+            return push_history(target, file.timeline, content);
+        case WalFileKind::backup_label:
+            return PushResult::ignored;
+    }
+    return PushResult::ignored;
+}
+
+PushResult push_wal_file(const PushTarget& target, const std::string& name,
+                         const std::string& path) {
+    const WalFileName file = parse_name(name);
+    // What a .backup file says is in the backup's marker.
+    if (file.kind == WalFileKind::backup_label) return PushResult::ignored;
+    const uint64_t limit =
+        file.kind == WalFileKind::history ? kMaxHistoryBytes : target.segment_size;
+    return push_content(target, name, read_wal_file(path, name, limit, false).bytes);
+}
+
+}  // namespace ark

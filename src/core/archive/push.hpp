@@ -1,0 +1,67 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/bytes.hpp"
+#include "core/repo/object.hpp"
+#include "core/store/object_store.hpp"
+
+namespace ark {
+
+/// Where WAL goes, and which cluster it must come from.
+struct PushTarget {
+    ObjectStore& store;
+    std::string cluster;  ///< its directory in the repository
+    uint64_t system_identifier = 0;
+    uint64_t segment_size = 0;
+    int compression_level = 3;
+    Writer writer;  ///< its time is set anew for each object
+};
+
+enum class PushResult {
+    stored,   ///< the object was made now
+    present,  ///< it was there with this content
+    ignored,  ///< nothing to keep: a .backup file
+};
+
+/// What tells that a file is still the one that was read. WAL files keep their inode when they are
+/// recycled under another name, and get another time when they are written to.
+struct FileIdentity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    int64_t size = 0;
+    int64_t modified_ns = 0;
+
+    bool operator==(const FileIdentity&) const = default;
+};
+FileIdentity identity_of(const struct stat& st);
+/// Error: as system_error.
+FileIdentity identity_of_path(const std::string& path);
+
+/// A file of pg_wal, read as a whole.
+struct WalFileContent {
+    Bytes bytes;
+    FileIdentity identity;
+};
+/// Reads it, and makes sure that `path` names the same, unchanged file afterwards; and, where its .ready
+/// was in archive_status beside it (or `needs_ready`), that it still is: without it the server may recycle the
+/// file at any moment. Error: refused (retryable) when it isn't so, invalid_argument when it is longer
+/// than `limit`, system_error's.
+WalFileContent read_wal_file(const std::string& path, const std::string& name, uint64_t limit,
+                             bool needs_ready);
+
+/// Makes one file that the server wants archived durable, if its name and content are what they should
+/// be. When it returns, an object with this content is in the repository. May be repeated.
+/// Errors: invalid_argument for a name that no server offers, corrupt for a segment that is not complete
+/// or not of this cluster (pgdata/wal_segment.hpp) and for an object of its name that is damaged,
+/// conflict for other content under its name, read_wal_file's, the store's. Thread-safe.
+PushResult push_wal_file(const PushTarget& target, const std::string& name,
+                         const std::string& path);
+
+/// The same for content that was read already.
+PushResult push_content(const PushTarget& target, const std::string& name, ByteView content);
+
+}  // namespace ark

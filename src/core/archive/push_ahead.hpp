@@ -1,0 +1,102 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/archive/push.hpp"
+
+namespace ark {
+
+struct PushAheadOptions {
+    std::string data_directory;  ///< its pg_wal/archive_status says what will be asked for
+    size_t threads = 2;          ///< segments in flight, and so in memory
+    size_t limit = 64;           ///< segments stored ahead and not asked for yet, or about to be
+};
+
+/// Answers the archiver one file at a time, and stores the segments that it is going to offer next
+/// meanwhile. Nothing is ever written to archive_status.
+///
+/// Looking ahead costs nothing while the archiver is idle: archive_status is read only after a request
+/// that succeeded, and again when a segment was stored and no further one is known. A segment
+/// that could not be stored ahead is forgotten, and no other is tried before the archiver has been served
+/// again: its own request brings the error to light, and its own pauses are the pace at which a store
+/// that is away is tried.
+///
+/// start, wait and ahead are for one thread; the store is called from the pool's.
+class PushAhead {
+   public:
+    PushAhead(PushTarget target, PushAheadOptions options);
+    /// Waits for what is in flight.
+    ~PushAhead();
+    PushAhead(const PushAhead&) = delete;
+    PushAhead& operator=(const PushAhead&) = delete;
+
+    /// Begins a request; the one before must have been answered.
+    void start(const std::string& name, const std::string& path);
+    /// The answer, when it comes within this time. Error: as push_wal_file.
+    std::optional<PushResult> wait(std::chrono::milliseconds timeout);
+
+    /// Segments stored ahead that were not asked for yet.
+    size_t ahead() const;
+
+    /// No new work. True when what was in flight has ended within this time.
+    bool stop(std::chrono::milliseconds patience);
+
+   private:
+    enum class State { waiting, running, done };
+    struct Request {
+        std::string name;
+        std::string path;
+        State state = State::waiting;
+        bool joined = false;  ///< being stored ahead at this moment: that push's end answers it
+        PushResult result = PushResult::stored;
+        std::exception_ptr error;
+    };
+    struct Segment {
+        State state = State::waiting;
+        FileIdentity identity;
+        PushResult result = PushResult::stored;
+    };
+    using Lock = std::unique_lock<std::mutex>;
+
+    void work();
+    std::map<std::string, Segment>::iterator first_waiting();
+    void forget_waiting();
+    bool do_something(Lock& lock);
+    void serve(Lock& lock);
+    void answer(PushResult result, std::exception_ptr error);
+    void store_next(Lock& lock, const std::string& name);
+    void end_segment(const std::string& name, std::exception_ptr error);
+    void look(Lock& lock);
+    void take_found(const std::vector<std::string>& found);
+    bool answer_from_memory();
+    std::string wal_path(const std::string& name) const;
+    std::string ready_path(const std::string& name) const;
+    std::vector<std::string> read_ready(const std::string& not_this) const;
+
+    const PushTarget target_;
+    const PushAheadOptions options_;
+
+    mutable std::mutex mutex_;
+    // All below under mutex_.
+    std::condition_variable work_;      ///< something to do for the pool, or the end
+    std::condition_variable progress_;  ///< a request was answered, or a thread ended
+    std::optional<Request> request_;
+    std::string last_served_;  ///< its .ready may still be there
+    std::map<std::string, Segment> segments_;
+    bool look_ = false;     ///< archive_status is to be read
+    bool looking_ = false;  ///< a thread is reading it
+    bool stop_ = false;
+    size_t live_threads_ = 0;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace ark

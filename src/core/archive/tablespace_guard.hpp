@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/base/bytes.hpp"
+#include "core/pgdata/wal_name.hpp"
+
+namespace ark {
+
+/// The data directory that recovers, as far as wal-get needs it.
+struct RecoveringCluster {
+    std::string data_directory;
+    uint64_t system_identifier = 0;
+    std::string major_version;  ///< content of PG_VERSION
+    Lsn replay_start = 0;       ///< records before it are not replayed
+};
+
+/// Looks at the directory that a restore_command was started in. nullopt where it isn't a data
+/// directory. Error: what reading its files throws.
+std::optional<RecoveringCluster> find_recovering_cluster(const std::string& directory);
+
+/// Replaying CREATE TABLESPACE removes and makes again the version's directory at the original absolute
+/// path: on a host where another cluster has its tablespace there, that destroys it.
+/// Error: refused when this directory is there and no tablespace of `cluster` points to it; an empty one
+/// too, since another cluster's tablespace can be empty for the moment.
+void check_location_is_free(const RecoveringCluster& cluster, const std::string& location);
+
+/// Calls check_location_is_free for each tablespace that replay of the segment would create. `following`
+/// gives the next segment; it is asked only where a record that may be such a one goes on in it.
+void check_tablespaces_in(const RecoveringCluster& cluster, ByteView segment, uint64_t number,
+                          const std::function<std::optional<Bytes>()>& following);
+
+}  // namespace ark

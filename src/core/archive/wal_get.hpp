@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/base/error.hpp"
+#include "core/repo/repository.hpp"
+
+namespace ark {
+
+/// What a restore_command does when the repository cannot answer for the whole of its budget.
+enum class OnError {
+    abort,      ///< fail: recovery stops, and can be started again
+    wait,       ///< go on trying: a standby that lives from the archive
+    not_found,  ///< say that a segment is not there: a standby that can stream from its primary
+};
+
+struct WalGetRequest {
+    std::string name;             ///< a segment's, a history file's or a .partial's
+    std::string path;             ///< where the file goes, beside its temporary name
+    std::string cluster;          ///< its directory in the repository; empty: found out
+    std::string target_timeline;  ///< a number, "latest", or empty: no way to follow
+    OnError on_error = OnError::abort;
+    int64_t timeout_s = 60;
+    std::string working_directory = ".";  ///< the data directory, where the server calls
+};
+
+enum class WalGetResult { written, not_there };
+
+/// Fetches one file for recovery. `open` opens the repository anew for each try; `warn` hears of a
+/// failure that is tried again, at most once a minute.
+///
+/// `not_there` only when the store has said so (and once more, that the cluster itself is there), or by
+/// OnError::not_found. When it returns `written` the file is whole: it was renamed to its name.
+/// Error: what cannot pass by waiting, at once (corrupt after three tries); anything else when the
+/// budget is used up.
+WalGetResult wal_get(const WalGetRequest& request,
+                     const std::function<std::unique_ptr<Repository>()>& open,
+                     const std::function<void(const Error&)>& warn);
+
+}  // namespace ark

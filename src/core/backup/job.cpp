@@ -1,0 +1,497 @@
+#include "core/backup/job.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <exception>
+#include <thread>
+
+#include "core/backup/config_archive.hpp"
+#include "core/backup/lane.hpp"
+#include "core/backup/manifest_writer.hpp"
+#include "core/backup/wal_wait.hpp"
+#include "core/base/fault.hpp"
+#include "core/base/file.hpp"
+#include "core/pipeline/tar_writer.hpp"
+
+namespace ark {
+
+namespace {
+
+// Files from here on are taken first, so that the lanes end about together.
+constexpr uint64_t kLargeFileBytes = 64 << 20;
+constexpr int kProgressMillis = 250;
+constexpr const char* kControlPath = "global/pg_control";
+constexpr const char* kLabelPath = "backup_label";
+
+class BackupJob {
+ public:
+    BackupJob(Repository& repository, const BackupRequest& request, BackupHost& host)
+        : repository_(repository),
+          request_(request),
+          host_(host),
+          writer_(make_writer(request.data_directory)),
+          packs_(repository, request.cluster, request.id, writer_, request.compression_level) {}
+
+    /// `ours` becomes true when the id is known to be free: from then on what lies there is this
+    /// job's.
+    BackupMarker run(bool& ours);
+    void remove_everything() noexcept;
+    /// The same, of what carries this job's name as its writer.
+    void remove_own() noexcept;
+
+ private:
+    void check_request();
+    void list_files();
+    void copy_files();
+    void run_lanes();
+    void watch_lanes(const std::atomic<int>& running);
+    void take_findings(const CopyLane& lane);
+    void write_last_pack();
+    void write_index_and_manifest();
+    void check_packs();
+    void commit();
+    void report(const SuspectPage& page);
+    BackupProgress progress(BackupPhase phase) const;
+    BackupMarker describe_backup() const;
+    std::string object_name(const std::string& place) const {
+        return request_.cluster + "/" + place;
+    }
+
+    Repository& repository_;
+    const BackupRequest& request_;
+    BackupHost& host_;
+    Writer writer_;
+    PackSet packs_;
+
+    ControlFile control_;
+    BackupStart start_;
+    BackupStop stop_;
+    FileList files_;
+    std::unique_ptr<CopyState> state_;
+    std::vector<std::unique_ptr<CopyLane>> lanes_;
+    RecordRun directory_records_;
+    RecordRun last_records_;
+    std::vector<SuspectPage> suspects_;
+    std::vector<Lsn> more_suspects_;
+    BackupMarker marker_;
+};
+
+BackupMarker BackupJob::run(bool& ours) {
+    check_request();
+    ours = true;
+    start_ = host_.start();
+    PG_ARK_FAULT_POINT("backup_after_start");
+    list_files();
+    copy_files();
+    PG_ARK_FAULT_POINT("backup_after_copy");
+    write_last_pack();
+    PG_ARK_FAULT_POINT("backup_after_stop");
+    write_index_and_manifest();
+    marker_.has_config_archive = store_config_archive(repository_, request_, writer_, host_);
+    PG_ARK_FAULT_POINT("backup_before_wal");
+    wait_for_wal(repository_, request_, start_, stop_, control_.wal_segment_size,
+                 progress(BackupPhase::waiting_for_wal), host_);
+    host_.progress(progress(BackupPhase::finishing));
+    check_packs();
+    commit();
+    return marker_;
+}
+
+void BackupJob::check_request() {
+    if (find_backup(repository_, request_.cluster, request_.id)) {
+        throw Error(ErrorCode::already_exists,
+                    "backup \"" + request_.id + "\" is in the repository already");
+    }
+    control_ = read_control_file(request_.data_directory);
+    if (control_.system_identifier != request_.system_identifier) {
+        throw Error(ErrorCode::internal, "the data directory is not the server's own",
+                    "pg_control in \"" + request_.data_directory + "\" has system identifier " +
+                        std::to_string(control_.system_identifier) + ", the server has " +
+                        std::to_string(request_.system_identifier) + ".");
+    }
+}
+
+BackupProgress BackupJob::progress(BackupPhase phase) const {
+    BackupProgress out;
+    out.phase = phase;
+    out.files_total = files_.size();
+    out.bytes_total = files_.total_bytes();
+    out.stored = packs_.stored();
+    if (state_) {
+        out.files = state_->files_done;
+        out.bytes = state_->bytes_done;
+    }
+    return out;
+}
+
+void BackupJob::list_files() {
+    host_.progress(progress(BackupPhase::listing));
+    files_ = FileList::read(request_.data_directory, [this](const std::string& path) {
+        host_.warning(Error(ErrorCode::unsupported, "skipping special file \"" + path + "\"",
+                            "It is neither a regular file nor a directory."));
+    });
+    state_ = std::make_unique<CopyState>(files_, request_.data_directory, control_, start_.lsn);
+    state_->verify_pages = control_.data_checksum_version != 0 && control_.block_size == kPageBytes;
+    for (uint32_t i = 0; i < files_.size(); ++i) {
+        (files_.bytes(i) >= kLargeFileBytes ? state_->large : state_->rest).push_back(i);
+    }
+}
+
+void BackupJob::copy_files() {
+    // The archive begins with the directories, so that unpacking gives them their modes.
+    PackWriter first(packs_, directory_records_);
+    for (const FileList::Directory& directory : files_.directories()) {
+        if (directory.path.empty())
+            continue;
+        first.add_directory(directory.path, directory.mode);
+        IndexEntry entry;
+        entry.path = directory.path;
+        entry.type = EntryType::directory;
+        entry.mode = directory.mode;
+        directory_records_.add(entry);
+    }
+    first.finish();
+    directory_records_.seal();
+    run_lanes();
+    for (const auto& lane : lanes_)
+        take_findings(*lane);
+    host_.progress(progress(BackupPhase::copying));
+}
+
+void BackupJob::run_lanes() {
+    const int count = std::max(1, request_.jobs);
+    for (int i = 0; i < count; ++i)
+        lanes_.push_back(std::make_unique<CopyLane>(*state_, packs_));
+    std::atomic<int> running = count;
+    std::exception_ptr failure;
+    std::mutex failure_mutex;
+    std::vector<std::jthread> threads;
+    const auto remember = [&] {
+        const std::lock_guard lock(failure_mutex);
+        // The first failure is the cause; the others are lanes that saw `stop`.
+        if (!state_->stop.exchange(true))
+            failure = std::current_exception();
+    };
+    try {
+        // Also the start of a thread can fail; the lanes that run already must not go on then.
+        threads.reserve(lanes_.size());
+        for (const auto& lane : lanes_) {
+            threads.emplace_back([&, lane = lane.get()] {
+                try {
+                    lane->run();
+                } catch (...) {
+                    remember();
+                }
+                --running;
+            });
+        }
+        watch_lanes(running);
+    } catch (...) {
+        remember();
+    }
+    threads.clear();  // joins
+    if (failure)
+        std::rethrow_exception(failure);
+}
+
+void BackupJob::watch_lanes(const std::atomic<int>& running) {
+    constexpr int kNapMillis = 10;
+    int64_t next_report = 0;
+    while (running > 0) {
+        if (monotonic_nanos() >= next_report) {
+            host_.progress(progress(BackupPhase::copying));
+            next_report = monotonic_nanos() + kProgressMillis * 1000000LL;
+        }
+        host_.wait(kNapMillis);
+    }
+}
+
+void BackupJob::take_findings(const CopyLane& lane) {
+    const PageVerifier::Findings& findings = lane.findings();
+    marker_.pages_verified += findings.verified;
+    marker_.files += lane.copied_files();
+    for (const SuspectPage& page : findings.corrupt)
+        report(page);
+    marker_.corrupt_page_count += findings.corrupt_count - findings.corrupt.size();
+    suspects_.insert(suspects_.end(), findings.suspect.begin(), findings.suspect.end());
+    more_suspects_.insert(more_suspects_.end(), findings.more_suspects.begin(),
+                          findings.more_suspects.end());
+}
+
+void BackupJob::report(const SuspectPage& page) {
+    ++marker_.corrupt_page_count;
+    if (marker_.corrupt_pages.size() >= kMaxReportedPages)
+        return;
+    marker_.corrupt_pages.push_back(page.page);
+    host_.corrupt_page(page.page, page.relation);
+}
+
+ContentSource source_of(ByteView content) {
+    return [content](MutableByteView buffer, uint64_t offset) {
+        std::memcpy(buffer.data(), content.data() + offset, buffer.size());
+    };
+}
+
+IndexEntry small_file(const std::string& path, ByteView content) {
+    IndexEntry entry;
+    entry.path = path;
+    entry.modified = now_micros();
+    entry.size = content.size();
+    return entry;
+}
+
+// pg_control is read last of all files, before the stop, and backup_label exists only after it: a
+// restore that lacks this pack cannot start.
+void BackupJob::write_last_pack() {
+    const Bytes control = host_.control_file();
+    if (parse_control_file(control).system_identifier != request_.system_identifier) {
+        throw Error(ErrorCode::corrupt, "pg_control is of another cluster");
+    }
+    stop_ = host_.stop();
+    if (stop_.timeline != start_.timeline) {
+        throw Error(ErrorCode::refused, "the server changed its timeline during the backup",
+                    "It began on timeline " + std::to_string(start_.timeline) + " and ended on " +
+                        std::to_string(stop_.timeline) + ".",
+                    "Take the backup again.");
+    }
+    if (stop_.lsn <= start_.lsn) {
+        throw Error(ErrorCode::internal, "the backup's stop LSN " + to_text(stop_.lsn) +
+                                             " is not after its start LSN " + to_text(start_.lsn));
+    }
+    const auto unreached = [&](Lsn lsn) { return lsn > stop_.flush_lsn; };
+    for (const SuspectPage& page : suspects_) {
+        if (unreached(page.lsn))
+            report(page);
+    }
+    marker_.corrupt_page_count +=
+        static_cast<uint64_t>(std::ranges::count_if(more_suspects_, unreached));
+    PackWriter last(packs_, last_records_);
+    last.add_file(small_file(kLabelPath, as_bytes(stop_.label)), source_of(as_bytes(stop_.label)));
+    last.add_file(small_file(kControlPath, control), source_of(control));
+    last.finish();
+    last_records_.seal();
+    marker_.files += 2;
+}
+
+void BackupJob::write_index_and_manifest() {
+    std::vector<RecordRun*> runs{&directory_records_, &last_records_};
+    for (const auto& lane : lanes_) {
+        for (RecordRun* run : lane->runs())
+            runs.push_back(run);
+    }
+    RecordMerge merge(std::move(runs));
+    const auto stream = [&](ObjectKind kind, const std::string& place) {
+        return ObjectWriter(repository_.store(), request_.cluster, kind, place, writer_,
+                            request_.compression_level, true);
+    };
+    ObjectWriter index = stream(ObjectKind::index, place::index(request_.id));
+    ObjectWriter manifest_object = stream(ObjectKind::manifest, place::manifest(request_.id));
+    ManifestWriter manifest(manifest_object, request_.pg_version_num, request_.system_identifier);
+    while (const std::optional<IndexEntry> entry = merge.next()) {
+        index.append(as_bytes(to_json_line(*entry)));
+        if (entry->type != EntryType::file)
+            continue;
+        manifest.add(*entry);
+        marker_.database_bytes += entry->size;
+    }
+    manifest.finish(start_.timeline, start_.lsn, stop_.lsn);
+    const WrittenObject written_index = index.finish();
+    PG_ARK_FAULT_POINT("backup_after_index");
+    const WrittenObject written_manifest = manifest_object.finish();
+    PG_ARK_FAULT_POINT("backup_after_manifest");
+    marker_.index_sha256 = written_index.plain_sha256;
+    marker_.manifest_sha256 = written_manifest.plain_sha256;
+    marker_.stored_bytes = written_index.stored_bytes + written_manifest.stored_bytes;
+    for (const PackInfo& pack : packs_.packs())
+        marker_.stored_bytes += pack.stored_bytes;
+}
+
+// Somebody else's clean-up or a lifecycle rule may have taken away what this backup wrote hours
+// ago.
+void BackupJob::check_packs() {
+    const std::vector<PackInfo> packs = packs_.packs();
+    const auto check = [&](const std::string& place, std::optional<uint64_t> size) {
+        const auto info = repository_.store().head(object_name(place));
+        if (info && (!size || info->size == *size))
+            return;
+        throw Error(ErrorCode::corrupt,
+                    "object \"" + object_name(place) + "\" is not as the backup wrote it",
+                    info ? "It has " + std::to_string(info->size) + " bytes." : "It is gone.",
+                    "Something else removes or changes objects in this repository: find it, then "
+                    "take the backup again.");
+    };
+    for (uint32_t i = 0; i < packs.size(); ++i) {
+        check(place::pack(request_.id, i), packs[i].stored_bytes);
+    }
+    check(place::index(request_.id), std::nullopt);
+    check(place::manifest(request_.id), std::nullopt);
+    if (marker_.has_config_archive)
+        check(place::config(request_.id), std::nullopt);
+}
+
+BackupMarker BackupJob::describe_backup() const {
+    BackupMarker m = marker_;
+    m.backup_id = request_.id;
+    m.type = request_.type;
+    m.backup_type = request_.backup_type;
+    m.reason = request_.reason;
+    m.created_by = request_.created_by;
+    m.role = request_.role;
+    m.started_at = request_.started_at;
+    m.stopped_at = stop_.stopped_at;
+    m.completed_at = now_micros();
+    m.timeline = start_.timeline;
+    m.start_lsn = start_.lsn;
+    m.stop_lsn = stop_.lsn;
+    m.stop_snapshot = stop_.snapshot;
+    m.start_segment = segment_name({start_.timeline, start_.lsn / control_.wal_segment_size},
+                                   control_.wal_segment_size);
+    m.stop_segment = segment_name(
+        {start_.timeline, last_segment_number_before(stop_.lsn, control_.wal_segment_size)},
+        control_.wal_segment_size);
+    m.system_identifier = request_.system_identifier;
+    m.cluster = request_.cluster;
+    m.pg_version = request_.pg_version;
+    m.pg_version_num = request_.pg_version_num;
+    m.catalog_version = control_.catalog_version;
+    m.control_version = control_.control_version;
+    m.wal_segment_size = control_.wal_segment_size;
+    m.block_size = control_.block_size;
+    m.relation_segment_blocks = control_.relation_segment_blocks;
+    m.data_checksum_version = control_.data_checksum_version;
+    m.data_directory = request_.data_directory;
+    m.page_checksums_verified = state_->verify_pages;
+    m.packs = packs_.packs();
+    for (const auto& link : files_.tablespaces())
+        m.tablespaces.push_back({link.oid, link.location});
+    m.config_files = request_.config_files;
+    m.config_includes = request_.config_includes;
+    m.program_version = PG_ARK_VERSION;
+    m.writer = writer_;
+    m.writer.time = m.completed_at;
+    return m;
+}
+
+void BackupJob::commit() {
+    marker_ = describe_backup();
+    PG_ARK_FAULT_POINT("backup_before_marker");
+    store_plain(repository_.store(), object_name(place::marker(request_.id)),
+                as_bytes(to_json(marker_)), marker_.writer);
+    PG_ARK_FAULT_POINT("backup_after_marker");
+}
+
+// The names are known, so that no listing decides. The marker goes first; while it may be there
+// nothing else is touched.
+void BackupJob::remove_everything() noexcept {
+    try {
+        ObjectStore& store = repository_.store();
+        store.remove(object_name(place::marker(request_.id)));
+        store.remove(object_name(place::index(request_.id)));
+        store.remove(object_name(place::manifest(request_.id)));
+        store.remove(object_name(place::config(request_.id)));
+        for (uint32_t i = 0; i < packs_.opened(); ++i) {
+            store.remove(object_name(place::pack(request_.id, i)));
+        }
+    } catch (const std::exception& error) {
+        // The failure that led here is the one to report; the server's sweep tries this again.
+        static_cast<void>(error);
+    }
+}
+
+void BackupJob::remove_own() noexcept {
+    try {
+        remove_unfinished_backup(repository_, request_.cluster, request_.id,
+                                 request_.data_directory);
+    } catch (const std::exception& error) {
+        static_cast<void>(error);  // as above
+    }
+}
+
+// Nothing for an object that says nothing about its writer.
+std::optional<Writer> writer_of(ObjectStore& store, const std::string& name) {
+    try {
+        const std::optional<ObjectHeader> header = read_header(store, name);
+        return header ? std::optional(header->writer) : std::nullopt;
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported)
+            throw;
+        return Writer{};
+    }
+}
+
+}  // namespace
+
+const char* name_of(BackupPhase phase) noexcept {
+    switch (phase) {
+        case BackupPhase::listing:
+            return "listing";
+        case BackupPhase::copying:
+            return "copying";
+        case BackupPhase::waiting_for_wal:
+            return "waiting_for_wal";
+        case BackupPhase::finishing:
+            return "finishing";
+    }
+    return "unknown";
+}
+
+BackupMarker take_backup(Repository& repository, const BackupRequest& request, BackupHost& host) {
+    BackupJob job(repository, request, host);
+    bool ours = false;
+    try {
+        return job.run(ours);
+    } catch (const Error& error) {
+        // A conflict says that somebody else writes here, perhaps under this very id.
+        if (ours && error.code == ErrorCode::conflict) {
+            job.remove_own();
+        } else if (ours) {
+            job.remove_everything();
+        }
+        throw;
+    } catch (...) {
+        if (ours)
+            job.remove_everything();
+        throw;
+    }
+}
+
+CleanupResult remove_unfinished_backup(Repository& repository, const std::string& cluster,
+                                       const std::string& backup_id,
+                                       const std::string& data_directory) {
+    CleanupResult result;
+    if (!is_valid_name_part(backup_id)) {
+        throw Error(ErrorCode::invalid_argument, "invalid backup id \"" + backup_id + "\"");
+    }
+    ObjectStore& store = repository.store();
+    if (store.head(cluster + "/" + place::marker(backup_id))) {
+        result.kept = "the backup has its marker: it is complete";
+        return result;
+    }
+    const Writer self = make_writer(data_directory);
+    std::vector<std::string> names;
+    store.list(cluster + "/" + place::backup(backup_id), [&](const ObjectInfo& object) {
+        names.push_back(object.name);
+        return true;
+    });
+    for (const std::string& name : names) {
+        const std::optional<Writer> writer = writer_of(store, name);
+        if (!writer)
+            continue;
+        if (writer->host != self.host || writer->data_directory != self.data_directory) {
+            result.kept = "\"" + name + "\" " +
+                          (writer->host.empty() ? "does not say who wrote it"
+                                                : "was written by " + describe(*writer));
+            return result;
+        }
+    }
+    for (const std::string& name : names)
+        result.objects += store.remove(name) ? 1 : 0;
+    // Where the writer was alive after all its marker may have come meanwhile: it must not stand
+    // for what has just been removed.
+    if (result.objects > 0)
+        result.objects += store.remove(cluster + "/" + place::marker(backup_id)) ? 1 : 0;
+    return result;
+}
+
+}  // namespace ark

@@ -1,0 +1,159 @@
+#include "core/backup/pack_writer.hpp"
+
+#include <algorithm>
+
+#include "core/base/crc32c.hpp"
+#include "core/base/fault.hpp"
+#include "core/pipeline/tar_writer.hpp"
+
+namespace ark {
+
+namespace {
+
+// Large enough that a terabyte has a few thousand packs, small enough that the last ones of the
+// lanes end about together. A pack may exceed it by one file.
+constexpr uint64_t kPackBytes = 256 << 20;
+
+}  // namespace
+
+PackSet::PackSet(Repository& repository, std::string cluster, std::string backup_id, Writer writer,
+                 int level)
+    : repository_(repository),
+      cluster_(std::move(cluster)),
+      backup_id_(std::move(backup_id)),
+      writer_(std::move(writer)),
+      level_(level) {}
+
+PackSet::OpenPack PackSet::open() {
+    OpenPack pack;
+    {
+        const std::lock_guard lock(mutex_);
+        pack.number = next_++;
+        packs_.resize(next_);
+    }
+    Writer writer = writer_;
+    writer.time = now_micros();
+    pack.object =
+        std::make_unique<ObjectWriter>(repository_.store(), cluster_, ObjectKind::pack,
+                                       place::pack(backup_id_, pack.number), writer, level_, false);
+    return pack;
+}
+
+void PackSet::finish(OpenPack& pack) {
+    const WrittenObject written = pack.object->finish();
+    pack.object.reset();
+    const std::lock_guard lock(mutex_);
+    packs_[pack.number] = {written.stored_bytes, written.stored_sha256};
+    PG_ARK_FAULT_POINT("backup_after_pack");
+}
+
+PackWriter::PackWriter(PackSet& packs, RecordRun& records) : packs_(packs), records_(records) {}
+
+ObjectWriter& PackWriter::object() {
+    if (!pack_) {
+        pack_ = packs_.open();
+        noted_ = 0;
+        pack_->object->on_frame(
+            [this](uint64_t offset, uint32_t stored) { release(offset, stored); });
+    }
+    return *pack_->object;
+}
+
+void PackWriter::note_stored() {
+    const uint64_t stored = pack_->object->stored_bytes();
+    packs_.add_stored(stored - noted_);
+    noted_ = stored;
+}
+
+void PackWriter::add_directory(const std::string& path, uint32_t mode) {
+    object().append(tar_directory_header(path, mode));
+}
+
+void PackWriter::add_file(IndexEntry entry, const ContentSource& content) {
+    add_file(std::move(entry), content, records_);
+}
+
+void PackWriter::add_file(IndexEntry entry, const ContentSource& content, RecordRun& records) {
+    const Bytes header =
+        tar_file_header(entry.path, entry.size, entry.mode, entry.modified / 1000000);
+    object();
+    entry.pack = pack_->number;
+    if (header.size() + entry.size + tar_padding(entry.size) > kFrameBytes) {
+        object().append(header);
+        write_large(entry, content);
+        const size_t padding = tar_padding(entry.size);
+        hold(std::move(entry), records);
+        object().append(Bytes(padding));
+    } else {
+        write_small(std::move(entry), content, header, records);
+    }
+    note_stored();
+    if (object().stored_bytes() >= kPackBytes)
+        finish();
+}
+
+// Header and content stay in one frame: whoever wants the file reads that frame alone.
+void PackWriter::write_small(IndexEntry entry, const ContentSource& content, ByteView header,
+                             RecordRun& records) {
+    ObjectWriter& out = object();
+    const size_t size = entry.size;
+    if (header.size() + size + tar_padding(size) > out.room().size())
+        out.end_frame();
+    out.append(header);
+    if (size > 0) {
+        const MutableByteView target = out.room().first(size);
+        content(target, 0);
+        entry.skip = static_cast<uint32_t>(out.filled());
+        entry.crc32c = crc32c(0, target);
+        entry.frames = {{out.frame_offset(), 0}};
+    }
+    hold(std::move(entry), records);
+    out.advance(size);
+    out.append(Bytes(tar_padding(size)));
+}
+
+// Frames of the content begin at page boundaries, so that pages can be checked where they were read
+// to, and one piece of a relation can be fetched by itself.
+void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
+    ObjectWriter& out = object();
+    out.end_frame();
+    for (uint64_t done = 0; done < entry.size;) {
+        const uint64_t offset = out.frame_offset();
+        const size_t n = std::min<uint64_t>(entry.size - done, kFrameBytes);
+        const MutableByteView target = out.room().first(n);
+        content(target, done);
+        entry.crc32c = crc32c(entry.crc32c, target);
+        out.advance(n);
+        done += n;
+        entry.frames.push_back({offset, out.filled() == 0 ? out.last_frame_stored() : 0});
+        note_stored();
+    }
+}
+
+void PackWriter::hold(IndexEntry entry, RecordRun& records) {
+    const bool complete = entry.frames.empty() || entry.frames.back().stored != 0;
+    if (complete && held_.empty()) {
+        records.add(entry);
+    } else {
+        held_.emplace_back(std::move(entry), &records);
+    }
+}
+
+void PackWriter::release(uint64_t offset, uint32_t stored) {
+    for (auto& [entry, records] : held_) {
+        if (!entry.frames.empty() && entry.frames.back().offset == offset) {
+            entry.frames.back().stored = stored;
+        }
+        records->add(entry);
+    }
+    held_.clear();
+}
+
+void PackWriter::finish() {
+    if (!pack_)
+        return;
+    packs_.finish(*pack_);
+    pack_.reset();
+}
+
+}  // namespace ark

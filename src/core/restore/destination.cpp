@@ -1,0 +1,247 @@
+#include "core/restore/destination.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "core/base/error.hpp"
+#include "core/base/file.hpp"
+#include "core/pgdata/control_file.hpp"
+#include "core/restore/running_server.hpp"
+#include "core/restore/tree.hpp"
+#include "core/restore/unfinished.hpp"
+#include "core/store/local.hpp"
+
+namespace ark {
+
+namespace {
+
+std::string quoted(const std::string& path) {
+    return "\"" + path + "\"";
+}
+
+bool exists(const std::string& path) {
+    struct stat st {};
+    return ::lstat(path.c_str(), &st) == 0;
+}
+
+bool is_directory(const std::string& path) {
+    struct stat st {};
+    return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+// Where the links in <data directory>/pg_tblspc lead, canonical.
+std::vector<std::string> tablespace_links(const std::string& data_directory) {
+    std::vector<std::string> locations;
+    const std::string directory = data_directory + "/pg_tblspc";
+    if (!is_directory(directory))
+        return locations;
+    for (const std::string& name : names_in_directory(directory)) {
+        struct stat st {};
+        const std::string link = directory + "/" + name;
+        if (::lstat(link.c_str(), &st) == 0 && S_ISLNK(st.st_mode)) {
+            locations.push_back(canonical_path(link));
+        }
+    }
+    return locations;
+}
+
+void check_no_server(const std::string& directory) {
+    const auto server = find_running_server(directory);
+    if (!server)
+        return;
+    throw Error(ErrorCode::refused, "a server is running in data directory " + quoted(directory),
+                server->evidence,
+                "Stop it first: pg_ctl -D " + directory + " stop. --force does not change this.");
+}
+
+void check_not_in_a_cluster(const std::string& directory) {
+    for (std::string above = directory; above != "/";) {
+        above = parent_directory(above);
+        if (!exists(above + "/PG_VERSION"))
+            continue;
+        throw Error(ErrorCode::refused,
+                    quoted(directory) + " is inside the data directory " + quoted(above), {},
+                    "Choose a directory outside every cluster.");
+    }
+}
+
+void check_apart_from_repository(const std::string& directory, const std::string& repository_url) {
+    const auto path = local_store_path(repository_url);
+    if (!path)
+        return;
+    const std::string repository = canonical_path(*path);
+    if (!is_inside(repository, directory) && !is_inside(directory, repository))
+        return;
+    throw Error(ErrorCode::refused,
+                "directory " + quoted(directory) + " and the repository contain each other",
+                "The repository is in " + quoted(repository) + ".", "Choose another directory.");
+}
+
+// Reads what is in the way, and refuses unless it is a cluster and may go.
+void check_occupied(Destination& out, const BackupMarker& backup, bool force) {
+    out.unfinished = exists(out.directory + "/" + kUnfinishedName);
+    const bool looks_like_cluster = out.unfinished || exists(out.directory + "/PG_VERSION");
+    if (!looks_like_cluster) {
+        throw Error(ErrorCode::refused, "directory " + quoted(out.directory) + " is not empty",
+                    "It is not a data directory either: it has no file PG_VERSION.",
+                    "Choose an empty or a new directory; --force empties data directories only.");
+    }
+    if (!force) {
+        throw Error(ErrorCode::refused, "data directory " + quoted(out.directory) + " is not empty",
+                    out.unfinished ? "It holds a restore that did not end." : "It holds a cluster.",
+                    "Choose an empty or a new directory, or let --force remove what is there.");
+    }
+    out.occupied = true;
+    try {
+        const uint64_t found = read_control_file(out.directory).system_identifier;
+        if (found != backup.system_identifier)
+            out.other_system_identifier = found;
+    } catch (const Error&) {
+        // A damaged or missing pg_control is a good reason for a restore.
+    }
+}
+
+class TablespaceChecker {
+ public:
+    TablespaceChecker(const BackupMarker& backup, Destination& out) : backup_(backup), out_(out) {
+        for (const RunningServer& server : visible_servers()) {
+            for (std::string& location : tablespace_links(server.data_directory)) {
+                in_use_.emplace(std::move(location), server);
+            }
+        }
+        if (!out.occupied)
+            return;
+        own_ = tablespace_links(out.directory);
+        if (const auto note = read_unfinished(out.directory)) {
+            own_.insert(own_.end(), note->tablespaces.begin(), note->tablespaces.end());
+        }
+    }
+
+    void check(TablespaceTarget& t) {
+        t.location = canonical_path(t.location);
+        const std::string what = "tablespace location " + quoted(t.location);
+        const std::string hint =
+            "Give it another place with --tablespace-map " + t.original + "=NEW.";
+        const auto user = in_use_.find(t.location);
+        if (user != in_use_.end()) {
+            throw Error(ErrorCode::refused, what + " belongs to a running server",
+                        "Process " + std::to_string(user->second.pid) + " works in " +
+                            quoted(user->second.data_directory) + " and has a link to it.",
+                        hint);
+        }
+        if (!exists(t.location) || is_empty_directory(t.location))
+            return;
+        if (!is_directory(t.location)) {
+            throw Error(ErrorCode::refused, what + " is not a directory", {}, hint);
+        }
+        if (std::find(own_.begin(), own_.end(), t.location) == own_.end()) {
+            throw Error(ErrorCode::refused, what + " is not empty",
+                        "It may belong to another cluster.", hint);
+        }
+        const std::string old = t.location + "/" + tablespace_version_directory(backup_);
+        if (exists(old))
+            out_.old_tablespace_directories.push_back(old);
+    }
+
+    std::vector<std::string> abandoned() const {
+        std::set<std::string> rest(own_.begin(), own_.end());
+        for (const auto& t : out_.tablespaces)
+            rest.erase(t.location);
+        return {rest.begin(), rest.end()};
+    }
+
+ private:
+    const BackupMarker& backup_;
+    Destination& out_;
+    std::vector<std::string> own_;  // locations that the replaced cluster's links lead to
+    std::map<std::string, RunningServer> in_use_;
+};
+
+}  // namespace
+
+std::string tablespace_version_directory(const BackupMarker& backup) {
+    return "PG_" + std::to_string(backup.pg_version_num / 10000) + "_" +
+           std::to_string(backup.catalog_version);
+}
+
+Destination check_destination(const DestinationRequest& request, const BackupMarker& backup,
+                              const std::string& repository_url) {
+    Destination out;
+    out.directory = canonical_path(request.directory);
+    if (out.directory == "/") {
+        throw Error(ErrorCode::refused, "the root directory cannot be a data directory");
+    }
+    out.exists = exists(out.directory);
+    if (out.exists && !is_directory(out.directory)) {
+        throw Error(ErrorCode::refused, quoted(out.directory) + " is not a directory");
+    }
+    check_no_server(out.directory);
+    check_not_in_a_cluster(out.directory);
+    check_apart_from_repository(out.directory, repository_url);
+    if (out.exists && !is_empty_directory(out.directory)) {
+        check_occupied(out, backup, request.force);
+    }
+    out.tablespaces = map_tablespaces(backup.tablespaces, request.tablespace_map, out.directory);
+    TablespaceChecker checker(backup, out);
+    for (TablespaceTarget& t : out.tablespaces) {
+        checker.check(t);
+        check_apart_from_repository(t.location, repository_url);
+    }
+    // Links may have brought together what looked apart.
+    std::vector<Tablespace> resolved;
+    for (const auto& t : out.tablespaces)
+        resolved.push_back({t.oid, t.location});
+    map_tablespaces(resolved, {}, out.directory);
+    out.abandoned_tablespaces = checker.abandoned();
+    return out;
+}
+
+std::string nearest_existing_directory(std::string path) {
+    while (!is_directory(path))
+        path = parent_directory(path);
+    return path;
+}
+
+void check_room(const std::map<std::string, uint64_t>& bytes,
+                const std::map<std::string, uint64_t>& reclaimed) {
+    struct FileSystem {
+        std::string name;
+        uint64_t needed = 0;
+        uint64_t free = 0;
+    };
+    std::map<dev_t, FileSystem> systems;
+    const auto system_of = [&](const std::string& path) -> FileSystem& {
+        const std::string directory = nearest_existing_directory(path);
+        struct stat st {};
+        struct statvfs fs {};
+        if (::stat(directory.c_str(), &st) != 0 || ::statvfs(directory.c_str(), &fs) != 0) {
+            throw system_error(errno, "could not stat the file system of \"" + directory + "\"");
+        }
+        FileSystem& system = systems[st.st_dev];
+        if (system.name.empty()) {
+            system = {directory, 0, static_cast<uint64_t>(fs.f_bavail) * fs.f_frsize};
+        }
+        return system;
+    };
+    for (const auto& [path, needed] : bytes)
+        system_of(path).needed += needed;
+    for (const auto& [path, freed] : reclaimed)
+        system_of(path).free += freed;
+    for (const auto& [device, system] : systems) {
+        if (system.needed <= system.free)
+            continue;
+        throw Error(ErrorCode::disk_full,
+                    "not enough room on the file system of \"" + system.name + "\"",
+                    "The restore needs " + human_bytes(system.needed) + ", " +
+                        human_bytes(system.free) + " are free.",
+                    "Make room, restore elsewhere, or move tablespaces with --tablespace-map.");
+    }
+}
+
+}  // namespace ark

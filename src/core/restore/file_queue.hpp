@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "core/repo/index.hpp"
+
+namespace ark {
+
+/// Files of one pack that one lane writes, in the order of their place in the pack.
+struct FileWork {
+    uint32_t pack = 0;
+    uint64_t end = 0;  ///< in the pack, after the last frame needed
+    std::vector<IndexEntry> files;
+};
+
+/// Orders a batch of files by their place and cuts it into pieces of work, where possible between
+/// two frames, so that no frame is read by two lanes. Pure.
+std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t bytes_each);
+
+/// From the reader of the index to the lanes. Bounded; the first failure ends it for all.
+class FileQueue {
+ public:
+    explicit FileQueue(size_t capacity) : capacity_(capacity) {}
+
+    /// False when it did not get room within `patience`: call again. Rethrows a lane's failure.
+    bool push(FileWork& work, std::chrono::milliseconds patience);
+    /// No more will come.
+    void close();
+    /// Waits until all lanes have ended; false when `patience` has passed before.
+    bool wait_for_lanes(int lanes, std::chrono::milliseconds patience);
+
+    /// For lanes: nullopt when there is no more, or another has failed.
+    std::optional<FileWork> pop();
+    void lane_ended(std::exception_ptr failure);
+    /// Makes lanes stop at the next pop.
+    void abandon();
+    bool abandoned() const;
+    void rethrow_failure();
+
+ private:
+    const size_t capacity_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<FileWork> work_;
+    std::exception_ptr failure_;
+    int ended_ = 0;
+    bool closed_ = false;
+    bool abandoned_ = false;
+};
+
+}  // namespace ark

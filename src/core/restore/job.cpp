@@ -1,0 +1,358 @@
+#include "core/restore/job.hpp"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include "core/archive/tablespace_guard.hpp"
+#include "core/base/error.hpp"
+#include "core/base/fault.hpp"
+#include "core/base/file.hpp"
+#include "core/restore/durability.hpp"
+#include "core/restore/file_writer.hpp"
+#include "core/restore/kept_wal.hpp"
+#include "core/restore/manifest.hpp"
+#include "core/restore/server_config.hpp"
+#include "core/restore/tree.hpp"
+#include "core/restore/unfinished.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr const char* kAutoConf = "postgresql.auto.conf";
+constexpr size_t kConfigLimit = 16 << 20;
+// Replaying begins with a few segments in pg_wal.
+constexpr uint64_t kWalSegmentsOfRoom = 4;
+
+bool exists(const std::string& path) {
+    struct stat st {};
+    return ::lstat(path.c_str(), &st) == 0;
+}
+
+void remove_if_exists(const std::string& path) {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+        throw system_error(errno, "could not remove file \"" + path + "\"");
+    }
+}
+
+void write_small_file(const std::string& path, std::string_view content) {
+    File file = File::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    file.write_all(as_bytes(content));
+    file.fsync();
+}
+
+class RestoreJob {
+ public:
+    RestoreJob(Repository& repository, const RestoreRequest& request, const RestorePlan& plan,
+               RestoreListener& listener)
+        : repository_(repository),
+          request_(request),
+          plan_(plan),
+          listener_(listener),
+          backup_(plan.source.backup),
+          directory_(plan.destination.directory),
+          layout_(directory_, plan.destination.tablespaces) {}
+
+    RestoreResult run() {
+        const int64_t begin = monotonic_nanos();
+        enter(RestorePhase::clearing);
+        prepare();
+        PG_ARK_FAULT_POINT("restore_after_clearing");
+        enter(RestorePhase::writing);
+        write();
+        enter(RestorePhase::syncing);
+        durability_->finish();
+        PG_ARK_FAULT_POINT("restore_after_sync");
+        enter(RestorePhase::configuring);
+        configure();
+        finish();
+        enter(RestorePhase::done);
+        result_.files = counters_.files;
+        result_.bytes = counters_.bytes;
+        result_.fetched = counters_.fetched;
+        result_.nanos = monotonic_nanos() - begin;
+        return std::move(result_);
+    }
+
+ private:
+    void enter(RestorePhase phase) {
+        phase_ = phase;
+        report();
+    }
+    void report() {
+        listener_.progress({phase_, counters_.files, plan_.survey.files, counters_.bytes,
+                            plan_.survey.bytes, counters_.fetched});
+    }
+
+    std::string path(const std::string& name) const { return directory_ + "/" + name; }
+
+    void prepare() {
+        make_directories(directory_, 0700);
+        mark_.emplace(directory_, note());
+        PG_ARK_FAULT_POINT("restore_after_mark");
+        check_again();
+        clear();
+        if (::chmod(directory_.c_str(), 0700) != 0) {
+            throw system_error(errno, "could not change permissions of \"" + directory_ + "\"");
+        }
+        for (const TablespaceTarget& t : plan_.destination.tablespaces)
+            make_location(t);
+        durability_.emplace(layout_.roots());
+    }
+
+    UnfinishedNote note() const {
+        UnfinishedNote note{backup_.backup_id, {}};
+        for (const auto& t : plan_.destination.tablespaces)
+            note.tablespaces.push_back(t.location);
+        return note;
+    }
+
+    // Between the plan and the lock somebody may have started a server, or filled the directory.
+    void check_again() {
+        DestinationRequest now = request_.destination;
+        now.force = true;
+        const bool was_empty = !plan_.destination.occupied;
+        if (was_empty &&
+            names_in_directory(directory_) != std::vector<std::string>{kUnfinishedName}) {
+            const std::string path = directory_;
+            mark_->finish();
+            throw Error(ErrorCode::refused,
+                        "data directory \"" + path + "\" is not empty any more");
+        }
+        if (!was_empty)
+            check_destination(now, backup_, repository_.url());
+    }
+
+    void clear() {
+        const bool keeps_wal = !plan_.kept_wal.empty();
+        if (keeps_wal)
+            result_.kept_wal_directory = make_kept_wal_directory(directory_);
+        // From here on the old cluster cannot be started, nor can anything half-made.
+        if (exists(path(kControlPath))) {
+            remove_if_exists(path(kControlPath));
+            fsync_directory(path("global"));
+        }
+        PG_ARK_FAULT_POINT("restore_after_control_removed");
+        if (keeps_wal)
+            move_wal(directory_, plan_.kept_wal, result_.kept_wal_directory);
+        PG_ARK_FAULT_POINT("restore_after_keeping_wal");
+        empty_directory(directory_, {kUnfinishedName});
+        for (const std::string& old : plan_.destination.old_tablespace_directories) {
+            remove_tree(old);
+        }
+    }
+
+    void make_location(const TablespaceTarget& t) {
+        try {
+            make_directories(t.location, 0700);
+            // Also the test whether it is ours to write in.
+            make_directories(t.location + "/" + tablespace_version_directory(backup_), 0700);
+        } catch (Error& error) {
+            error.hint = "Make \"" + t.location +
+                         "\" for the user that runs PostgreSQL, or use --tablespace-map " +
+                         t.original + "=NEW.";
+            throw;
+        }
+    }
+
+    void write() {
+        try {
+            write_files(repository_, backup_, layout_, *durability_, request_.jobs, counters_,
+                        [this] { report(); });
+            PG_ARK_FAULT_POINT("restore_after_files");
+            make_wal_directories();
+            link_tablespaces();
+            write_manifest(repository_, backup_, path("backup_manifest"));
+            PG_ARK_FAULT_POINT("restore_after_manifest");
+        } catch (Error& error) {
+            if (error.code == ErrorCode::disk_full && error.hint.empty()) {
+                error.hint =
+                    "Make room and run the command again with --force; what was restored so "
+                    "far cannot be started.";
+            }
+            throw;
+        }
+    }
+
+    // Whatever the backup has: the server wants them.
+    void make_wal_directories() const {
+        make_directories(path("pg_wal/archive_status"), 0700);
+        constexpr uint32_t kFirstWithSummaries = 170000;
+        if (backup_.pg_version_num >= kFirstWithSummaries) {
+            make_directories(path("pg_wal/summaries"), 0700);
+        }
+        make_directories(path("pg_tblspc"), 0700);
+    }
+
+    void link_tablespaces() const {
+        for (const TablespaceTarget& t : plan_.destination.tablespaces) {
+            const std::string link = path("pg_tblspc/" + std::to_string(t.oid));
+            if (::symlink(t.location.c_str(), link.c_str()) != 0) {
+                throw system_error(errno, "could not create symbolic link \"" + link + "\"");
+            }
+        }
+        PG_ARK_FAULT_POINT("restore_after_links");
+    }
+
+    void configure() {
+        // A cluster that was a standby once has left these; this one recovers from the archive.
+        remove_if_exists(path("standby.signal"));
+        remove_if_exists(path("recovery.signal"));
+        restore_configuration(repository_, backup_, directory_, result_.notices, result_.warnings);
+        PG_ARK_FAULT_POINT("restore_after_configuration");
+        const auto old = read_file_if_exists(path(kAutoConf), kConfigLimit);
+        const RecoverySettings settings{request_.program,     repository_.url(),
+                                        plan_.source.cluster, plan_.source.way.timeline(),
+                                        plan_.source.target,  request_.action};
+        write_small_file(path(kAutoConf),
+                         recovery_auto_conf(old ? as_text(*old) : std::string_view(), settings,
+                                            backup_.backup_id));
+        write_small_file(path("recovery.signal"), "");
+        PG_ARK_FAULT_POINT("restore_after_recovery_signal");
+        remove_if_exists(path(kCloneMarkName));
+        if (!request_.take_over)
+            write_small_file(path(kCloneMarkName), clone_text());
+        PG_ARK_FAULT_POINT("restore_after_clone_mark");
+        // Once more, for the few files since: they must not be less durable than pg_control.
+        durability_->finish();
+    }
+
+    std::string clone_text() const {
+        return "This cluster was restored by pg_ark " PG_ARK_VERSION " from backup " +
+               backup_.backup_id + "\nof repository " + repository_.url() + "\nat " +
+               to_iso8601(now_micros()) +
+               ".\nAs long as this file is here nothing is archived and no backup is taken. If the "
+               "cluster takes\nthe place of the original, run SELECT ark.adopt() in it.\n";
+    }
+
+    // The mark goes first: with pg_control in place the directory is whole, and nothing that is not
+    // the cluster's may be left in it.
+    void finish() {
+        PG_ARK_FAULT_POINT("restore_before_control");
+        report();  // the last place where an interruption still counts
+        mark_->finish();
+        PG_ARK_FAULT_POINT("restore_after_unmarking");
+        const std::string control = path(kControlPath);
+        if (::rename(path(kWaitingControlPath).c_str(), control.c_str()) != 0) {
+            throw system_error(errno,
+                               "could not rename file \"" + path(kWaitingControlPath) + "\"");
+        }
+        fsync_directory(path("global"));
+        PG_ARK_FAULT_POINT("restore_after_control");
+    }
+
+    Repository& repository_;
+    const RestoreRequest& request_;
+    const RestorePlan& plan_;
+    RestoreListener& listener_;
+    const BackupMarker& backup_;
+    const std::string directory_;
+    const Layout layout_;
+    WriteCounters counters_;
+    RestorePhase phase_ = RestorePhase::clearing;
+    std::optional<UnfinishedMark> mark_;
+    std::optional<Durability> durability_;
+    RestoreResult result_;
+};
+
+// Replay makes tablespaces created since the backup at their original paths. wal-get stops a
+// recovery that would destroy another cluster's; where the WAL is short, look before anything is
+// written.
+void look_for_created_tablespaces(Repository& repository, RestorePlan& plan) {
+    constexpr uint64_t kShort = 1ULL << 30;
+    const Resolved& source = plan.source;
+    if (source.wal_segments * source.backup.wal_segment_size > kShort)
+        return;
+    RepositoryWal wal(repository, source.cluster, source.backup.wal_segment_size, source.way);
+    Lsn end = kMaxLsn;
+    if (source.target.kind == TargetKind::immediate)
+        end = source.backup.stop_lsn;
+    if (source.target.lsn != 0)
+        end = source.target.lsn;
+    if (source.target.kind == TargetKind::xid)
+        end = source.stops_at_transaction->end;
+    for (const auto& created : tablespaces_created(wal, source.backup.start_lsn, end)) {
+        if (!created.location.starts_with('/'))
+            continue;
+        const std::string location = canonical_path(created.location);
+        const auto& own = plan.destination.tablespaces;
+        const bool is_own = std::any_of(own.begin(), own.end(),
+                                        [&](const auto& t) { return t.location == location; });
+        const std::string what = "tablespace " + std::to_string(created.oid) +
+                                 ", created after the backup at LSN " + to_text(created.lsn);
+        if (is_own)
+            continue;
+        if (exists(location + "/" + tablespace_version_directory(source.backup))) {
+            throw Error(ErrorCode::refused,
+                        "recovery would create a tablespace in \"" + location +
+                            "\", where another cluster seems to have one",
+                        "It is " + what + ". Its place cannot be mapped.",
+                        "Choose a target before it was created, or restore on another host.");
+        }
+        if (!exists(location)) {
+            plan.warnings.push_back(
+                "directory \"" + location + "\" does not exist: " + what +
+                ", needs it. Make it, for the user that runs PostgreSQL, before "
+                "you start the server");
+        }
+    }
+}
+
+void check_room_for(const RestorePlan& plan) {
+    const BackupMarker& backup = plan.source.backup;
+    const std::string& directory = plan.destination.directory;
+    std::map<std::string, uint64_t> needed = plan.survey.bytes_by_root;
+    needed[directory] += kWalSegmentsOfRoom * backup.wal_segment_size;
+    std::map<std::string, uint64_t> reclaimed;
+    if (plan.destination.occupied)
+        reclaimed[directory] = disk_usage(directory);
+    for (const std::string& old : plan.destination.old_tablespace_directories) {
+        reclaimed[old] = disk_usage(old);
+    }
+    check_room(needed, reclaimed);
+}
+
+}  // namespace
+
+const char* name_of(RestorePhase phase) noexcept {
+    constexpr std::array kNames{"clearing", "writing", "syncing", "configuring", "done"};
+    return kNames[static_cast<size_t>(phase)];
+}
+
+RestorePlan plan_restore(Repository& repository, const RestoreRequest& request) {
+    RestorePlan plan;
+    plan.source = resolve_wish(repository, request.cluster, request.wish);
+    plan.warnings = plan.source.warnings;
+    const BackupMarker& backup = plan.source.backup;
+    plan.destination = check_destination(request.destination, backup, repository.url());
+    const Layout layout(plan.destination.directory, plan.destination.tablespaces);
+    plan.survey = survey_index(repository, backup, layout);
+    plan.fetch_bytes = backup.stored_bytes;
+    check_room_for(plan);
+    look_for_created_tablespaces(repository, plan);
+    if (plan.destination.occupied) {
+        // Another cluster's WAL may have the same names: nothing in the repository stands for it.
+        plan.kept_wal = wal_not_in_repository(repository, plan.source.cluster,
+                                              plan.destination.directory, backup.wal_segment_size);
+        const std::string link = wal_link_of(plan.destination.directory);
+        if (!link.empty()) {
+            plan.warnings.push_back("pg_wal of the cluster that is replaced leads to \"" + link +
+                                    "\": what is there stays; the restored pg_wal is a directory");
+        }
+    }
+    return plan;
+}
+
+RestoreResult run_restore(Repository& repository, const RestoreRequest& request,
+                          const RestorePlan& plan, RestoreListener& listener) {
+    return RestoreJob(repository, request, plan, listener).run();
+}
+
+}  // namespace ark

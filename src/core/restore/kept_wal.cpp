@@ -1,0 +1,146 @@
+#include "core/restore/kept_wal.hpp"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "core/base/clock.hpp"
+#include "core/base/error.hpp"
+#include "core/base/file.hpp"
+#include "core/pipeline/digest.hpp"
+#include "core/restore/tree.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr uint64_t kHistoryLimit = 16 << 20;
+
+// xlp_magic and xlp_pageaddr of XLogPageHeaderData (src/include/access/xlog_internal.h).
+constexpr size_t kPageAddressOffset = 8;
+constexpr size_t kPageHeaderBytes = 24;
+
+std::string sha256_of_file(const std::string& path) {
+    const File file = File::open(path, O_RDONLY);
+    Sha256 digest;
+    Bytes buffer(1 << 20);
+    for (uint64_t offset = 0;;) {
+        const size_t n = file.pread_full(buffer, offset);
+        digest.update(ByteView(buffer).first(n));
+        offset += n;
+        if (n < buffer.size())
+            return digest.finish();
+    }
+}
+
+// False for a recycled segment: its first page is still that of its former name.
+bool begins_with_own_page(const std::string& path, uint64_t address) {
+    const auto file = File::open_if_exists(path, O_RDONLY);
+    Bytes header(kPageHeaderBytes);
+    if (!file || file->pread_full(header, 0) != header.size())
+        return false;
+    return load<uint64_t>(header, kPageAddressOffset) == address;
+}
+
+bool repository_has_segment(Repository& repository, const std::string& prefix,
+                            const std::string& name, const std::string& path) {
+    const auto header = read_header(repository.store(), prefix + place::segment(name));
+    return header && header->sha256 == sha256_of_file(path);
+}
+
+bool repository_has_history(Repository& repository, const std::string& prefix, TimelineId timeline,
+                            const std::string& path) {
+    const auto stored = repository.store().get(prefix + place::history(timeline), kHistoryLimit);
+    return stored && *stored == read_file(path, kHistoryLimit);
+}
+
+bool is_to_be_kept(Repository& repository, const std::string& prefix, const std::string& directory,
+                   const std::string& name, uint64_t segment_size) {
+    const auto parsed = parse_wal_file_name(name);
+    if (!parsed)
+        return false;
+    const std::string path = directory + "/" + name;
+    switch (parsed->kind) {
+        case WalFileKind::history:
+            return !repository_has_history(repository, prefix, parsed->timeline, path);
+        case WalFileKind::backup_label:
+            return false;
+        case WalFileKind::partial:
+            return true;
+        case WalFileKind::segment:
+            break;
+    }
+    const uint64_t address = parsed->segment_number(segment_size) * segment_size;
+    if (!begins_with_own_page(path, address))
+        return false;
+    return !repository_has_segment(repository, prefix, name, path);
+}
+
+void move_file(const std::string& from, const std::string& to) {
+    if (::rename(from.c_str(), to.c_str()) == 0)
+        return;
+    if (errno != EXDEV)
+        throw system_error(errno, "could not move file \"" + from + "\"");
+    std::error_code error;
+    std::filesystem::copy_file(from, to, error);
+    if (error)
+        throw system_error(error.value(), "could not copy file \"" + from + "\"");
+    File::open(to, O_RDWR).fsync();
+}
+
+}  // namespace
+
+std::string wal_link_of(const std::string& data_directory) {
+    const std::string path = data_directory + "/pg_wal";
+    struct stat st {};
+    if (::lstat(path.c_str(), &st) != 0 || !S_ISLNK(st.st_mode))
+        return {};
+    return canonical_path(path);
+}
+
+std::vector<std::string> wal_not_in_repository(Repository& repository, const std::string& cluster,
+                                               const std::string& data_directory,
+                                               uint64_t segment_size) {
+    const std::string directory = data_directory + "/pg_wal";
+    struct stat st {};
+    if (::lstat(directory.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
+        return {};
+    std::vector<std::string> names;
+    for (const std::string& name : names_in_directory(directory)) {
+        if (is_to_be_kept(repository, cluster + "/", directory, name, segment_size)) {
+            names.push_back(name);
+        }
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::string make_kept_wal_directory(const std::string& data_directory) {
+    std::string time = to_iso8601(now_micros()).substr(0, 19);
+    std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
+    const std::string target = data_directory + ".kept-wal-" + time + "Z";
+    if (::mkdir(target.c_str(), 0700) != 0) {
+        throw system_error(
+            errno, "could not create directory \"" + target + "\"",
+            "WAL that the repository does not have is moved there. Where that cannot "
+            "be, move the files out of " +
+                data_directory + "/pg_wal yourself and run the command again.");
+    }
+    fsync_directory(parent_directory(target));
+    return target;
+}
+
+void move_wal(const std::string& data_directory, const std::vector<std::string>& names,
+              const std::string& target) {
+    for (const std::string& name : names) {
+        move_file(data_directory + "/pg_wal/" + name, target + "/" + name);
+    }
+    fsync_directory(target);
+}
+
+}  // namespace ark

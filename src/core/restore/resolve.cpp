@@ -1,0 +1,354 @@
+#include "core/restore/resolve.hpp"
+
+#include <algorithm>
+
+#include "core/base/error.hpp"
+#include "core/restore/plan.hpp"
+
+namespace ark {
+
+namespace {
+
+Error unreachable(const std::string& message, const std::string& detail, const std::string& hint) {
+    return {ErrorCode::target_unreachable, message, detail, hint};
+}
+
+constexpr const char* kLatestHint = "Use --target latest to recover all there is.";
+
+// WAL up to a segment: a question about the range before it must not read on.
+class BoundedWal final : public WalSource {
+ public:
+    BoundedWal(WalSource& source, uint64_t last) : source_(source), last_(last) {}
+    uint64_t segment_size() const override { return source_.segment_size(); }
+    std::optional<ByteView> read_segment(uint64_t number) override {
+        return number > last_ ? std::nullopt : source_.read_segment(number);
+    }
+    std::optional<uint64_t> last_contiguous(uint64_t first) override {
+        const auto last = source_.last_contiguous(first);
+        return last && first <= last_ ? std::optional(std::min(*last, last_)) : std::nullopt;
+    }
+
+ private:
+    WalSource& source_;
+    uint64_t last_;
+};
+
+class Resolver {
+ public:
+    Resolver(Repository& repository, const std::string& cluster, const RestoreWish& wish)
+        : repository_(repository), wish_(wish) {
+        out_.cluster = cluster;
+        out_.target = wish.target;
+    }
+
+    Resolved run() {
+        read_backups();
+        choose_way();
+        choose();
+        check_wal();
+        check_target();
+        name_wal();
+        note_corrupt_pages();
+        return std::move(out_);
+    }
+
+ private:
+    void read_backups() {
+        std::vector<std::string> bad;
+        backups_ = list_backups(repository_, out_.cluster, &bad);
+        for (const std::string& what : bad) {
+            out_.warnings.push_back("a backup's marker could not be read: " + what);
+        }
+        if (!backups_.empty())
+            return;
+        throw Error(
+            ErrorCode::not_found,
+            "cluster \"" + out_.cluster + "\" has no backup in \"" + repository_.url() + "\"",
+            bad.empty() ? "" : "There are backups whose marker cannot be read.",
+            "\"pg_ark list\" shows what there is.");
+    }
+
+    TimelineId newest_backup_timeline() const {
+        return std::max_element(
+                   backups_.begin(), backups_.end(),
+                   [](const auto& a, const auto& b) { return a.timeline < b.timeline; })
+            ->timeline;
+    }
+
+    TimelineHistory history_of(TimelineId timeline) {
+        try {
+            return load_timeline_history(repository_, out_.cluster, timeline);
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::not_found)
+                throw;
+            throw Error(ErrorCode::not_found,
+                        "timeline " + std::to_string(timeline) + " is not in the repository",
+                        "There is no " + history_name(timeline) + ".",
+                        "Leave out --target-timeline to follow the latest one.");
+        }
+    }
+
+    void choose_way() {
+        const bool named = !wish_.backup_id.empty();
+        const TimelineId start =
+            named ? backup_of_id(backups_, wish_.backup_id).timeline : newest_backup_timeline();
+        // The end of the backup lies on its own timeline, whatever came later.
+        const bool own = wish_.timeline.kind == TimelineWish::Kind::current ||
+                         (wish_.timeline.kind == TimelineWish::Kind::latest &&
+                          wish_.target.kind == TargetKind::immediate);
+        if (wish_.timeline.kind == TimelineWish::Kind::number) {
+            out_.way = history_of(wish_.timeline.number);
+        } else if (own) {
+            out_.way = history_of(start);
+        } else {
+            out_.way = history_of(find_newest_timeline(repository_, out_.cluster, start));
+        }
+    }
+
+    void choose() {
+        usable_ = backups_on(out_.way, backups_);
+        if (!wish_.backup_id.empty()) {
+            check_named(backup_of_id(backups_, wish_.backup_id));
+        } else if (usable_.empty()) {
+            throw unreachable(
+                "no backup lies on the way to timeline " + std::to_string(out_.way.timeline()),
+                "The newest backup, " + backups_.back().backup_id + ", is on timeline " +
+                    std::to_string(backups_.back().timeline) + ".",
+                "Choose that timeline with --target-timeline.");
+        } else if (out_.target.kind == TargetKind::name) {
+            choose_by_restore_point(usable_.size());
+        } else {
+            out_.backup = newest_reaching(usable_, out_.target);
+        }
+    }
+
+    void check_named(const BackupMarker& backup) {
+        out_.backup = backup;
+        const std::string timeline = std::to_string(out_.way.timeline());
+        if (!out_.way.contains_range(backup.timeline, backup.start_lsn, backup.stop_lsn)) {
+            throw unreachable(
+                "backup " + backup.backup_id + " does not lie on the way to timeline " + timeline,
+                "It ran on timeline " + std::to_string(backup.timeline) + " from " +
+                    to_text(backup.start_lsn) + " to " + to_text(backup.stop_lsn) +
+                    ", which that way does not contain.",
+                "Use --target-timeline current to stay on the backup's timeline, or another "
+                "backup.");
+        }
+        if (out_.target.kind == TargetKind::name) {
+            usable_ = {backup};
+            choose_by_restore_point(1);
+        } else if (const auto why = why_not(backup, out_.target)) {
+            throw unreachable(
+                "backup " + backup.backup_id + " does not lead to " + describe(out_.target),
+                "The " + *why + ".", "Choose an earlier backup, or leave out --backup.");
+        }
+    }
+
+    std::unique_ptr<WalSource> wal(const BackupMarker& backup) {
+        return std::make_unique<RepositoryWal>(repository_, out_.cluster, backup.wal_segment_size,
+                                               out_.way);
+    }
+
+    // From the newest backup back: each looks at the WAL between its end and the end of the next.
+    void choose_by_restore_point(size_t count) {
+        for (size_t i = count; i-- > 0;) {
+            const BackupMarker& b = usable_[i];
+            const auto source = wal(b);
+            const uint64_t last =
+                i + 1 < count ? segment_number_of(usable_[i + 1].stop_lsn, b.wal_segment_size)
+                              : UINT64_MAX;
+            BoundedWal bounded(*source, last);
+            out_.restore_point = find_restore_point(bounded, out_.target.name, b.stop_lsn);
+            if (!out_.restore_point)
+                continue;
+            out_.target.lsn = out_.restore_point->lsn;
+            out_.backup = b;
+            return;
+        }
+        throw unreachable("restore point \"" + out_.target.name + "\" was not found",
+                          "The archived WAL after the end of backup " + usable_.front().backup_id +
+                              ", LSN " + to_text(usable_.front().stop_lsn) +
+                              ", has none of this name on the "
+                              "way to timeline " +
+                              std::to_string(out_.way.timeline()) + ".",
+                          "Check the name, or use --target-time.");
+    }
+
+    std::string name_of_segment(uint64_t number) const {
+        const uint64_t size = out_.backup.wal_segment_size;
+        // A segment in which the way changes timelines has the name of the later one.
+        return segment_name({out_.way.timeline_at((number + 1) * size - 1), number}, size);
+    }
+
+    // The WAL from start to stop is part of the backup: without it, it never becomes consistent.
+    void check_wal() {
+        const BackupMarker& b = out_.backup;
+        source_ = wal(b);
+        const uint64_t first = segment_number_of(b.start_lsn, b.wal_segment_size);
+        const uint64_t needed = last_segment_number_before(b.stop_lsn, b.wal_segment_size);
+        const auto last = source_->last_contiguous(first);
+        if (!last || *last < needed) {
+            const uint64_t missing = last ? *last + 1 : first;
+            throw unreachable("WAL that backup " + b.backup_id + " needs is not in the repository",
+                              "Segment " + name_of_segment(missing) +
+                                  " is missing; the backup needs " + b.start_segment + " to " +
+                                  b.stop_segment + ".",
+                              "Restore another backup, or put the segment into the repository.");
+        }
+        last_segment_ = *last;
+        out_.wal_end = end_of_wal(*source_, b.start_lsn);
+        if (out_.wal_end < b.stop_lsn) {
+            throw unreachable("WAL that backup " + b.backup_id + " needs cannot be read",
+                              "It ends at " + to_text(out_.wal_end) + "; the backup ended at " +
+                                  to_text(b.stop_lsn) + ".",
+                              "Restore another backup.");
+        }
+    }
+
+    void check_target() {
+        switch (out_.target.kind) {
+            case TargetKind::immediate:
+            case TargetKind::name:
+                return;
+            case TargetKind::latest:
+                out_.stops_at_transaction = last_transaction(*source_, out_.backup.stop_lsn);
+                warn_of_later_segments();
+                return;
+            case TargetKind::time:
+                return check_time();
+            case TargetKind::lsn:
+                return check_lsn();
+            case TargetKind::xid:
+                return check_xid();
+        }
+    }
+
+    std::string where_wal_ends() const {
+        return "The archived WAL after backup " + out_.backup.backup_id + " ends at LSN " +
+               to_text(out_.wal_end) + " on timeline " + std::to_string(out_.way.timeline()) +
+               gap_text();
+    }
+
+    // Recovery stops before the first end that is later than the target, so there must be one.
+    void check_time() {
+        const auto last = last_transaction(*source_, out_.backup.stop_lsn);
+        const bool reached = last && (out_.target.exclusive ? last->time >= out_.target.time
+                                                            : last->time > out_.target.time);
+        if (reached)
+            return;
+        throw unreachable(
+            "no archived transaction is later than the target, " + describe(out_.target),
+            last ? "The last one ended at " + to_postgres_time(last->time) + ". " + where_wal_ends()
+                 : "No transaction has ended since the backup's end. " + where_wal_ends(),
+            kLatestHint);
+    }
+
+    void check_lsn() {
+        if (out_.target.lsn < out_.wal_end)
+            return;
+        throw unreachable("the archived WAL does not reach " + describe(out_.target),
+                          where_wal_ends(), kLatestHint);
+    }
+
+    void check_xid() {
+        const auto xid = static_cast<uint32_t>(out_.target.xid);
+        out_.stops_at_transaction = find_transaction(*source_, xid, out_.backup.stop_lsn);
+        if (out_.stops_at_transaction)
+            return;
+        throw unreachable("the end of " + describe(out_.target) + " is not in the archived WAL",
+                          where_wal_ends(),
+                          "Check the number (a subtransaction has none of its own), or use "
+                          "--target-time.");
+    }
+
+    // The first segment after the contiguous ones that is there all the same: a hole, not the end.
+    std::optional<uint64_t> segment_behind_gap() const {
+        const uint64_t size = out_.backup.wal_segment_size;
+        std::optional<uint64_t> found;
+        const std::string prefix = out_.cluster + "/wal/" + hex8(out_.way.timeline());
+        // The listing may lag: this is for a warning only.
+        repository_.store().list(prefix, [&](const ObjectInfo& object) {
+            const std::string_view name =
+                std::string_view(object.name).substr(object.name.find_last_of('/') + 1);
+            constexpr std::string_view kSuffix = ".zst";
+            if (!name.ends_with(kSuffix))
+                return true;
+            const auto parsed = parse_wal_file_name(name.substr(0, name.size() - kSuffix.size()));
+            if (!parsed || parsed->kind != WalFileKind::segment)
+                return true;
+            const uint64_t number = parsed->segment_number(size);
+            if (number > last_segment_ + 1)
+                found = number;
+            return !found;
+        });
+        return found;
+    }
+
+    std::string gap_text() const {
+        const auto behind = segment_behind_gap();
+        if (!behind)
+            return ".";
+        return ": segment " + name_of_segment(last_segment_ + 1) + " is missing, although " +
+               name_of_segment(*behind) + " is there.";
+    }
+
+    void warn_of_later_segments() {
+        const auto behind = segment_behind_gap();
+        if (!behind)
+            return;
+        out_.warnings.push_back("WAL segment " + name_of_segment(last_segment_ + 1) +
+                                " is missing, although " + name_of_segment(*behind) +
+                                " is in the repository: recovery ends before the gap, at " +
+                                to_text(out_.wal_end));
+    }
+
+    void name_wal() {
+        const BackupMarker& b = out_.backup;
+        const uint64_t size = b.wal_segment_size;
+        const uint64_t first = segment_number_of(b.start_lsn, size);
+        uint64_t last = last_segment_;
+        if (out_.target.kind == TargetKind::immediate) {
+            last = last_segment_number_before(b.stop_lsn, size);
+        } else if (out_.target.kind == TargetKind::lsn || out_.target.kind == TargetKind::name) {
+            last = segment_number_of(out_.target.lsn, size);
+        } else if (out_.target.kind == TargetKind::xid) {
+            last = last_segment_number_before(out_.stops_at_transaction->end, size);
+        }
+        out_.first_segment = name_of_segment(first);
+        out_.last_segment = name_of_segment(last);
+        out_.wal_segments = last - first + 1;
+    }
+
+    void note_corrupt_pages() {
+        const uint64_t count = out_.backup.corrupt_page_count;
+        if (count == 0)
+            return;
+        std::string text = "backup " + out_.backup.backup_id + " holds " + std::to_string(count) +
+                           " corrupt pages, which the restored cluster will have too:";
+        constexpr size_t kMaxNamed = 5;
+        const auto& pages = out_.backup.corrupt_pages;
+        for (size_t i = 0; i < std::min(pages.size(), kMaxNamed); ++i) {
+            text +=
+                (i > 0 ? ", " : " ") + pages[i].path + " block " + std::to_string(pages[i].block);
+        }
+        if (count > kMaxNamed)
+            text += ", …";
+        out_.warnings.push_back(text);
+    }
+
+    Repository& repository_;
+    const RestoreWish& wish_;
+    Resolved out_;
+    std::vector<BackupMarker> backups_;
+    std::vector<BackupMarker> usable_;
+    std::unique_ptr<WalSource> source_;
+    uint64_t last_segment_ = 0;
+};
+
+}  // namespace
+
+Resolved resolve_wish(Repository& repository, const std::string& cluster, const RestoreWish& wish) {
+    return Resolver(repository, cluster, wish).run();
+}
+
+}  // namespace ark

@@ -1,0 +1,248 @@
+#include "core/archive/wal_get.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "core/base/clock.hpp"
+#include "core/base/file.hpp"
+#include "test/unit/archive/data_directory.hpp"
+#include "test/unit/archive/fixture.hpp"
+
+namespace ark {
+namespace {
+
+using test::ForkedWal;
+using test::TestRepository;
+using test::WalBuilder;
+constexpr uint64_t kSize = WalBuilder::kSegmentSize;
+
+class WalGet : public ::testing::Test {
+   protected:
+    WalGet() { request.path = data.path() + "/pg_wal/RECOVERYXLOG"; }
+
+    WalGetResult get(const std::string& name) {
+        request.name = name;
+        return wal_get(
+            request, [this] { return repo.open(); },
+            [this](const Error& error) {
+                ++warnings;
+                last_warning = error.message;
+                if (on_warning) on_warning();
+            });
+    }
+    std::optional<ErrorCode> error_of_get(const std::string& name) {
+        return test::error_of([&] { get(name); });
+    }
+    Bytes written() const { return read_file(request.path, 1 << 30); }
+    // Files in pg_wal beside archive_status.
+    size_t files() const {
+        const std::filesystem::directory_iterator all(data.path() + "/pg_wal");
+        return static_cast<size_t>(std::ranges::count_if(
+            all, [](const auto& entry) { return entry.is_regular_file(); }));
+    }
+
+    TestRepository repo;
+    test::DataDirectory data;
+    ForkedWal wal;
+    WalGetRequest request{.name = "",
+                          .path = "",
+                          .cluster = test::kCluster,
+                          .target_timeline = "",
+                          .on_error = OnError::abort,
+                          .timeout_s = 0,
+                          .working_directory = "/nonexistent"};
+    int warnings = 0;
+    std::string last_warning;
+    std::function<void()> on_warning;
+};
+
+TEST_F(WalGet, WritesTheWholeFile) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+    EXPECT_EQ(written(), wal.parent.segment(5));
+    EXPECT_EQ(files(), 1U);
+    repo.put_history(2, wal.history);
+    EXPECT_EQ(get("00000002.history"), WalGetResult::written);
+    EXPECT_EQ(as_text(written()), wal.history);
+    EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(WalGet, SaysThatAFileIsNotThere) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    for (const std::string& name :
+         {WalBuilder::name(9), std::string("00000002.history"), WalBuilder::name(9) + ".partial",
+          WalBuilder::name(5) + ".00000028.backup"}) {
+        EXPECT_EQ(get(name), WalGetResult::not_there) << name;
+    }
+    EXPECT_EQ(files(), 0U);
+    EXPECT_EQ(warnings, 0);
+}
+
+// An early "not there" ends recovery early: nothing but the store's own word may lead to one.
+TEST_F(WalGet, AFailureIsNeverNotThere) {
+    repo.hooks->broken = true;
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::unavailable);
+    EXPECT_EQ(error_of_get("00000002.history"), ErrorCode::unavailable);
+    EXPECT_EQ(files(), 0U);
+}
+
+TEST_F(WalGet, APlaceWithoutTheClusterIsNotAnAnswer) {
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::not_found);  // an empty repository
+    request.cluster = "other";
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::not_found);
+    repo.base->remove("ark.json");  // a file system that is not mounted
+    request.cluster = test::kCluster;
+    EXPECT_EQ(error_of_get(WalBuilder::name(9)), ErrorCode::not_found);
+}
+
+TEST_F(WalGet, TriesAgainWithinItsBudget) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    repo.hooks->broken = true;
+    on_warning = [this] { repo.hooks->broken = false; };
+    request.timeout_s = 60;
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+    EXPECT_EQ(warnings, 1);
+    EXPECT_EQ(last_warning, "the store is away");
+}
+
+TEST_F(WalGet, KeepsToItsBudget) {
+    repo.hooks->broken = true;
+    request.timeout_s = 1;
+    const int64_t begin = monotonic_nanos();
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::unavailable);
+    const int64_t took = monotonic_nanos() - begin;
+    EXPECT_GE(took, 1000000000);
+    EXPECT_LT(took, 5000000000);
+    EXPECT_EQ(warnings, 1);  // not one for each try
+}
+
+TEST_F(WalGet, WaitOutlivesTheBudget) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    request.on_error = OnError::wait;
+    int calls = 0;
+    repo.hooks->before_get = [&](const std::string&) {
+        if (++calls <= 3) throw Error(ErrorCode::permission_denied, "no");
+    };
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+}
+
+TEST_F(WalGet, NotFoundAnswersForSegmentsButNotForHistories) {
+    repo.hooks->broken = true;
+    request.on_error = OnError::not_found;
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::not_there);
+    EXPECT_EQ(error_of_get("00000002.history"), ErrorCode::unavailable);
+}
+
+TEST_F(WalGet, DamageIsNeverGivenOutNorCalledNotThere) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    repo.damage(place::segment(WalBuilder::name(5)));
+    request.timeout_s = 60;
+    for (const OnError on_error : {OnError::abort, OnError::wait, OnError::not_found}) {
+        request.on_error = on_error;
+        EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::corrupt);
+        EXPECT_EQ(files(), 0U);
+    }
+}
+
+TEST_F(WalGet, ADamagedTransferIsTriedAgain) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    request.timeout_s = 60;
+    int calls = 0;
+    repo.hooks->before_get = [&](const std::string& name) {
+        if (name != "ark.json" && ++calls == 1) throw Error(ErrorCode::corrupt, "damaged");
+    };
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+}
+
+TEST_F(WalGet, RefusesWrongUseAtOnce) {
+    request.on_error = OnError::wait;
+    EXPECT_EQ(error_of_get("pg_control"), ErrorCode::invalid_argument);
+    EXPECT_EQ(error_of_get(""), ErrorCode::invalid_argument);
+    EXPECT_EQ(error_of_get("../" + WalBuilder::name(5)), ErrorCode::invalid_argument);
+    request.target_timeline = "two";
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::invalid_argument);
+    request.target_timeline = "0";
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::invalid_argument);
+}
+
+TEST_F(WalGet, FollowsTheTargetTimeline) {
+    repo.put_segment(WalBuilder::name(6), wal.parent.segment(6));
+    repo.put_segment(WalBuilder::name(7), wal.parent.segment(7));
+    repo.put_history(2, wal.history);
+    for (const char* target : {"2", "latest"}) {
+        request.target_timeline = target;
+        EXPECT_EQ(get(WalBuilder::name(6)), WalGetResult::written);
+        EXPECT_EQ(written(), wal.partial());
+        EXPECT_EQ(get(WalBuilder::name(7)), WalGetResult::not_there);
+    }
+    request.target_timeline = "1";
+    EXPECT_EQ(get(WalBuilder::name(6)), WalGetResult::written);
+    EXPECT_EQ(written(), wal.parent.segment(6));
+    // Without the target's history nobody knows how far the parent may be given out.
+    request.target_timeline = "3";
+    EXPECT_EQ(error_of_get(WalBuilder::name(6)), ErrorCode::not_found);
+}
+
+TEST_F(WalGet, FindsItsClusterByTheControlFile) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    repo.base->put_if_absent("other/wal/x", as_bytes("x"));
+    request.cluster.clear();
+    request.working_directory = data.path();
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+    request.working_directory = "/nonexistent";
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::invalid_argument);  // two clusters
+}
+
+TEST_F(WalGet, RefusesWalOfAnotherClusterThanTheDataDirectorys) {
+    WalBuilder other(5);
+    other.system_identifier = 42;
+    other.fill_segment();
+    repo.put_segment(WalBuilder::name(5), other.segment(5));
+    request.working_directory = data.path();
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::corrupt);
+}
+
+TEST_F(WalGet, RefusesToRecreateATablespaceThatIsInUse) {
+    const std::string location = data.outside("ts");
+    WalBuilder builder(5);
+    builder.add_tablespace(16400, location);
+    builder.fill_segment();
+    repo.put_segment(WalBuilder::name(5), builder.segment(5));
+    request.working_directory = data.path();
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+    std::filesystem::remove(request.path);
+    std::filesystem::create_directories(location + "/PG_15_202209061/5");
+    request.on_error = OnError::wait;
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::refused);
+    EXPECT_EQ(files(), 0U);
+    request.working_directory = "/nonexistent";  // called by hand: nothing is replayed
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+}
+
+TEST_F(WalGet, RemovesWhatAKilledOneLeftBehind) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    ASSERT_EQ(waitpid(child, nullptr, 0), child);  // a pid that is free now
+    test::write_text(request.path + ".pg_ark." + std::to_string(child), "half");
+    test::write_text(request.path + ".pg_ark." + std::to_string(getppid()), "at work");
+    test::write_text(request.path + ".pg_ark.x", "another thing");
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+    EXPECT_EQ(files(), 3U);
+}
+
+TEST_F(WalGet, AFileThatCannotBeWrittenIsAFailure) {
+    repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    request.path = data.path() + "/nowhere/RECOVERYXLOG";
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::not_found);
+    request.path = data.path() + "/global";  // a directory: the rename fails
+    EXPECT_TRUE(error_of_get(WalBuilder::name(5)));
+    EXPECT_FALSE(std::filesystem::exists(request.path + ".pg_ark." + std::to_string(getpid())));
+}
+
+}  // namespace
+}  // namespace ark

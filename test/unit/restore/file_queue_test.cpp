@@ -1,0 +1,109 @@
+#include "core/restore/file_queue.hpp"
+
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace ark {
+namespace {
+
+using std::chrono::milliseconds;
+
+IndexEntry file(const std::string& path, uint32_t pack, uint32_t skip, std::vector<FrameRef> frames,
+                uint64_t size) {
+    IndexEntry e;
+    e.path = path;
+    e.pack = pack;
+    e.skip = skip;
+    e.frames = std::move(frames);
+    e.size = size;
+    return e;
+}
+
+TEST(CutIntoWork, InTheOrderOfThePacks) {
+    const auto work =
+        cut_into_work({file("a", 1, 512, {{100, 50}}, 10), file("b", 0, 0, {{300, 10}}, 5),
+                       file("c", 1, 0, {{100, 50}}, 10), file("d", 0, 0, {{100, 20}}, 5)},
+                      1000);
+    ASSERT_EQ(work.size(), 2U);
+    EXPECT_EQ(work[0].pack, 0U);
+    EXPECT_EQ(work[0].end, 310U);
+    EXPECT_EQ(work[0].files[0].path, "d");
+    EXPECT_EQ(work[0].files[1].path, "b");
+    EXPECT_EQ(work[1].pack, 1U);
+    EXPECT_EQ(work[1].end, 150U);
+    EXPECT_EQ(work[1].files[0].path, "c");
+}
+
+// Frame 100 is shared by b and c: a cut between them would have two lanes read it.
+TEST(CutIntoWork, NeverInsideAFrame) {
+    const auto work =
+        cut_into_work({file("a", 0, 0, {{10, 90}}, 100), file("b", 0, 0, {{100, 50}}, 100),
+                       file("c", 0, 600, {{100, 50}}, 100), file("d", 0, 0, {{150, 50}}, 100)},
+                      100);
+    ASSERT_EQ(work.size(), 3U);
+    EXPECT_EQ(work[1].files.size(), 2U);
+    EXPECT_EQ(work[2].files[0].path, "d");
+}
+
+TEST(CutIntoWork, EveryFileOnce) {
+    std::vector<IndexEntry> files;
+    for (int i = 0; i < 1000; ++i) {
+        const auto pack = static_cast<uint32_t>(i % 7);
+        files.push_back(i % 10 == 0 ? file("empty" + std::to_string(i), 0, 0, {}, 0)
+                                    : file("f" + std::to_string(i), pack, 0,
+                                           {{static_cast<uint64_t>(1000 + i * 10), 10}}, 5000));
+    }
+    std::set<std::string> seen;
+    for (const FileWork& work : cut_into_work(files, 20000)) {
+        for (const IndexEntry& e : work.files) {
+            EXPECT_TRUE(seen.insert(e.path).second) << e.path;
+            EXPECT_EQ(e.pack, work.pack);
+            for (const FrameRef& frame : e.frames)
+                EXPECT_LE(frame.offset + frame.stored, work.end);
+        }
+    }
+    EXPECT_EQ(seen.size(), files.size());
+}
+
+TEST(FileQueue, IsBounded) {
+    FileQueue queue(1);
+    FileWork work;
+    EXPECT_TRUE(queue.push(work, milliseconds(0)));
+    EXPECT_FALSE(queue.push(work, milliseconds(1)));
+    EXPECT_TRUE(queue.pop());
+    EXPECT_TRUE(queue.push(work, milliseconds(0)));
+}
+
+TEST(FileQueue, EndsWhenClosedAndEmpty) {
+    FileQueue queue(4);
+    FileWork work;
+    queue.push(work, milliseconds(0));
+    queue.close();
+    EXPECT_TRUE(queue.pop());
+    EXPECT_FALSE(queue.pop());
+    EXPECT_FALSE(queue.wait_for_lanes(1, milliseconds(0)));
+    queue.lane_ended(nullptr);
+    EXPECT_TRUE(queue.wait_for_lanes(1, milliseconds(0)));
+}
+
+TEST(FileQueue, OneFailureEndsAll) {
+    FileQueue queue(4);
+    FileWork work;
+    queue.push(work, milliseconds(0));
+    std::thread waiting([&] {
+        while (queue.pop()) {
+        }
+        queue.lane_ended(nullptr);
+    });
+    queue.lane_ended(std::make_exception_ptr(std::runtime_error("disk")));
+    waiting.join();
+    EXPECT_TRUE(queue.abandoned());
+    EXPECT_THROW(queue.push(work, milliseconds(0)), std::runtime_error);
+    EXPECT_THROW(queue.rethrow_failure(), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace ark

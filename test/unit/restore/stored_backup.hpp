@@ -1,0 +1,101 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backup/manifest_writer.hpp"
+#include "core/backup/pack_writer.hpp"
+#include "core/backup/record_run.hpp"
+#include "core/repo/marker.hpp"
+#include "core/repo/object_writer.hpp"
+#include "core/repo/repository.hpp"
+
+namespace ark::test {
+
+/// A backup of made-up files, written into a repository the way a real one is, without its WAL.
+class StoredBackup {
+ public:
+    explicit StoredBackup(Repository& repository) : repository_(repository) {
+        marker.backup_id = "manual_20261120_021500_00000001";
+        marker.cluster = "7301";
+        marker.system_identifier = 7301;
+        marker.timeline = 1;
+        marker.pg_version = "15.8";
+        marker.pg_version_num = 150008;
+        marker.catalog_version = 202209061;
+        marker.wal_segment_size = 16 << 20;
+        marker.data_directory = "/srv/source";
+        files["PG_VERSION"] = "15\n";
+        files["backup_label"] = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\n";
+        files["global/pg_control"] = std::string(8192, 'c');
+        files["postgresql.conf"] = "port = 5432\n";
+        files["pg_hba.conf"] = "local all all trust\n";
+        files["pg_ident.conf"] = "";
+        files["postgresql.auto.conf"] = "work_mem = '4MB'\n";
+        directories = {"base", "base/1", "global", "pg_tblspc", "pg_wal"};
+    }
+
+    /// Writes packs, index and manifest; fills in the rest of the marker.
+    void store() {
+        PackSet packs(repository_, marker.cluster, marker.backup_id, {}, 1);
+        RecordRun files_run;
+        RecordRun directories_run;
+        PackWriter writer(packs, files_run);
+        for (const auto& [path, content] : files)
+            add(writer, path, content);
+        writer.finish();
+        files_run.seal();
+        for (const std::string& path : directories) {
+            IndexEntry entry;
+            entry.path = path;
+            entry.type = EntryType::directory;
+            entry.mode = 0700;
+            directories_run.add(entry);
+        }
+        directories_run.seal();
+        marker.packs = packs.packs();
+        RecordMerge merge({&files_run, &directories_run});
+        write_index(merge);
+    }
+
+    std::string pack_name(uint32_t number) const {
+        return marker.cluster + "/" + place::pack(marker.backup_id, number);
+    }
+
+    BackupMarker marker;
+    std::map<std::string, std::string> files;
+    std::vector<std::string> directories;  ///< in path order
+
+ private:
+    static void add(PackWriter& writer, const std::string& path, const std::string& content) {
+        IndexEntry entry;
+        entry.path = path;
+        entry.size = content.size();
+        writer.add_file(entry, [&](MutableByteView buffer, uint64_t offset) {
+            std::memcpy(buffer.data(), content.data() + offset, buffer.size());
+        });
+    }
+
+    void write_index(RecordMerge& merge) {
+        const auto object = [&](ObjectKind kind, const std::string& place) {
+            return ObjectWriter(repository_.store(), marker.cluster, kind, place, {}, 1, true);
+        };
+        ObjectWriter index = object(ObjectKind::index, place::index(marker.backup_id));
+        ObjectWriter manifest = object(ObjectKind::manifest, place::manifest(marker.backup_id));
+        ManifestWriter manifest_writer(manifest, marker.pg_version_num, marker.system_identifier);
+        while (const auto entry = merge.next()) {
+            index.append(as_bytes(to_json_line(*entry)));
+            if (entry->type == EntryType::file)
+                manifest_writer.add(*entry);
+        }
+        manifest_writer.finish(1, 0x2000028, 0x2000100);
+        marker.index_sha256 = index.finish().plain_sha256;
+        marker.manifest_sha256 = manifest.finish().plain_sha256;
+    }
+
+    Repository& repository_;
+};
+
+}  // namespace ark::test
