@@ -1,0 +1,149 @@
+#include "cli/child/opening.hpp"
+
+#include <unistd.h>
+
+#include <charconv>
+
+#include "core/base/fault.hpp"
+#include "core/pipeline/zstd.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr uint64_t kProtocol = 1;
+constexpr uint64_t kDefaultMemoryMegabytes = 512;
+
+void answer_hello(Channel& channel, const Message& hello) {
+    const uint64_t theirs = hello.number("protocol");
+    if (theirs != kProtocol) {
+        throw Error(ErrorCode::unsupported,
+                    "the server module speaks protocol " + std::to_string(theirs) +
+                        ", this executable speaks " + std::to_string(kProtocol),
+                    "The module has version " + hello.text_or("module", "unknown") +
+                        ", the executable " PG_ARK_VERSION ".",
+                    "Install one version of both and restart the server.");
+    }
+    Message answer("hello");
+    channel.send(answer.add_number("protocol", kProtocol).add_text("program", PG_ARK_VERSION));
+}
+
+ClusterInfo cluster_of(const Message& message) {
+    ClusterInfo out;
+    out.system_identifier = message.number("system_identifier");
+    out.pg_version_num = static_cast<uint32_t>(message.number("pg_version_num"));
+    out.pg_version = message.text("pg_version");
+    out.data_directory = message.text("data_directory");
+    out.wal_segment_size = message.number("wal_segment_size");
+    if (!is_valid_segment_size(out.wal_segment_size)) {
+        throw Error(ErrorCode::protocol_violation, "invalid WAL segment size from the server");
+    }
+    return out;
+}
+
+void apply_setting(Opening& opening, const Message& message) {
+    const std::string name = message.token("name");
+    const std::string value = message.text("value");
+    opening.settings[name] = value;
+    if (name == "fault")
+        set_faults(value);
+}
+
+bool is_below(const std::string& path, const std::string& directory) {
+    return path == directory || path.starts_with(directory + "/");
+}
+
+std::string canonical(const std::string& path) {
+    // The place may not exist yet: then what exists of it decides.
+    const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), free);
+    if (resolved)
+        return resolved.get();
+    const size_t slash = path.find_last_of('/');
+    if (slash == 0 || slash == std::string::npos)
+        return path;
+    return canonical(path.substr(0, slash)) + path.substr(slash);
+}
+
+// A repository inside the cluster would be backed up into itself and lost with it.
+void refuse_inside(const Opening& opening) {
+    constexpr std::string_view kFile = "file://";
+    const std::string url = opening.setting("repository", "");
+    if (!url.starts_with(kFile))
+        return;
+    const std::string place = canonical(url.substr(kFile.size()));
+    if (is_below(place, canonical(opening.cluster.data_directory))) {
+        throw Error(ErrorCode::refused, "repository \"" + url + "\" is inside the data directory",
+                    {}, "Put it on another disk, better on another machine.");
+    }
+}
+
+void open_repository(Opening& opening, const Message& message) {
+    const std::string name = opening.cluster_name();
+    if (!is_valid_name_part(name) || name == kProbeDirectory || name == "ark.json") {
+        throw Error(ErrorCode::invalid_argument,
+                    "invalid value of pg_ark.cluster: \"" + name + "\"", {},
+                    "Use letters, digits, '_', '-' and '.', at most 128.");
+    }
+    if (!is_valid_compression_level(opening.setting_number("compression_level", 3))) {
+        throw Error(ErrorCode::invalid_argument, "invalid value of pg_ark.compression_level");
+    }
+    limit_memory(
+        static_cast<uint64_t>(opening.setting_number("memory_limit_mb", kDefaultMemoryMegabytes)));
+    refuse_inside(opening);
+    const bool create = message.number_or("create", 0) != 0;
+    opening.repository = Repository::open(opening.setting("repository", ""),
+                                          create ? OpenMode::create : OpenMode::write);
+}
+
+}  // namespace
+
+std::string Opening::cluster_name() const {
+    const std::string name = setting("cluster", "");
+    return name.empty() ? std::to_string(cluster.system_identifier) : name;
+}
+
+std::string Opening::setting(const std::string& name, const std::string& missing) const {
+    const auto found = settings.find(name);
+    return found == settings.end() ? missing : found->second;
+}
+
+int Opening::setting_number(const std::string& name, int missing) const {
+    const std::string text = setting(name, std::to_string(missing));
+    int value = 0;
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (result.ec != std::errc{} || result.ptr != text.data() + text.size()) {
+        throw Error(ErrorCode::invalid_argument, "setting \"" + name + "\" is not a number");
+    }
+    return value;
+}
+
+std::optional<Opening> open_conversation(Channel& channel) {
+    Opening opening;
+    while (const std::optional<Message> message = channel.receive()) {
+        try {
+            const std::string& verb = message->verb();
+            if (verb == "hello") {
+                answer_hello(channel, *message);
+            } else if (verb == "setting") {
+                apply_setting(opening, *message);
+            } else if (verb == "cluster") {
+                opening.cluster = cluster_of(*message);
+            } else if (verb == "open") {
+                open_repository(opening, *message);
+                Message answer("opened");
+                channel.send(answer.add_token("repository_id", opening.repository->id()));
+                return opening;
+            } else {
+                throw Error(ErrorCode::protocol_violation, "unexpected message \"" + verb + "\"",
+                            "The conversation was not opened yet.");
+            }
+        } catch (const Error& error) {
+            if (error.code == ErrorCode::cancelled)
+                throw;
+            channel.send(message_of("error", error));
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace ark

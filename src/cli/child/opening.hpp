@@ -1,0 +1,38 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "cli/child/channel.hpp"
+#include "core/repo/repository.hpp"
+
+namespace ark {
+
+/// What every role is told before its work: docs/child-protocol.md "Opening".
+struct ClusterInfo {
+    uint64_t system_identifier = 0;
+    uint32_t pg_version_num = 0;
+    std::string pg_version;
+    std::string data_directory;
+    uint64_t wal_segment_size = 0;
+};
+
+struct Opening {
+    ClusterInfo cluster;
+    std::map<std::string, std::string> settings;
+    std::unique_ptr<Repository> repository;
+
+    /// The cluster's directory in the repository: the setting, else the system identifier.
+    std::string cluster_name() const;
+    std::string setting(const std::string& name, const std::string& missing) const;
+    /// Error: invalid_argument for something that is not a number.
+    int setting_number(const std::string& name, int missing) const;
+};
+
+/// Speaks the opening up to `opened`. When opening the repository fails the error is sent, and
+/// another `open` waited for: so that the archiver's child outlives a store that is away. nullopt
+/// when the other side goes.
+std::optional<Opening> open_conversation(Channel& channel);
+
+}  // namespace ark

@@ -1,0 +1,53 @@
+#include "cli/command.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "core/repo/json_text.hpp"
+
+namespace ark {
+
+void add_output_option(CLI::App& command, OutputFormat& output) {
+    const std::map<std::string, OutputFormat> formats{{"text", OutputFormat::text},
+                                                      {"json", OutputFormat::json}};
+    command.add_option("--output", output, "text (default) or json")
+        ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description(""))
+        ->option_text("FORMAT");
+}
+
+void add_repository_options(CLI::App& command, RepositoryOptions& options) {
+    command.add_option("--repo", options.repo, "repository, such as file:///srv/ark")
+        ->envname("PG_ARK_REPO")
+        ->option_text("URL");
+    command
+        .add_option("--cluster", options.cluster,
+                    "the cluster's directory in the repository; needed where there are several")
+        ->option_text("ID");
+    add_output_option(command, options.output);
+}
+
+std::string required_repo(const RepositoryOptions& options) {
+    if (!options.repo.empty())
+        return options.repo;
+    throw Error(ErrorCode::invalid_argument, "no repository given", {},
+                "Use --repo URL or set PG_ARK_REPO.");
+}
+
+void print_error(const Error& error, OutputFormat output) {
+    if (output == OutputFormat::json) {
+        const nlohmann::json object{{"error",
+                                     {{"code", name_of(error.code)},
+                                      {"sqlstate", sqlstate_of(error.code)},
+                                      {"message", json_of_text(error.message)},
+                                      {"detail", json_of_text(error.detail)},
+                                      {"hint", json_of_text(error.hint)}}}};
+        std::printf("%s\n", object.dump().c_str());
+    }
+    std::fprintf(stderr, "pg_ark: error: %s\n", error.message.c_str());
+    if (!error.detail.empty())
+        std::fprintf(stderr, "DETAIL:  %s\n", error.detail.c_str());
+    if (!error.hint.empty())
+        std::fprintf(stderr, "HINT:  %s\n", error.hint.c_str());
+}
+
+}  // namespace ark

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "core/base/error.hpp"
+
+namespace ark {
+
+/// Exit statuses: exit_status_of(Error::code); 0 only where all went well. `wal-get` has its own
+/// rules: the server takes 1 to 125 for "no such file" and ends recovery.
+constexpr int kExitUsage = 2;
+
+enum class OutputFormat { text, json };
+
+/// Options that every command with a repository has.
+struct RepositoryOptions {
+    std::string repo;     ///< --repo, else PG_ARK_REPO
+    std::string cluster;  ///< --cluster
+    OutputFormat output = OutputFormat::text;
+};
+
+void add_repository_options(CLI::App& command, RepositoryOptions& options);
+void add_output_option(CLI::App& command, OutputFormat& output);
+/// The URL. Error: invalid_argument where neither the option nor the environment names one.
+std::string required_repo(const RepositoryOptions& options);
+
+/// Writes "pg_ark: error: …", DETAIL and HINT to standard error, and with json an object with
+/// "error" to standard output.
+void print_error(const Error& error, OutputFormat output);
+
+/// Each adds one command; when it was called its callback sets `status`. The callbacks throw Error.
+/// `output` is set by the command's --output, so that main can report a failure in that form.
+struct CommandContext {
+    CLI::App& app;
+    int& status;
+    OutputFormat& output;
+};
+void add_restore_command(const CommandContext& context);
+void add_list_command(const CommandContext& context);
+void add_info_command(const CommandContext& context);
+void add_wal_get_command(const CommandContext& context);
+void add_version_command(const CommandContext& context);
+
+/// The roles that the server module starts: standard input and output speak docs/child-protocol.md.
+/// They return the exit status, 0 or 1.
+int run_server_backup();
+int run_server_archive();
+int run_server_catalog();
+
+}  // namespace ark

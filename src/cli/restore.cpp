@@ -1,0 +1,199 @@
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <climits>
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "cli/restore_report.hpp"
+#include "core/base/clock.hpp"
+#include "core/base/file.hpp"
+#include "core/restore/job.hpp"
+#include "core/restore/privileges.hpp"
+#include "core/restore/tree.hpp"
+
+namespace ark {
+
+namespace {
+
+/// The command line as given.
+struct RestoreOptions {
+    RepositoryOptions repository;
+    std::string directory;
+    std::string backup_id;
+    TargetWords target;
+    std::string timeline = "latest";
+    std::string action = "pause";
+    std::vector<std::string> tablespace_maps;
+    bool take_over = false;
+    bool dry_run = false;
+    bool force = false;
+    int jobs = 2;
+};
+
+std::atomic<bool> interrupted = false;
+
+void note_interrupt(int /*signal*/) {
+    interrupted = true;
+}
+
+// The first signal ends the restore in order; a second one of a kind ends the process.
+void catch_interrupts() {
+    struct sigaction action {};
+    action.sa_handler = note_interrupt;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+}
+
+class Watcher final : public RestoreListener {
+ public:
+    explicit Watcher(RestoreReport& report) : report_(report) {}
+    void progress(const RestoreProgress& progress) override {
+        report_.progress(progress);
+        if (!interrupted || progress.phase == RestorePhase::done)
+            return;
+        throw Error(ErrorCode::cancelled, "the restore was interrupted",
+                    "What was restored so far cannot be started.",
+                    "Run the command again with --force to begin anew.");
+    }
+
+ private:
+    RestoreReport& report_;
+};
+
+std::string own_program() {
+    std::array<char, PATH_MAX> buffer{};
+    const ssize_t n = ::readlink("/proc/self/exe", buffer.data(), buffer.size());
+    const std::string path = n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : "";
+    if (path.empty() || ::access(path.c_str(), X_OK) != 0) {
+        throw Error(ErrorCode::refused, "the server would not be able to run \"" + path + "\"",
+                    "Its restore_command calls this program.",
+                    "Install pg_ark where the user that runs PostgreSQL can execute it.");
+    }
+    return path;
+}
+
+RestoreRequest request_of(const RestoreOptions& options) {
+    if (options.directory.empty()) {
+        throw Error(ErrorCode::invalid_argument, "no data directory given", {}, "Use -D DIR.");
+    }
+    RestoreRequest request;
+    request.wish.backup_id = options.backup_id;
+    request.wish.target = parse_target(options.target, now_micros());
+    request.wish.timeline = parse_timeline(options.timeline);
+    request.action = parse_target_action(options.action);
+    request.destination.directory = canonical_path(options.directory);
+    request.destination.force = options.force;
+    for (const std::string& text : options.tablespace_maps) {
+        request.destination.tablespace_map.push_back(parse_tablespace_map(text));
+    }
+    request.take_over = options.take_over;
+    request.jobs = options.jobs;
+    return request;
+}
+
+int restore(const RestoreOptions& options) {
+    const std::string url = required_repo(options.repository);
+    RestoreRequest request = request_of(options);
+    ::umask(077);
+    become_owner(request.destination.directory);
+    request.program = own_program();
+    const auto repository = Repository::open(url, OpenMode::read);
+    request.cluster = repository->resolve_cluster(options.repository.cluster);
+    const RestorePlan plan = plan_restore(*repository, request);
+    RestoreReport report(options.repository.output, request, plan);
+    report.plan(options.dry_run);
+    if (options.dry_run)
+        return 0;
+    catch_interrupts();
+    Watcher watcher(report);
+    report.result(run_restore(*repository, request, plan, watcher));
+    return 0;
+}
+
+void add_target_options(CLI::App& command, RestoreOptions& options) {
+    const auto add = [&](const char* name, std::optional<std::string>& word, const char* meaning,
+                         const char* form) {
+        command.add_option(name, word, meaning)->option_text(form)->group("Target");
+    };
+    add("--target", options.target.target,
+        "latest (default): all archived WAL; immediate: the end of the backup", "latest|immediate");
+    add("--target-time", options.target.time,
+        "the last transaction at or before this time; local time unless it has a zone", "TIME");
+    add("--target-lsn", options.target.lsn, "this place in WAL", "LSN");
+    add("--target-xid", options.target.xid, "the end of this transaction", "XID");
+    add("--target-name", options.target.name, "this restore point (pg_create_restore_point)",
+        "NAME");
+    command
+        .add_flag("--target-exclusive", options.target.exclusive,
+                  "stop before what the target names, not after it")
+        ->group("Target");
+    command
+        .add_option("--target-timeline", options.timeline,
+                    "latest (default), current (the backup's own) or a number")
+        ->option_text("TIMELINE")
+        ->group("Target");
+    command
+        .add_option("--target-action", options.action,
+                    "at the target: pause (default), promote or shutdown")
+        ->option_text("ACTION")
+        ->group("Target");
+}
+
+void add_options(CLI::App& command, RestoreOptions& options) {
+    add_repository_options(command, options.repository);
+    command.add_option("-D,--pgdata", options.directory, "data directory to restore into")
+        ->option_text("DIR");
+    command
+        .add_option("--backup", options.backup_id,
+                    "this backup; default: the newest that can reach the target")
+        ->option_text("ID");
+    add_target_options(command, options);
+    command
+        .add_option("--tablespace-map", options.tablespace_maps,
+                    "put the tablespace of directory OLD into NEW; repeat for each")
+        ->option_text("OLD=NEW")
+        ->allow_extra_args(false);
+    command.add_flag("--take-over", options.take_over,
+                     "the restored cluster takes the original's place: it archives at once");
+    command.add_flag("--dry-run", options.dry_run, "say what would be done; change nothing");
+    command.add_flag("--force", options.force,
+                     "remove the cluster that is in DIR (never a running one)");
+    constexpr int kMaxJobs = 64;
+    command.add_option("--jobs", options.jobs, "parallel lanes (default 2)")
+        ->check(CLI::Range(1, kMaxJobs))
+        ->option_text("N");
+}
+
+}  // namespace
+
+void add_restore_command(const CommandContext& context) {
+    CLI::App* command =
+        context.app.add_subcommand("restore", "Bring a cluster back into a data directory");
+    auto options = std::make_shared<RestoreOptions>();
+    add_options(*command, *options);
+    command->footer(
+        "Examples:\n"
+        "  everything there is, beside the original:\n"
+        "    pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/restored\n"
+        "  to just before a mistake, looking at it before anything else:\n"
+        "    pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/restored \\\n"
+        "        --target-time '2026-11-20 14:59:00+00'\n"
+        "  after losing the server, in its old place:\n"
+        "    pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/15/main --force "
+        "--take-over\n"
+        "  what would be done:\n"
+        "    pg_ark restore --repo file:///srv/ark -D /tmp/pg --dry-run\n"
+        "As root it restores for the owner of DIR. docs/restore-guide.md has more.");
+    command->callback([context, options] {
+        context.output = options->repository.output;
+        context.status = restore(*options);
+    });
+}
+
+}  // namespace ark

@@ -1,0 +1,287 @@
+#include "cli/restore_report.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/base/clock.hpp"
+#include "core/repo/json_text.hpp"
+
+namespace ark {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kSecond = 1000000000;
+constexpr int64_t kTerminalInterval = kSecond / 5;
+constexpr int64_t kLogInterval = 5 * kSecond;
+
+json texts(const std::vector<std::string>& all) {
+    json out = json::array();
+    for (const std::string& text : all)
+        out.push_back(json_of_text(text));
+    return out;
+}
+
+void print(const json& event) {
+    std::printf("%s\n", event.dump().c_str());
+    std::fflush(stdout);
+}
+
+void print_warnings(const std::vector<std::string>& warnings) {
+    for (const std::string& text : warnings) {
+        std::fprintf(stderr, "pg_ark: warning: %s\n", text.c_str());
+    }
+}
+
+std::string duration(int64_t seconds) {
+    const auto two = [](int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+    if (seconds >= 3600) {
+        return std::to_string(seconds / 3600) + ":" + two(seconds / 60 % 60) + ":" +
+               two(seconds % 60);
+    }
+    return std::to_string(seconds / 60) + ":" + two(seconds % 60);
+}
+
+uint64_t per_second(uint64_t bytes, int64_t nanos) {
+    return nanos > 0 ? static_cast<uint64_t>(static_cast<double>(bytes) * kSecond /
+                                             static_cast<double>(nanos))
+                     : 0;
+}
+
+const char* what_happens(const RestoreRequest& request) {
+    if (request.wish.target.kind == TargetKind::latest) {
+        return "then it opens for writing on a new timeline";
+    }
+    switch (request.action) {
+        case TargetAction::pause:
+            return "then it pauses, open for reading; SELECT pg_wal_replay_resume() opens it for "
+                   "writing";
+        case TargetAction::promote:
+            return "then it opens for writing on a new timeline";
+        case TargetAction::shutdown:
+            return "then it shuts down";
+    }
+    return "";
+}
+
+std::string pg_ctl_of(const BackupMarker& backup) {
+    const std::string debian =
+        "/usr/lib/postgresql/" + std::to_string(backup.pg_version_num / 10000) + "/bin/pg_ctl";
+    return ::access(debian.c_str(), X_OK) == 0 ? debian : "pg_ctl";
+}
+
+void line(const char* label, const std::string& text) {
+    std::printf("  %-12s %s\n", label, text.c_str());
+}
+
+}  // namespace
+
+RestoreReport::RestoreReport(OutputFormat output, const RestoreRequest& request,
+                             const RestorePlan& plan)
+    : output_(output), request_(request), plan_(plan), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+void RestoreReport::plan(bool dry_run) {
+    print_warnings(plan_.warnings);
+    if (output_ == OutputFormat::json) {
+        print_plan_json(dry_run);
+    } else {
+        print_plan_text(dry_run);
+    }
+}
+
+void RestoreReport::print_plan_text(bool dry_run) const {
+    const Resolved& source = plan_.source;
+    const BackupMarker& b = source.backup;
+    const Destination& to = plan_.destination;
+    std::printf("%s backup %s into %s\n", dry_run ? "would restore" : "restoring",
+                b.backup_id.c_str(), to.directory.c_str());
+    line("backup", b.type + ", ended " + to_postgres_time(b.stopped_at) + ", PostgreSQL " +
+                       b.pg_version + (b.reason.empty() ? "" : ", \"" + b.reason + "\""));
+    line("files", std::to_string(plan_.survey.files) + " with " + human_bytes(plan_.survey.bytes) +
+                      ", " + human_bytes(plan_.fetch_bytes) + " to fetch");
+    line("target",
+         describe(source.target) + " on timeline " + std::to_string(source.way.timeline()));
+    if (source.restore_point) {
+        line("", "the restore point was made at " + to_postgres_time(source.restore_point->time));
+    }
+    if (source.stops_at_transaction) {
+        line("",
+             std::string(source.target.kind == TargetKind::xid ? "it" : "the last transaction") +
+                 " ended at " + to_postgres_time(source.stops_at_transaction->time));
+    }
+    line("WAL", source.first_segment + " to " + source.last_segment + " (" +
+                    std::to_string(source.wal_segments) + " segments)");
+    for (const TablespaceTarget& t : to.tablespaces) {
+        line("tablespace", std::to_string(t.oid) + ": " + t.location +
+                               (t.location == t.original ? "" : " (was " + t.original + ")"));
+    }
+    if (to.occupied) {
+        line("removes",
+             std::string(to.unfinished ? "the unfinished restore" : "the cluster") + " in " +
+                 to.directory +
+                 (to.other_system_identifier ? ", which is another one (system identifier " +
+                                                   std::to_string(*to.other_system_identifier) + ")"
+                                             : ""));
+    }
+    for (const std::string& old : to.old_tablespace_directories)
+        line("removes", old);
+    for (const std::string& left : to.abandoned_tablespaces) {
+        line("leaves", left + ", a tablespace of the cluster that is removed");
+    }
+    if (!plan_.kept_wal.empty()) {
+        line("keeps", std::to_string(plan_.kept_wal.size()) + " WAL files, " +
+                          plan_.kept_wal.front() + " to " + plan_.kept_wal.back() +
+                          ", which the repository does not have");
+    }
+    std::fflush(stdout);
+}
+
+void RestoreReport::print_plan_json(bool dry_run) const {
+    const Resolved& source = plan_.source;
+    const Destination& to = plan_.destination;
+    json tablespaces = json::array();
+    for (const TablespaceTarget& t : to.tablespaces) {
+        tablespaces.push_back({{"oid", t.oid},
+                               {"original", json_of_text(t.original)},
+                               {"location", json_of_text(t.location)}});
+    }
+    json event{{"event", "plan"},
+               {"dry_run", dry_run},
+               {"cluster", source.cluster},
+               {"backup_id", source.backup.backup_id},
+               {"pg_version", source.backup.pg_version},
+               {"directory", json_of_text(to.directory)},
+               {"files", plan_.survey.files},
+               {"bytes", plan_.survey.bytes},
+               {"fetch_bytes", plan_.fetch_bytes},
+               {"target", json_of_text(describe(source.target))},
+               {"target_action", name_of(request_.action)},
+               {"timeline", source.way.timeline()},
+               {"first_segment", source.first_segment},
+               {"last_segment", source.last_segment},
+               {"wal_segments", source.wal_segments},
+               {"tablespaces", tablespaces},
+               {"removes_cluster", to.occupied},
+               {"kept_wal", texts(plan_.kept_wal)},
+               {"take_over", request_.take_over},
+               {"warnings", texts(plan_.warnings)}};
+    if (source.stops_at_transaction) {
+        event["last_transaction_time"] = to_iso8601(source.stops_at_transaction->time);
+    }
+    print(event);
+}
+
+void RestoreReport::progress(const RestoreProgress& p) {
+    const int64_t now = monotonic_nanos();
+    if (p.phase == RestorePhase::writing && writing_since_ == 0)
+        writing_since_ = now;
+    const bool new_phase = p.phase != last_phase_;
+    if (!new_phase && now < next_report_)
+        return;
+    const bool to_terminal = output_ == OutputFormat::text && terminal_;
+    next_report_ = now + (to_terminal ? kTerminalInterval : kLogInterval);
+    if (output_ == OutputFormat::text) {
+        print_progress_text(p);
+    } else {
+        print({{"event", "progress"},
+               {"phase", name_of(p.phase)},
+               {"files", p.files},
+               {"files_total", p.files_total},
+               {"bytes", p.bytes},
+               {"bytes_total", p.bytes_total},
+               {"fetched", p.fetched}});
+    }
+    last_phase_ = p.phase;
+}
+
+void RestoreReport::print_progress_text(const RestoreProgress& p) {
+    if (p.phase == RestorePhase::done) {
+        if (terminal_)
+            std::fprintf(stderr, "\r\033[K");
+        return;
+    }
+    const int64_t nanos = monotonic_nanos() - writing_since_;
+    const uint64_t rate = writing_since_ == 0 ? 0 : per_second(p.bytes, nanos);
+    const double share =
+        p.bytes_total == 0 ? 1 : static_cast<double>(p.bytes) / static_cast<double>(p.bytes_total);
+    std::string text = name_of(p.phase);
+    if (p.phase == RestorePhase::writing && p.bytes > 0) {
+        text += " " + std::to_string(static_cast<int>(share * 100)) + " %, " +
+                human_bytes(p.bytes) + " of " + human_bytes(p.bytes_total);
+        if (rate > 0) {
+            text += ", " + human_bytes(rate) + "/s, " +
+                    duration(static_cast<int64_t>(
+                        (p.bytes_total - std::min(p.bytes, p.bytes_total)) / rate)) +
+                    " left";
+        }
+    }
+    if (!terminal_) {
+        std::fprintf(stderr, "pg_ark: %s\n", text.c_str());
+        return;
+    }
+    constexpr int kBar = 30;
+    const auto filled = static_cast<size_t>(std::clamp(share, 0.0, 1.0) * kBar);
+    std::fprintf(stderr, "\r\033[K[%s%s] %s", std::string(filled, '#').c_str(),
+                 std::string(kBar - filled, '.').c_str(), text.c_str());
+}
+
+void RestoreReport::result(const RestoreResult& result) {
+    print_warnings(result.warnings);
+    if (output_ == OutputFormat::json) {
+        print_result_json(result);
+    } else {
+        print_result_text(result);
+    }
+}
+
+void RestoreReport::print_result_json(const RestoreResult& result) const {
+    print({{"event", "done"},
+           {"backup_id", plan_.source.backup.backup_id},
+           {"directory", json_of_text(plan_.destination.directory)},
+           {"timeline", plan_.source.way.timeline()},
+           {"target", json_of_text(describe(plan_.source.target))},
+           {"files", result.files},
+           {"bytes", result.bytes},
+           {"fetched", result.fetched},
+           {"seconds", static_cast<double>(result.nanos) / kSecond},
+           {"clone", !request_.take_over},
+           {"kept_wal_directory", json_of_text(result.kept_wal_directory)},
+           {"notices", texts(result.notices)},
+           {"warnings", texts(result.warnings)}});
+}
+
+void RestoreReport::print_result_text(const RestoreResult& result) const {
+    const std::string& directory = plan_.destination.directory;
+    std::printf("restored %llu files, %s in %.1f s (%s/s), checked and synced\n",
+                static_cast<unsigned long long>(result.files), human_bytes(result.bytes).c_str(),
+                static_cast<double>(result.nanos) / kSecond,
+                human_bytes(per_second(result.bytes, result.nanos)).c_str());
+    for (const std::string& text : result.notices)
+        std::printf("NOTE: %s\n", text.c_str());
+    if (!result.kept_wal_directory.empty()) {
+        std::printf(
+            "NOTE: WAL that the repository does not have is in %s now. It may hold the last "
+            "transactions of the cluster that was replaced: keep it until you are sure.\n",
+            result.kept_wal_directory.c_str());
+    }
+    std::printf("\nStart it:\n  %s -D %s start\n", pg_ctl_of(plan_.source.backup).c_str(),
+                directory.c_str());
+    if (!request_.take_over)
+        std::printf("  (with -o '-p PORT' while the original runs on this host)\n");
+    std::printf("It fetches WAL from the repository up to %s, %s.\n",
+                describe(plan_.source.target).c_str(), what_happens(request_));
+    if (request_.take_over) {
+        std::printf(
+            "It takes the original's place and archives to the same repository: the original "
+            "must not run any more.\n");
+    } else {
+        std::printf(
+            "It is a clone: it archives nothing and takes no backups. If it takes the "
+            "original's place, run SELECT ark.adopt() in it.\n");
+    }
+}
+
+}  // namespace ark

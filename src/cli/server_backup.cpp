@@ -1,0 +1,184 @@
+// The role server-backup: one backup, talked through with a job worker of the server.
+
+#include <unistd.h>
+
+#include "cli/child/opening.hpp"
+#include "cli/command.hpp"
+#include "core/backup/job.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr int64_t kProgressNanos = 250 * 1000000LL;
+constexpr int kNiceness = 10;
+
+/// BackupHost over the pipe.
+class PipeHost : public BackupHost {
+ public:
+    explicit PipeHost(Channel& channel) : channel_(channel) {}
+
+    BackupStart start() override {
+        channel_.send(Message("ready"));
+        const Message message = channel_.expect("start");
+        return {lsn_of(message, "lsn"), static_cast<TimelineId>(message.number("timeline"))};
+    }
+
+    Bytes control_file() override {
+        channel_.send(Message("need_control"));
+        return from_hex(channel_.expect("control").token("data"));
+    }
+
+    BackupStop stop() override {
+        channel_.send(Message("copied"));
+        const Message message = channel_.expect("stop");
+        BackupStop out;
+        out.lsn = lsn_of(message, "lsn");
+        out.timeline = static_cast<TimelineId>(message.number("timeline"));
+        out.stopped_at = static_cast<UnixMicros>(message.number("stopped_at"));
+        out.label = message.text("label");
+        out.snapshot = message.text("snapshot");
+        out.flush_lsn = lsn_of(message, "flush_lsn");
+        return out;
+    }
+
+    void progress(const BackupProgress& p) override {
+        const int64_t now = monotonic_nanos();
+        if (p.phase == last_phase_ && now < next_progress_)
+            return;
+        last_phase_ = p.phase;
+        next_progress_ = now + kProgressNanos;
+        Message message("progress");
+        message.add_token("phase", name_of(p.phase))
+            .add_number("files", p.files)
+            .add_number("files_total", p.files_total)
+            .add_number("bytes", p.bytes)
+            .add_number("bytes_total", p.bytes_total)
+            .add_number("stored", p.stored);
+        if (!p.segment.empty())
+            message.add_token("segment", p.segment);
+        channel_.send(message);
+    }
+
+    void corrupt_page(const CorruptPage& page, const RelationPath& relation) override {
+        Message message("corrupt");
+        channel_.send(message.add_text("path", page.path)
+                          .add_number("block", page.block)
+                          .add_number("tablespace", relation.tablespace)
+                          .add_number("database", relation.database)
+                          .add_number("filenode", relation.file.filenode)
+                          .add_token("fork", name_of(relation.file.fork))
+                          .add_text("reason", page.reason));
+    }
+
+    void warning(const Error& warning) override { channel_.send(message_of("warning", warning)); }
+
+    void wait(int millis) override {
+        // Nothing is expected while the job works but the end of the pipe, or `cancel`.
+        if (channel_.wait(millis)) {
+            throw Error(ErrorCode::cancelled, "the server has ended the job");
+        }
+    }
+
+ private:
+    static Lsn lsn_of(const Message& message, const std::string& key) {
+        const auto lsn = parse_lsn(message.token(key));
+        if (lsn)
+            return *lsn;
+        throw Error(ErrorCode::protocol_violation, "invalid LSN from the server module");
+    }
+
+    Channel& channel_;
+    BackupPhase last_phase_ = BackupPhase::listing;
+    int64_t next_progress_ = 0;
+};
+
+// Reads up to `prepare`.
+BackupRequest request_of(Channel& channel, const Opening& opening) {
+    BackupRequest request;
+    const Message first = channel.expect("backup");
+    request.id = first.token("id");
+    request.type = first.token("type");
+    request.backup_type = first.token_or("backup_type", request.type);
+    request.reason = first.text_or("reason", "");
+    request.created_by = first.token_or("created_by", "");
+    request.role = first.text_or("role", "");
+    request.started_at = static_cast<UnixMicros>(first.number("started_at"));
+    for (;;) {
+        const std::optional<Message> message = channel.receive();
+        if (!message)
+            throw Error(ErrorCode::cancelled, "the server has ended the job");
+        if (message->verb() == "prepare")
+            break;
+        if (message->verb() != "config") {
+            throw Error(ErrorCode::protocol_violation,
+                        "unexpected message \"" + message->verb() + "\"");
+        }
+        const std::string kind = message->token("kind");
+        const std::string path = message->text("path");
+        if (kind == "include") {
+            request.config_includes.push_back(path);
+        } else {
+            request.config_files[kind] = path;
+        }
+    }
+    if (!is_valid_name_part(request.id)) {
+        throw Error(ErrorCode::invalid_argument, "invalid backup id \"" + request.id + "\"");
+    }
+    if (request.type != "full") {
+        throw Error(ErrorCode::unsupported,
+                    "backup type \"" + request.type + "\" is not supported");
+    }
+    const ClusterInfo& cluster = opening.cluster;
+    request.data_directory = cluster.data_directory;
+    request.cluster = opening.cluster_name();
+    request.system_identifier = cluster.system_identifier;
+    request.pg_version = cluster.pg_version;
+    request.pg_version_num = cluster.pg_version_num;
+    request.jobs = opening.setting_number("jobs", 2);
+    request.compression_level = opening.setting_number("compression_level", 3);
+    request.wal_timeout_seconds = opening.setting_number("wal_timeout_s", 600);
+    return request;
+}
+
+Message done_message(const BackupMarker& m) {
+    Message done("done");
+    done.add_number("files", m.files)
+        .add_number("database_bytes", m.database_bytes)
+        .add_number("stored_bytes", m.stored_bytes)
+        .add_number("corrupt_pages", m.corrupt_page_count)
+        .add_number("pages_verified", m.pages_verified)
+        .add_token("start_segment", m.start_segment)
+        .add_token("stop_segment", m.stop_segment)
+        .add_number("completed_at", static_cast<uint64_t>(m.completed_at));
+    return done;
+}
+
+}  // namespace
+
+int run_server_backup() {
+    become_child();
+    // A backup yields to the server's own work; WAL children are never niced.
+    static_cast<void>(!nice(kNiceness));
+    Channel channel;
+    const std::optional<Opening> opening = open_conversation(channel);
+    if (!opening)
+        return 0;
+    try {
+        const BackupRequest request = request_of(channel, *opening);
+        PipeHost host(channel);
+        channel.send(done_message(take_backup(*opening->repository, request, host)));
+        return 0;
+    } catch (const std::bad_alloc&) {
+        channel.send(message_of("error", Error(ErrorCode::out_of_memory, "out of memory", {},
+                                               "Raise pg_ark.memory_limit or lower "
+                                               "pg_ark.backup_jobs.")));
+    } catch (const Error& error) {
+        channel.send(message_of("error", error));
+    } catch (const std::exception& error) {
+        channel.send(message_of("error", Error(ErrorCode::internal, error.what())));
+    }
+    return 1;
+}
+
+}  // namespace ark

@@ -1,0 +1,94 @@
+// The role server-catalog: questions about the repository, for the server's sweep and preflight().
+
+#include "cli/child/opening.hpp"
+#include "cli/command.hpp"
+#include "core/backup/job.hpp"
+#include "core/repo/probe.hpp"
+
+namespace ark {
+
+namespace {
+
+void send_backup(Channel& channel, const BackupMarker& marker) {
+    Message message("backup");
+    channel.send(message.add_text("json", to_json(marker)));
+}
+
+void list(Channel& channel, const Opening& opening) {
+    std::vector<std::string> bad;
+    const auto backups = list_backups(*opening.repository, opening.cluster_name(), &bad);
+    for (const BackupMarker& marker : backups)
+        send_backup(channel, marker);
+    for (const std::string& what : bad) {
+        channel.send(message_of(
+            "warning", Error(ErrorCode::corrupt, "could not read a backup's marker", what + ".")));
+    }
+    channel.send(Message("end"));
+}
+
+void find(Channel& channel, const Opening& opening, const std::string& id) {
+    const auto marker = find_backup(*opening.repository, opening.cluster_name(), id);
+    if (marker) {
+        send_backup(channel, *marker);
+    } else {
+        channel.send(Message("end"));
+    }
+}
+
+void cleanup(Channel& channel, const Opening& opening, const std::string& id) {
+    const CleanupResult result = remove_unfinished_backup(
+        *opening.repository, opening.cluster_name(), id, opening.cluster.data_directory);
+    Message message("cleaned");
+    channel.send(message.add_number("objects", result.objects).add_text("kept", result.kept));
+}
+
+void check(Channel& channel, const Opening& opening) {
+    const ProbeResult result = probe_repository(*opening.repository);
+    Message message("checked");
+    message.add_number("writable", result.writable ? 1 : 0)
+        .add_number("create_if_absent", result.create_if_absent ? 1 : 0)
+        .add_text("detail", result.detail);
+    if (result.free_bytes)
+        message.add_number("free_bytes", *result.free_bytes);
+    channel.send(message);
+}
+
+void answer(Channel& channel, const Opening& opening, const Message& message) {
+    const std::string& verb = message.verb();
+    if (verb == "list") {
+        list(channel, opening);
+    } else if (verb == "find") {
+        find(channel, opening, message.token("id"));
+    } else if (verb == "cleanup") {
+        cleanup(channel, opening, message.token("id"));
+    } else if (verb == "check") {
+        check(channel, opening);
+    } else {
+        throw Error(ErrorCode::protocol_violation, "unexpected message \"" + verb + "\"");
+    }
+}
+
+}  // namespace
+
+int run_server_catalog() {
+    become_child();
+    Channel channel;
+    const std::optional<Opening> opening = open_conversation(channel);
+    if (!opening)
+        return 0;
+    while (const std::optional<Message> message = channel.receive()) {
+        try {
+            answer(channel, *opening, *message);
+        } catch (const std::bad_alloc&) {
+            channel.send(message_of("error", Error(ErrorCode::out_of_memory, "out of memory", {},
+                                                   "Raise pg_ark.memory_limit.")));
+        } catch (const Error& error) {
+            channel.send(message_of("error", error));
+        } catch (const std::exception& error) {
+            channel.send(message_of("error", Error(ErrorCode::internal, error.what())));
+        }
+    }
+    return 0;
+}
+
+}  // namespace ark

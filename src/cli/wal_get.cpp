@@ -1,0 +1,142 @@
+// pg_ark wal-get: the restore_command. Its exit status is a contract with the server: 1 says "this file
+// does not exist" and lets recovery end, anything above 125 stops recovery.
+
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "core/archive/wal_get.hpp"
+#include "core/base/clock.hpp"
+#include "core/repo/json_text.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr int kNotThere = 1;
+constexpr int kTrouble = 200;
+
+struct WalGetOptions {
+    RepositoryOptions repository;
+    WalGetRequest request;
+};
+
+OnError on_error_of(const std::string& word) {
+    if (word == "abort") return OnError::abort;
+    if (word == "wait") return OnError::wait;
+    if (word == "not-found") return OnError::not_found;
+    throw CLI::ValidationError("--on-error", "\"" + word + "\" is not abort, wait or not-found");
+}
+
+pid_t g_parent = 0;
+
+// The server takes a restore_command that a SIGTERM ended for its own shutdown, so that is how to end.
+// But at a fast shutdown it may be gone before it has waited for us: where it is the container's first
+// process its postmaster would reap us then, and take anything but 0 and 1 for a crash of its own.
+extern "C" void on_end(int number) {
+    const timespec pause{0, 10000000};
+    for (int i = 0; i < 50; ++i) {
+        if (getppid() != g_parent) _exit(1);
+        nanosleep(&pause, nullptr);
+    }
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void watch_for_the_end() {
+    g_parent = getppid();
+    struct sigaction action {};
+    action.sa_handler = on_end;
+    action.sa_flags = static_cast<int>(SA_NODEFER);
+    sigaction(SIGTERM, &action, nullptr);
+    sigaction(SIGINT, &action, nullptr);
+}
+
+void print_warning(const Error& error) {
+    std::fprintf(stderr, "pg_ark: warning: %s; trying again\n", error.message.c_str());
+    if (!error.detail.empty()) std::fprintf(stderr, "DETAIL:  %s\n", error.detail.c_str());
+}
+
+void report(const WalGetOptions& options, WalGetResult result) {
+    const bool found = result == WalGetResult::written;
+    if (options.repository.output == OutputFormat::json) {
+        const nlohmann::json object{{"name", json_of_text(options.request.name)},
+                                    {"path", json_of_text(options.request.path)},
+                                    {"found", found}};
+        std::printf("%s\n", object.dump().c_str());
+    }
+    // A standby asks every few seconds: the server's log is spared.
+    if (!found && isatty(STDERR_FILENO) != 0) {
+        std::fprintf(stderr, "pg_ark: WAL file \"%s\" is not in the repository\n",
+                     options.request.name.c_str());
+    }
+}
+
+int run(WalGetOptions& options) {
+    watch_for_the_end();
+    options.request.cluster = options.repository.cluster;
+    const std::string url = required_repo(options.repository);
+    const WalGetResult result =
+        wal_get(options.request, [&] { return Repository::open(url, OpenMode::read); },
+                print_warning);
+    report(options, result);
+    return result == WalGetResult::written ? 0 : kNotThere;
+}
+
+// Nothing that goes wrong may look like "not there".
+int run_guarded(WalGetOptions& options) {
+    try {
+        return run(options);
+    } catch (const Error& error) {
+        print_error(error, options.repository.output);
+    } catch (const std::bad_alloc&) {
+        print_error(Error(ErrorCode::out_of_memory, "out of memory"), options.repository.output);
+    } catch (const std::exception& error) {
+        print_error(Error(ErrorCode::internal, error.what()), options.repository.output);
+    }
+    return kTrouble;
+}
+
+}  // namespace
+
+void add_wal_get_command(const CommandContext& context) {
+    CLI::App* command = context.app.add_subcommand(
+        "wal-get", "Fetch one WAL file from the repository (for restore_command).");
+    const auto options = std::make_shared<WalGetOptions>();
+    WalGetRequest& request = options->request;
+    command->add_option("name", request.name, "file name, the server's %f")
+        ->required()
+        ->option_text("NAME");
+    command->add_option("path", request.path, "where to write it, the server's %p")
+        ->required()
+        ->option_text("PATH");
+    add_repository_options(*command, options->repository);
+    command
+        ->add_option_function<std::string>(
+            "--on-error", [&request](const std::string& word) { request.on_error = on_error_of(word); },
+            "when the repository cannot be read: abort (default) stops recovery, wait tries again "
+            "without end, not-found lets the server look elsewhere")
+        ->option_text("ACTION");
+    command
+        ->add_option("--target-timeline", request.target_timeline,
+                     "timeline that recovery follows, or latest: of the timelines before it nothing is "
+                     "given out that was written after the fork")
+        ->option_text("TLI");
+    command->add_option("--timeout", request.timeout_s, "seconds to try for (default 60)")
+        ->check(CLI::Range(0, 1000000000))
+        ->option_text("SECONDS");
+    command->footer(
+        "Exit status: 0 the file is there, 1 the repository does not have it, above 125 anything "
+        "else.\n"
+        "Examples:\n"
+        "  restore_command = 'pg_ark wal-get --repo file:///srv/ark %f %p'\n"
+        "  restore_command = 'pg_ark wal-get --repo file:///srv/ark --on-error wait %f %p'\n"
+        "  pg_ark wal-get --repo file:///srv/ark 000000010000000000000003 /tmp/segment");
+    command->callback([options, context] { context.status = run_guarded(*options); });
+}
+
+}  // namespace ark
