@@ -1,0 +1,279 @@
+-- Run by CREATE EXTENSION pg_ark. Everything is qualified; what is created is superuser's alone until granted.
+\echo Use "CREATE EXTENSION pg_ark" to load this file. \quit
+
+-- Refuses a server that has not preloaded the library, and a database that pg_ark.database does not name.
+CREATE FUNCTION pg_catalog.pg_ark_check_install() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_ark_check_install';
+SELECT pg_catalog.pg_ark_check_install();
+DROP FUNCTION pg_catalog.pg_ark_check_install();
+
+CREATE SCHEMA ark;
+COMMENT ON SCHEMA ark IS 'pg_ark: backups, WAL archiving and restore tests';
+REVOKE ALL ON SCHEMA ark FROM PUBLIC;
+GRANT USAGE ON SCHEMA ark TO pg_monitor;
+
+----------------------------------------------------------------------------------------------------
+-- Tables
+----------------------------------------------------------------------------------------------------
+
+CREATE TABLE ark.backup_log (
+    backup_id text PRIMARY KEY,
+    backup_type text NOT NULL CONSTRAINT backup_log_type_check
+        CHECK (backup_type IN ('manual', 'full', 'incremental', 'differential', 'scheduled')),
+    reason text NOT NULL DEFAULT '',
+    created_by uuid,
+    requested_by text,
+    started_at timestamptz NOT NULL,
+    completed_at timestamptz,
+    status text NOT NULL CONSTRAINT backup_log_status_check
+        CHECK (status IN ('in_progress', 'completed', 'failed', 'cancelled', 'expired')),
+    parent text,
+    timeline bigint,
+    start_lsn pg_catalog.pg_lsn,
+    stop_lsn pg_catalog.pg_lsn,
+    start_segment text,
+    stop_segment text,
+    files bigint,
+    database_bytes bigint,
+    stored_bytes bigint,
+    corrupt_page_count bigint,
+    corrupt_pages jsonb,
+    repository text,
+    repository_id text,
+    cluster text,
+    pg_version text,
+    system_identifier bigint,
+    error jsonb
+);
+CREATE INDEX backup_log_started_at ON ark.backup_log (started_at);
+COMMENT ON TABLE ark.backup_log IS 'Every backup that was asked for here, and those that the repository holds. A copy: the repository is the truth';
+COMMENT ON INDEX ark.backup_log_started_at IS 'For the newest backups';
+COMMENT ON COLUMN ark.backup_log.backup_id IS 'Type, UTC time and 8 random hexadecimal digits; the name of the backup in the repository';
+COMMENT ON COLUMN ark.backup_log.backup_type IS 'manual (create_manual_backup), full, incremental, differential, scheduled';
+COMMENT ON COLUMN ark.backup_log.reason IS 'What the caller said the backup is for';
+COMMENT ON COLUMN ark.backup_log.created_by IS 'Whoever the caller names: an application''s user, for example';
+COMMENT ON COLUMN ark.backup_log.requested_by IS 'Role that called the function';
+COMMENT ON COLUMN ark.backup_log.started_at IS 'When the worker began';
+COMMENT ON COLUMN ark.backup_log.completed_at IS 'When it ended, well or not';
+COMMENT ON COLUMN ark.backup_log.status IS 'in_progress, completed, failed, cancelled, or expired: no longer in the repository';
+COMMENT ON COLUMN ark.backup_log.parent IS 'Backup that an incremental one builds on';
+COMMENT ON COLUMN ark.backup_log.timeline IS 'Timeline of the server at the end of the backup';
+COMMENT ON COLUMN ark.backup_log.start_lsn IS 'WAL is needed from here';
+COMMENT ON COLUMN ark.backup_log.stop_lsn IS 'Recovery is consistent from here on';
+COMMENT ON COLUMN ark.backup_log.start_segment IS 'WAL segment of start_lsn';
+COMMENT ON COLUMN ark.backup_log.stop_segment IS 'Last WAL segment that the backup needs';
+COMMENT ON COLUMN ark.backup_log.files IS 'Number of files';
+COMMENT ON COLUMN ark.backup_log.database_bytes IS 'Bytes of all files';
+COMMENT ON COLUMN ark.backup_log.stored_bytes IS 'Bytes in the repository, without WAL';
+COMMENT ON COLUMN ark.backup_log.corrupt_page_count IS 'Number of pages with a wrong checksum';
+COMMENT ON COLUMN ark.backup_log.corrupt_pages IS 'The first 1000 of them: relation, database, fork, block, path, reason';
+COMMENT ON COLUMN ark.backup_log.repository IS 'URL of the repository';
+COMMENT ON COLUMN ark.backup_log.repository_id IS 'Identity of the repository, whatever its URL';
+COMMENT ON COLUMN ark.backup_log.cluster IS 'Directory of the cluster in the repository';
+COMMENT ON COLUMN ark.backup_log.pg_version IS 'Version of the server';
+COMMENT ON COLUMN ark.backup_log.system_identifier IS 'As pg_control_system() shows it';
+COMMENT ON COLUMN ark.backup_log.error IS 'Why it is no backup: sqlstate, message, detail, hint, phase; leftovers while some remain to be removed';
+
+CREATE TABLE ark.backup_verification (
+    id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+    backup_id text NOT NULL,
+    verification_type text NOT NULL CONSTRAINT backup_verification_type_check
+        CHECK (verification_type IN ('checksum', 'restore_test', 'integrity_check')),
+    verification_date timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    success boolean,
+    details jsonb,
+    verified_by uuid
+);
+CREATE INDEX backup_verification_backup_id ON ark.backup_verification (backup_id);
+COMMENT ON TABLE ark.backup_verification IS 'What was checked of a backup, and what came out';
+COMMENT ON INDEX ark.backup_verification_backup_id IS 'For the verifications of one backup';
+COMMENT ON COLUMN ark.backup_verification.id IS 'Identity of the verification';
+COMMENT ON COLUMN ark.backup_verification.backup_id IS 'Backup that was checked; no foreign key, the row outlives that of an expired backup';
+COMMENT ON COLUMN ark.backup_verification.verification_type IS 'checksum (page checksums, while the backup was taken), restore_test, integrity_check';
+COMMENT ON COLUMN ark.backup_verification.verification_date IS 'When the check ended';
+COMMENT ON COLUMN ark.backup_verification.success IS 'true: checked and right; false: checked and wrong; null: nothing could be checked, details says why';
+COMMENT ON COLUMN ark.backup_verification.details IS 'checksum: data_checksums, corrupt_pages, pages, note';
+COMMENT ON COLUMN ark.backup_verification.verified_by IS 'Whoever the caller named; null for checks that belong to the backup';
+
+CREATE TABLE ark.backup_tests (
+    id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+    backup_id text NOT NULL,
+    test_type text NOT NULL CONSTRAINT backup_tests_type_check
+        CHECK (test_type IN ('restore_test', 'integrity_check', 'spot_check')),
+    test_environment text,
+    started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    completed_at timestamptz,
+    success boolean,
+    errors jsonb,
+    data_verified jsonb,
+    tested_by uuid,
+    notes text
+);
+CREATE INDEX backup_tests_backup_id ON ark.backup_tests (backup_id);
+COMMENT ON TABLE ark.backup_tests IS 'Restores of a backup to a scratch server, and what was asked of it there';
+COMMENT ON INDEX ark.backup_tests_backup_id IS 'For the tests of one backup';
+COMMENT ON COLUMN ark.backup_tests.id IS 'Identity of the test';
+COMMENT ON COLUMN ark.backup_tests.backup_id IS 'Backup that was tested';
+COMMENT ON COLUMN ark.backup_tests.test_type IS 'restore_test, integrity_check, spot_check';
+COMMENT ON COLUMN ark.backup_tests.test_environment IS 'Where it ran';
+COMMENT ON COLUMN ark.backup_tests.started_at IS 'When it began';
+COMMENT ON COLUMN ark.backup_tests.completed_at IS 'When it ended; null while it runs';
+COMMENT ON COLUMN ark.backup_tests.success IS 'null while it runs';
+COMMENT ON COLUMN ark.backup_tests.errors IS 'What was wrong, each with relation and block where there is one';
+COMMENT ON COLUMN ark.backup_tests.data_verified IS 'What was checked, and how much of it';
+COMMENT ON COLUMN ark.backup_tests.tested_by IS 'Whoever the caller named';
+COMMENT ON COLUMN ark.backup_tests.notes IS 'Free text';
+
+----------------------------------------------------------------------------------------------------
+-- Functions that start a job and return
+----------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION ark.create_manual_backup(p_reason text, p_created_by uuid DEFAULT NULL) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_create_manual_backup';
+COMMENT ON FUNCTION ark.create_manual_backup(text, uuid) IS 'Starts a full backup and returns its id once its row in ark.backup_log can be seen by everybody; the backup goes on even where the caller''s transaction rolls back';
+
+CREATE FUNCTION ark.start_backup(p_type text DEFAULT 'full', p_reason text DEFAULT '', p_options jsonb DEFAULT '{}') RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_start_backup';
+COMMENT ON FUNCTION ark.start_backup(text, text, jsonb) IS 'Starts a backup and returns its id; options: created_by, jobs, compression_level';
+
+CREATE FUNCTION ark.cancel_backup(p_backup_id text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_cancel_backup';
+COMMENT ON FUNCTION ark.cancel_backup(text) IS 'Asks a running backup to stop; false where it has ended already';
+
+CREATE FUNCTION ark.adopt() RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_adopt';
+COMMENT ON FUNCTION ark.adopt() IS 'Tells a restored cluster that it has taken the original''s place: archiving goes on, and a full backup is started, whose id is returned';
+
+----------------------------------------------------------------------------------------------------
+-- Procedures that wait. They commit while they wait, so they cannot pin their search_path: their code
+-- names every object with its schema.
+----------------------------------------------------------------------------------------------------
+
+CREATE PROCEDURE ark.backup(p_type text DEFAULT 'full', p_reason text DEFAULT '', p_options jsonb DEFAULT '{}', INOUT p_backup_id text DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'pg_ark_backup';
+COMMENT ON PROCEDURE ark.backup(text, text, jsonb, text) IS 'Takes a backup and waits for its end, telling its progress; returns the id, or the error that the backup ended with';
+
+CREATE PROCEDURE ark.wait_for_backup(p_backup_id text, p_timeout interval DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'pg_ark_wait_for_backup';
+COMMENT ON PROCEDURE ark.wait_for_backup(text, interval) IS 'Waits for the end of a backup; an error where it failed or the time is over. Cancelling the wait leaves the backup running';
+
+----------------------------------------------------------------------------------------------------
+-- State
+----------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION ark.preflight(OUT name text, OUT ok boolean, OUT detail text, OUT hint text) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_preflight';
+COMMENT ON FUNCTION ark.preflight() IS 'One row for everything that has to be right for backups, with what was found and what to do';
+
+CREATE FUNCTION ark.running_backups(
+    OUT backup_id text, OUT phase text, OUT requested_at timestamptz, OUT copy_started_at timestamptz,
+    OUT updated_at timestamptz, OUT files bigint, OUT files_total bigint, OUT bytes bigint,
+    OUT bytes_total bigint, OUT stored_bytes bigint, OUT corrupt_pages bigint, OUT segment text,
+    OUT cancel_requested boolean, OUT worker_pid integer) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_running_backups';
+COMMENT ON FUNCTION ark.running_backups() IS 'Running backups as shared memory knows them; see the view ark.backup_progress';
+
+CREATE VIEW ark.backup_progress AS
+    SELECT r.backup_id, r.phase, r.files, r.files_total, r.bytes AS bytes_done,
+           r.bytes_total AS bytes_expected, r.stored_bytes,
+           CASE WHEN r.bytes_total > 0 THEN pg_catalog.round(100.0 * r.bytes / r.bytes_total, 1) END AS percent,
+           CASE WHEN t.seconds > 0 THEN (r.bytes / t.seconds)::bigint END AS bytes_per_second,
+           CASE WHEN t.seconds > 0 AND r.bytes > 0 AND r.phase = 'copying'
+                THEN pg_catalog.make_interval(secs => pg_catalog.round(
+                     (GREATEST(r.bytes_total - r.bytes, 0) * t.seconds / r.bytes)::numeric)::double precision)
+           END AS time_left,
+           r.segment, r.corrupt_pages, r.requested_at AS started_at, r.updated_at, r.cancel_requested, r.worker_pid
+    FROM ark.running_backups() AS r
+    CROSS JOIN LATERAL (SELECT EXTRACT(epoch FROM r.updated_at - r.copy_started_at)::double precision AS seconds) AS t;
+COMMENT ON VIEW ark.backup_progress IS 'Running backups: how far, how fast, how long still';
+COMMENT ON COLUMN ark.backup_progress.backup_id IS 'Id of the backup';
+COMMENT ON COLUMN ark.backup_progress.phase IS 'starting, opening, preparing, checkpoint, listing, copying, stopping, waiting_for_wal, finishing';
+COMMENT ON COLUMN ark.backup_progress.files IS 'Files copied';
+COMMENT ON COLUMN ark.backup_progress.files_total IS 'Files to copy';
+COMMENT ON COLUMN ark.backup_progress.bytes_done IS 'Bytes read';
+COMMENT ON COLUMN ark.backup_progress.bytes_expected IS 'Bytes to read';
+COMMENT ON COLUMN ark.backup_progress.stored_bytes IS 'Bytes written to the repository';
+COMMENT ON COLUMN ark.backup_progress.percent IS 'bytes_done of bytes_expected';
+COMMENT ON COLUMN ark.backup_progress.bytes_per_second IS 'Bytes read a second, on average since copying began';
+COMMENT ON COLUMN ark.backup_progress.time_left IS 'Until all is copied, at that rate';
+COMMENT ON COLUMN ark.backup_progress.segment IS 'WAL segment that is waited for';
+COMMENT ON COLUMN ark.backup_progress.corrupt_pages IS 'Pages with a wrong checksum so far';
+COMMENT ON COLUMN ark.backup_progress.started_at IS 'When the backup was asked for';
+COMMENT ON COLUMN ark.backup_progress.updated_at IS 'When the figures were last reported';
+COMMENT ON COLUMN ark.backup_progress.cancel_requested IS 'Whether ark.cancel_backup was called';
+COMMENT ON COLUMN ark.backup_progress.worker_pid IS 'Process id of the background worker';
+
+CREATE FUNCTION ark.archiver_state(
+    OUT last_file text, OUT last_stored_at timestamptz, OUT stored_count bigint, OUT ahead bigint,
+    OUT failing_file text, OUT failing_since timestamptz, OUT tries bigint, OUT failed_count bigint,
+    OUT last_failed_at timestamptz, OUT error_sqlstate text, OUT error_message text,
+    OUT error_detail text, OUT error_hint text) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_archiver_state';
+COMMENT ON FUNCTION ark.archiver_state() IS 'The archiver as shared memory knows it; see the view ark.archiver_status';
+
+CREATE VIEW ark.archiver_status AS SELECT * FROM ark.archiver_state();
+COMMENT ON VIEW ark.archiver_status IS 'One row: what the archive module last did, since the start of the server';
+COMMENT ON COLUMN ark.archiver_status.last_file IS 'Last WAL file that is durable in the repository';
+COMMENT ON COLUMN ark.archiver_status.last_stored_at IS 'When that was known';
+COMMENT ON COLUMN ark.archiver_status.stored_count IS 'Files archived';
+COMMENT ON COLUMN ark.archiver_status.ahead IS 'Segments stored already that the server has not asked for yet';
+COMMENT ON COLUMN ark.archiver_status.failing_file IS 'File that cannot be archived now';
+COMMENT ON COLUMN ark.archiver_status.failing_since IS 'null: archiving works';
+COMMENT ON COLUMN ark.archiver_status.tries IS 'Failed tries since failing_since';
+COMMENT ON COLUMN ark.archiver_status.failed_count IS 'All failed tries';
+COMMENT ON COLUMN ark.archiver_status.last_failed_at IS 'Time of the last failed try';
+COMMENT ON COLUMN ark.archiver_status.error_sqlstate IS 'SQLSTATE of the error that lasts';
+COMMENT ON COLUMN ark.archiver_status.error_message IS 'Its message';
+COMMENT ON COLUMN ark.archiver_status.error_detail IS 'Its detail';
+COMMENT ON COLUMN ark.archiver_status.error_hint IS 'What to do';
+
+----------------------------------------------------------------------------------------------------
+-- For pg_ark's own workers
+----------------------------------------------------------------------------------------------------
+
+-- Text that is not UTF-8 stands in a marker as {"hex": "..."}: it is shown as it is.
+CREATE FUNCTION ark.marker_text(p_value jsonb) RETURNS text
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    RETURN CASE pg_catalog.jsonb_typeof(p_value) WHEN 'object' THEN '\x' || (p_value ->> 'hex')
+           ELSE p_value #>> '{}' END;
+COMMENT ON FUNCTION ark.marker_text(jsonb) IS 'Text of a marker''s field';
+
+CREATE FUNCTION ark.marker_fields(
+    p_marker jsonb, OUT backup_type text, OUT reason text, OUT created_by uuid, OUT requested_by text,
+    OUT started_at timestamptz, OUT completed_at timestamptz, OUT parent text, OUT timeline bigint,
+    OUT start_lsn pg_catalog.pg_lsn, OUT stop_lsn pg_catalog.pg_lsn, OUT start_segment text,
+    OUT stop_segment text, OUT files bigint, OUT database_bytes bigint, OUT stored_bytes bigint,
+    OUT corrupt_page_count bigint, OUT pg_version text, OUT system_identifier bigint)
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT p_marker ->> 'backup_type', COALESCE(ark.marker_text(p_marker -> 'reason'), ''),
+           NULLIF(p_marker ->> 'created_by', '')::uuid, NULLIF(ark.marker_text(p_marker -> 'role'), ''),
+           (p_marker ->> 'started_at')::timestamptz, (p_marker ->> 'completed_at')::timestamptz,
+           NULLIF(p_marker ->> 'parent', ''), (p_marker ->> 'timeline')::bigint,
+           (p_marker ->> 'start_lsn')::pg_catalog.pg_lsn, (p_marker ->> 'stop_lsn')::pg_catalog.pg_lsn,
+           p_marker ->> 'start_segment', p_marker ->> 'stop_segment', (p_marker ->> 'files')::bigint,
+           (p_marker ->> 'database_bytes')::bigint, (p_marker ->> 'stored_bytes')::bigint,
+           (p_marker ->> 'corrupt_page_count')::bigint, p_marker ->> 'pg_version',
+           -- 64 bits without a sign there, with one here, as pg_control_system() shows it.
+           CASE WHEN (p_marker ->> 'system_identifier')::numeric >= 9223372036854775808
+                THEN ((p_marker ->> 'system_identifier')::numeric - 18446744073709551616)::bigint
+                ELSE (p_marker ->> 'system_identifier')::bigint END;
+END;
+COMMENT ON FUNCTION ark.marker_fields(jsonb) IS 'Columns of ark.backup_log from a backup''s marker in the repository';
+
+----------------------------------------------------------------------------------------------------
+-- Privileges: superusers do, pg_monitor looks. Everything else is the DBA's to grant.
+----------------------------------------------------------------------------------------------------
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ark FROM PUBLIC;
+REVOKE ALL ON ALL PROCEDURES IN SCHEMA ark FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA ark FROM PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA ark TO pg_monitor;
+GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.archiver_state() TO pg_monitor;

@@ -1,0 +1,246 @@
+// A backup as the server sees it: a row, a conversation with the child, an end. The conversation is
+// in backup_conversation.cpp; here is what happens when it ends, in whatever way.
+#include "server/backup_job.hpp"
+
+#include <sys/wait.h>
+
+#include "server/backup_conversation.hpp"
+#include "server/catalog_client.hpp"
+#include "server/conversation.hpp"
+#include "server/settings.hpp"
+#include "server/worker.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+}
+
+namespace ark {
+namespace {
+
+// A cancelled child removes what it wrote; on a shutdown of the server it gets less time.
+constexpr int kPoliteMs = 2 * 1000;
+constexpr int kGraceMs = 10 * 1000;
+constexpr int kShutdownGraceMs = 3 * 1000;
+// Each try waits for a lock as long as lock_timeout says.
+constexpr int kRowTries = 6;
+
+void report_end(const BackupJob& job, TimestampTz started_at) {
+    const long ms = TimestampDifferenceMilliseconds(started_at, GetCurrentTimestamp());
+    ereport(LOG, (errmsg("backup \"%s\" completed", job.request->backup_id),
+                  errdetail(UINT64_FORMAT " files, " UINT64_FORMAT " bytes read, " UINT64_FORMAT
+                                          " bytes stored, %ld.%03ld s.",
+                            job.result.files, job.result.database_bytes, job.result.stored_bytes,
+                            ms / 1000, ms % 1000)));
+}
+
+// False: no row. The caller, if it still waits, throws what is kept in the job.
+bool make_row(const BackupJob& job, TimestampTz started_at) {
+    volatile bool made = false;
+    PG_TRY();
+    {
+        begin_sql("pg_ark: beginning of a backup");
+        if (!extension_is_here())
+            ereport(ERROR,
+                    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                     errmsg("the extension pg_ark is not visible in database \"%s\"",
+                            settings.database),
+                     errhint("A transaction that creates the extension has to commit before it "
+                             "can start a backup.")));
+        insert_backup_row(*job.request, started_at);
+        if (!job_begin_commit(job.ref))
+            ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+                            errmsg("the request for a backup has been withdrawn")));
+        commit_sql();
+        made = true;
+    }
+    PG_CATCH();
+    {
+        ErrorData* error = take_error(job.context);
+        if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE) {
+            error->detail = error->message;
+            error->message = pstrdup("the row in ark.backup_log could not be written");
+            error->hint = pstrdup(
+                "A transaction, maybe the one that asks for the backup, holds a "
+                "lock on ark.backup_log. Let it end first.");
+        }
+        JobError kept = {};
+        copy_error(&kept, *error);
+        job_end(job.ref, &kept);
+    }
+    PG_END_TRY();
+    return made;
+}
+
+enum class Settled { kNoBackup, kLeftovers, kCompleted };
+
+// Asks the repository what the child left. Everything may fail here: then the sweep asks again
+// later.
+Settled settle_with_repository(BackupJob* job) {
+    volatile Settled settled = Settled::kLeftovers;
+    CatalogClient* volatile catalog = nullptr;
+    PG_TRY();
+    {
+        catalog = catalog_open(ChildWait::kLatch, kCatalogTimeoutMs);
+        const char* json = catalog_find(catalog, job->request->backup_id);
+        if (json != nullptr) {
+            begin_sql("pg_ark: end of a backup");
+            (void)adopt_marker(job->request->backup_id, json, catalog_repository_id(catalog));
+            commit_sql();
+            settled = Settled::kCompleted;
+        } else {
+            const char* kept = catalog_cleanup(catalog, job->request->backup_id);
+            settled = kept[0] == '\0' ? Settled::kNoBackup : Settled::kLeftovers;
+        }
+    }
+    PG_CATCH();
+    {
+        const ErrorData* error = take_error(job->context);
+        ereport(LOG, (errmsg("could not look after backup \"%s\" in the repository: %s",
+                             job->request->backup_id, error->message)));
+    }
+    PG_END_TRY();
+    if (catalog != nullptr)
+        catalog_close(catalog);
+    return settled;
+}
+
+// Ends the child and finds out what is left. One that reported an error and exits in order has
+// removed what it wrote. Else the repository is asked: the marker may be durable, or the child may
+// have had no time.
+Settled settle(BackupJob* job) {
+    if (job->child == nullptr)
+        return Settled::kNoBackup;
+    const bool ending = worker_is_ending();
+    const bool refused = job->child->refused;
+    const int status =
+        child_stop(job->child, ending ? 0 : kPoliteMs, ending ? kShutdownGraceMs : kGraceMs);
+    job->child = nullptr;
+    if (refused && WIFEXITED(status))
+        return Settled::kNoBackup;
+    return ending ? Settled::kLeftovers : settle_with_repository(job);
+}
+
+BackupFailure describe_failure(const BackupJob& job, const ErrorData& error, bool leftovers) {
+    BackupFailure failure = {};
+    failure.status = "failed";
+    failure.sqlstate = error.sqlerrcode;
+    failure.message = error.message;
+    failure.detail = error.detail;
+    failure.hint = error.hint;
+    failure.phase = job.progress.phase;
+    failure.leftovers = leftovers;
+    if (worker_is_ending()) {
+        failure.sqlstate = ERRCODE_ADMIN_SHUTDOWN;
+        failure.message = "the backup was ended by a shutdown of the server or of its worker";
+        failure.hint = "Take it again.";
+    } else if (error.sqlerrcode == ERRCODE_QUERY_CANCELED) {
+        failure.status = "cancelled";
+        failure.message = job_view(job.ref).cancel_requested ? "ark.cancel_backup was called"
+                                                             : "its worker got a cancel signal";
+    }
+    return failure;
+}
+
+// One try; `failure` NULL: the backup is complete.
+bool try_to_write_end(const BackupJob& job, const BackupFailure* failure) {
+    volatile bool written = false;
+    PG_TRY();
+    {
+        begin_sql("pg_ark: end of a backup");
+        if (failure == nullptr)
+            complete_backup_row(job.request->backup_id, job.result);
+        else
+            fail_backup_row(job.request->backup_id, *failure);
+        commit_sql();
+        written = true;
+    }
+    PG_CATCH();
+    {
+        const ErrorData* error = take_error(job.context);
+        ereport(LOG, (errmsg("could not write the end of backup \"%s\" into ark.backup_log: %s",
+                             job.request->backup_id, error->message)));
+    }
+    PG_END_TRY();
+    return written;
+}
+
+// The row is a copy of the truth: what cannot be written now the sweep writes later.
+void write_end(const BackupJob& job, const BackupFailure* failure) {
+    for (int i = 0; i < kRowTries && !(worker_is_ending() && i > 1); i++) {
+        if (try_to_write_end(job, failure))
+            return;
+    }
+    request_sweep();
+}
+
+void end_badly(BackupJob* job, ErrorData* error) {
+    const Settled settled = settle(job);
+    if (settled == Settled::kCompleted) {
+        ereport(LOG, (errmsg("backup \"%s\" is complete, though its end was not seen",
+                             job->request->backup_id)));
+        job_end(job->ref, nullptr);
+        return;
+    }
+    const bool leftovers = settled == Settled::kLeftovers;
+    const BackupFailure failure = describe_failure(*job, *error, leftovers);
+    write_end(*job, &failure);
+    if (leftovers)
+        request_sweep();
+    JobError kept = {};
+    copy_error(&kept, *error);
+    kept.sqlstate = failure.sqlstate;
+    strlcpy(kept.message, failure.message, sizeof(kept.message));
+    job_end(job->ref, &kept);
+    ereport(WARNING, (errcode(failure.sqlstate),
+                      errmsg("backup \"%s\" %s: %s", job->request->backup_id, failure.status,
+                             failure.message),
+                      failure.detail != nullptr ? errdetail_internal("%s", failure.detail) : 0,
+                      failure.hint != nullptr ? errhint("%s", failure.hint) : 0));
+}
+
+void end_well(BackupJob* job, TimestampTz started_at) {
+    const int status = child_stop(job->child, kPoliteMs, kGraceMs);
+    job->child = nullptr;
+    if (status != 0)
+        ereport(LOG, (errmsg("pg_ark %s after backup \"%s\" was complete", describe_exit(status),
+                             job->request->backup_id)));
+    name_relations(job->result.corrupt);
+    write_end(*job, nullptr);
+    fault_point("module_finished");
+    job_end(job->ref, nullptr);
+    if (job->result.corrupt_pages > 0)
+        warn_about_corruption(job->request->backup_id, job->result.corrupt,
+                              job->result.corrupt_pages);
+    report_end(*job, started_at);
+}
+
+}  // namespace
+
+void run_backup(JobRef ref) {
+    auto* job = static_cast<BackupJob*>(palloc0(sizeof(BackupJob)));
+    job->context = CurrentMemoryContext;
+    job->message_context =
+        AllocSetContextCreate(job->context, "pg_ark message", ALLOCSET_DEFAULT_SIZES);
+    job->ref = ref;
+    job->request = job_request_of(ref);
+    job->started_at = GetCurrentTimestamp();
+    strlcpy(job->progress.phase, "starting", sizeof(job->progress.phase));
+    if (!make_row(*job, job->started_at))
+        return;
+    job_visible(ref);
+    fault_point("module_row_visible");
+    ErrorData* volatile error = nullptr;
+    PG_TRY();
+    { converse_about_backup(job); }
+    PG_CATCH();
+    { error = take_error(job->context); }
+    PG_END_TRY();
+    if (error != nullptr)
+        end_badly(job, error);
+    else
+        end_well(job, job->started_at);
+}
+
+}  // namespace ark

@@ -1,0 +1,42 @@
+#pragma once
+/// The rows of a backup in ark.backup_log and ark.backup_verification. Every function runs inside
+/// begin_sql/commit_sql.
+#include "server/corrupt_pages.hpp"
+#include "server/shared.hpp"
+
+namespace ark {
+
+/// What a completed backup is known by. Strings may be NULL.
+struct BackupResult {
+    uint32 timeline;
+    XLogRecPtr start_lsn, stop_lsn;
+    char* start_segment;
+    char* stop_segment;
+    uint64 files, database_bytes, stored_bytes, corrupt_pages;
+    uint64 completed_at;  ///< Unix microseconds
+    char* repository_id;
+    List* corrupt;  ///< of CorruptPage*: the first of them
+};
+
+/// Why and where a backup ended without being one.
+struct BackupFailure {
+    const char* status;  ///< failed or cancelled
+    int sqlstate;
+    const char* message;
+    const char* detail;  ///< may be NULL, as hint
+    const char* hint;
+    const char* phase;
+    bool leftovers;  ///< what it wrote may still be in the repository: the sweep looks again
+};
+
+/// The directory of this cluster in the repository.
+const char* cluster_name();
+void insert_backup_row(const JobRequest& request, TimestampTz started_at);
+/// The row of a running backup becomes `completed`, with a row in backup_verification.
+void complete_backup_row(const char* backup_id, const BackupResult& result);
+/// The same from the commit marker's JSON, for a backup whose end this server did not see; inserts
+/// the row where it is missing. Whether anything changed.
+bool adopt_marker(const char* backup_id, const char* json, const char* repository_id);
+void fail_backup_row(const char* backup_id, const BackupFailure& failure);
+
+}  // namespace ark

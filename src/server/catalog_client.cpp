@@ -1,0 +1,139 @@
+#include "server/catalog_client.hpp"
+
+#include "server/conversation.hpp"
+#include "server/settings.hpp"
+
+namespace ark {
+
+struct CatalogClient {
+    Child* child;
+    int64 timeout_ms;
+    char* program_version;
+    char* repository_id;
+};
+
+namespace {
+
+// A catalog child has nothing to clean up.
+constexpr int kPoliteMs = 1000;
+constexpr int kGraceMs = 2000;
+
+void ask(CatalogClient* client, const char* verb, const char* id) {
+    StringInfoData out;
+    initStringInfo(&out);
+    message_begin(&out, verb);
+    message_token(&out, "id", id);
+    message_end(&out);
+    child_send(client->child, out);
+}
+
+Message answer(CatalogClient* client) {
+    return receive(client->child, deadline_in_ms(client->timeout_ms));
+}
+
+[[noreturn]] void unexpected(const Message& message) {
+    ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+                    errmsg("pg_ark sent an unexpected \"%.40s\"", message.verb)));
+    pg_unreachable();
+}
+
+}  // namespace
+
+CatalogClient* catalog_start(ChildWait wait, int64 timeout_ms) {
+    auto* client = static_cast<CatalogClient*>(palloc0(sizeof(CatalogClient)));
+    client->timeout_ms = timeout_ms;
+    client->repository_id = pstrdup("");
+    client->child = child_start(program_path(), "server-catalog", wait);
+    PG_TRY();
+    { client->program_version = greet(client->child, deadline_in_ms(timeout_ms)); }
+    PG_CATCH();
+    {
+        catalog_close(client);
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+    return client;
+}
+
+void catalog_open_repository(CatalogClient* client, bool create) {
+    const OpenOptions options = {create, 0, 0};
+    client->repository_id =
+        open_after_greeting(client->child, options, deadline_in_ms(client->timeout_ms));
+}
+
+CatalogClient* catalog_open(ChildWait wait, int64 timeout_ms) {
+    CatalogClient* client = catalog_start(wait, timeout_ms);
+    PG_TRY();
+    { catalog_open_repository(client, false); }
+    PG_CATCH();
+    {
+        catalog_close(client);
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+    return client;
+}
+
+void catalog_close(CatalogClient* client) {
+    if (client->child != nullptr)
+        (void)child_stop(client->child, kPoliteMs, kGraceMs);
+    client->child = nullptr;
+}
+
+const char* catalog_program_version(const CatalogClient* client) {
+    return client->program_version;
+}
+
+const char* catalog_repository_id(const CatalogClient* client) {
+    return client->repository_id;
+}
+
+char* catalog_find(CatalogClient* client, const char* backup_id) {
+    ask(client, "find", backup_id);
+    const Message message = answer(client);
+    if (message_is(message, "backup"))
+        return get_text(message, "json");
+    if (!message_is(message, "end"))
+        unexpected(message);
+    return nullptr;
+}
+
+char* catalog_cleanup(CatalogClient* client, const char* backup_id) {
+    ask(client, "cleanup", backup_id);
+    const Message message = answer(client);
+    if (!message_is(message, "cleaned"))
+        unexpected(message);
+    char* kept = get_text(message, "kept");
+    return kept != nullptr ? kept : pstrdup("");
+}
+
+List* catalog_list(CatalogClient* client) {
+    List* found = NIL;
+    ask(client, "list", nullptr);
+    for (;;) {
+        const Message message = answer(client);
+        if (message_is(message, "end"))
+            return found;
+        if (!message_is(message, "backup"))
+            unexpected(message);
+        if (char* json = get_text(message, "json"))
+            found = lappend(found, json);
+    }
+}
+
+RepositoryCheck catalog_check(CatalogClient* client) {
+    ask(client, "check", nullptr);
+    const Message message = answer(client);
+    if (!message_is(message, "checked"))
+        unexpected(message);
+    RepositoryCheck check = {};
+    check.writable = get_number(message, "writable") != 0;
+    check.create_if_absent = get_number(message, "create_if_absent") != 0;
+    check.free_bytes =
+        has_key(message, "free_bytes") ? static_cast<int64>(get_number(message, "free_bytes")) : -1;
+    char* detail = get_text(message, "detail");
+    check.detail = detail != nullptr ? detail : pstrdup("");
+    return check;
+}
+
+}  // namespace ark

@@ -1,0 +1,47 @@
+#pragma once
+/// What every role of the executable has in common: the opening, requests with a deadline, and its
+/// errors and warnings, which become PostgreSQL's own.
+#include "server/child.hpp"
+#include "server/protocol.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+}
+
+namespace ark {
+
+/// What differs between one opening and the next. 0: as the setting says.
+struct OpenOptions {
+    /// Make the repository where its place is empty, unless this server has used one there.
+    bool create;
+    int jobs;
+    int compression_level;
+};
+
+/// What the child said of itself and of the repository; palloc'd.
+struct Opened {
+    char* program_version;
+    char* repository_id;
+};
+
+/// Waits for the next message until `deadline`. A `warning` of the child is logged and not
+/// returned. An `error` is thrown with the child's SQLSTATE, message, detail and hint. Throws
+/// ERRCODE_CONNECTION_FAILURE where the child has gone (child->ended is set then), ERRCODE_IO_ERROR
+/// where the deadline has passed. The child is still the caller's to stop.
+Message receive(Child* child, TimestampTz deadline);
+
+/// receive, and throws ERRCODE_PROTOCOL_VIOLATION where the verb is another one.
+Message receive_verb(Child* child, const char* verb, TimestampTz deadline);
+
+/// Hello, settings, cluster, open. Throws what receive throws.
+Opened open_repository(Child* child, const OpenOptions& options, TimestampTz deadline);
+
+/// Says hello alone and returns the executable's version: for checks where the repository may be
+/// out of reach.
+char* greet(Child* child, TimestampTz deadline);
+/// The rest of the opening after greet. May be repeated after an error, except with server-backup.
+char* open_after_greeting(Child* child, const OpenOptions& options, TimestampTz deadline);
+
+TimestampTz deadline_in_ms(int64 ms);
+
+}  // namespace ark

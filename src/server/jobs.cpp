@@ -1,0 +1,228 @@
+#include "server/jobs.hpp"
+
+#include <csignal>
+
+extern "C" {
+#include "miscadmin.h"
+#include "storage/procarray.h"
+#include "utils/timestamp.h"
+}
+
+namespace ark {
+namespace {
+
+bool is_active(const Job& job) {
+    return job.state != JobState::kFree && job.state != JobState::kEnded;
+}
+
+// The slot, or NULL where it serves another job by now. Under the lock.
+Job* slot_of(JobRef ref) {
+    Job* job = &shared->jobs[ref.slot];
+    return job->generation == ref.generation ? job : nullptr;
+}
+
+bool may_be_taken(const Job& job) {
+    return job.state == JobState::kFree ||
+           (job.state == JobState::kEnded &&
+            (job.caller_pid == 0 || BackendPidGetProc(job.caller_pid) == nullptr));
+}
+
+// Sets the state and tells a waiting caller. Under the lock.
+void move_to(Job* job, JobState state) {
+    job->state = state;
+    if (job->caller_pid != 0)
+        SetLatch(job->caller_latch);
+}
+
+JobView view_of(const Job& job, int slot) {
+    return {
+        true,           {slot, job.generation}, job.state, job.cancel_requested, job.row_visible,
+        job.worker_pid, job.progress,           job.error};
+}
+
+[[noreturn]] void refuse_second(JobKind kind, const char* running) {
+    if (kind == JobKind::kSweep)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a sweep is under way")));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE), errmsg("backup \"%s\" is under way", running),
+             errdetail("One backup of a cluster runs at a time."),
+             errhint("Wait for it with CALL ark.wait_for_backup('%s'), or stop it with SELECT "
+                     "ark.cancel_backup('%s').",
+                     running, running)));
+    pg_unreachable();
+}
+
+}  // namespace
+
+JobRef job_request(JobKind kind, const JobRequest* request, bool caller) {
+    lock_shared(LW_EXCLUSIVE);
+    int slot = -1;
+    for (int i = 0; i < kJobSlots; i++) {
+        const Job& job = shared->jobs[i];
+        if (is_active(job) && job.kind == kind) {
+            char running[kBackupIdSize];
+            strlcpy(running, job.request.backup_id, sizeof(running));
+            unlock_shared();
+            refuse_second(kind, running);
+        }
+        if (slot < 0 && may_be_taken(job))
+            slot = i;
+    }
+    if (slot < 0) {
+        unlock_shared();
+        ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                        errmsg("the table of pg_ark jobs is full"),
+                        errhint("Try again when a job has ended.")));
+    }
+    Job* job = &shared->jobs[slot];
+    memset(static_cast<void*>(job), 0, sizeof(*job));
+    job->generation = ++shared->last_generation;
+    job->kind = kind;
+    job->state = JobState::kRequested;
+    job->requested_at = GetCurrentTimestamp();
+    if (caller) {
+        job->caller_pid = MyProcPid;
+        job->caller_latch = MyLatch;
+    }
+    if (request != nullptr)
+        job->request = *request;
+    strlcpy(job->progress.phase, "starting", sizeof(job->progress.phase));
+    const JobRef ref = {slot, job->generation};
+    unlock_shared();
+    wake_launcher();
+    return ref;
+}
+
+JobView job_view(JobRef ref) {
+    lock_shared(LW_SHARED);
+    const Job* job = slot_of(ref);
+    const JobView view = job != nullptr ? view_of(*job, ref.slot) : JobView{};
+    unlock_shared();
+    return view;
+}
+
+JobView job_of_backup(const char* backup_id) {
+    JobView view = {};
+    lock_shared(LW_SHARED);
+    for (int i = 0; i < kJobSlots; i++) {
+        const Job& job = shared->jobs[i];
+        if (is_active(job) && job.kind == JobKind::kBackup &&
+            strcmp(job.request.backup_id, backup_id) == 0)
+            view = view_of(job, i);
+    }
+    unlock_shared();
+    return view;
+}
+
+bool job_is_active(const char* backup_id) {
+    return job_of_backup(backup_id).found;
+}
+
+bool job_withdraw(JobRef ref) {
+    lock_shared(LW_EXCLUSIVE);
+    Job* job = slot_of(ref);
+    const bool early = job != nullptr && is_active(*job) && job->state < JobState::kCommitting;
+    if (job != nullptr)
+        job->caller_pid = 0;
+    if (early) {
+        job->withdrawn = true;
+        if (job->state == JobState::kRequested)
+            job->state = JobState::kEnded;
+        if (job->worker_pid != 0)
+            kill(job->worker_pid, SIGINT);
+    }
+    unlock_shared();
+    return early;
+}
+
+void job_release(JobRef ref) {
+    lock_shared(LW_EXCLUSIVE);
+    if (Job* job = slot_of(ref))
+        job->caller_pid = 0;
+    unlock_shared();
+}
+
+bool job_cancel(const char* backup_id) {
+    bool found = false;
+    lock_shared(LW_EXCLUSIVE);
+    for (Job& job : shared->jobs) {
+        if (!is_active(job) || job.kind != JobKind::kBackup ||
+            strcmp(job.request.backup_id, backup_id) != 0)
+            continue;
+        found = true;
+        job.cancel_requested = true;
+        if (job.worker_pid != 0)
+            kill(job.worker_pid, SIGINT);
+    }
+    unlock_shared();
+    return found;
+}
+
+bool job_attach(JobRef ref) {
+    lock_shared(LW_EXCLUSIVE);
+    Job* job = slot_of(ref);
+    const bool ours = job != nullptr && job->state == JobState::kStarting && !job->withdrawn;
+    if (ours) {
+        job->worker_pid = MyProcPid;
+        job->state = JobState::kAttached;
+    }
+    unlock_shared();
+    return ours;
+}
+
+bool job_begin_commit(JobRef ref) {
+    lock_shared(LW_EXCLUSIVE);
+    Job* job = slot_of(ref);
+    const bool go_on = job != nullptr && !job->withdrawn;
+    if (go_on)
+        job->state = JobState::kCommitting;
+    unlock_shared();
+    return go_on;
+}
+
+void job_visible(JobRef ref) {
+    lock_shared(LW_EXCLUSIVE);
+    if (Job* job = slot_of(ref)) {
+        job->row_visible = true;
+        move_to(job, JobState::kVisible);
+    }
+    unlock_shared();
+}
+
+void job_set_progress(JobRef ref, const JobProgress& progress) {
+    lock_shared(LW_EXCLUSIVE);
+    if (Job* job = slot_of(ref)) {
+        job->progress = progress;
+        job->progress.updated_at = GetCurrentTimestamp();
+    }
+    unlock_shared();
+}
+
+void job_end(JobRef ref, const JobError* error) {
+    lock_shared(LW_EXCLUSIVE);
+    Job* job = slot_of(ref);
+    if (job != nullptr && is_active(*job)) {
+        if (error != nullptr)
+            job->error = *error;
+        job->worker_pid = 0;
+        move_to(job, JobState::kEnded);
+    }
+    unlock_shared();
+}
+
+JobRequest* job_request_of(JobRef ref) {
+    auto* copy = static_cast<JobRequest*>(palloc(sizeof(JobRequest)));
+    lock_shared(LW_SHARED);
+    *copy = shared->jobs[ref.slot].request;
+    unlock_shared();
+    return copy;
+}
+
+JobKind job_kind(JobRef ref) {
+    lock_shared(LW_SHARED);
+    const JobKind kind = shared->jobs[ref.slot].kind;
+    unlock_shared();
+    return kind;
+}
+
+}  // namespace ark

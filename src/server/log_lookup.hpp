@@ -1,0 +1,22 @@
+#pragma once
+#include "server/pg_version.hpp"
+
+namespace ark {
+
+/// The end of a backup as its row tells it. Strings are palloc'd, NULL where the row has none.
+struct LoggedBackup {
+    char* status;
+    char* sqlstate;
+    char* message;
+    char* detail;
+    char* hint;
+};
+
+/// Reads the row, whatever the caller may read itself: who may call the function may know. Throws
+/// ERRCODE_UNDEFINED_OBJECT where there is none. Uses SPI.
+LoggedBackup look_up_backup(const char* backup_id);
+
+/// Throws where a function was called with NULL for an id.
+void require_backup_id(const char* backup_id);
+
+}  // namespace ark

@@ -1,0 +1,168 @@
+#include "server/settings.hpp"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "server/repository_url.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+#include "port.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+}
+
+#ifndef PG_ARK_BINDIR
+#define PG_ARK_BINDIR "/usr/local/bin"
+#endif
+
+namespace ark {
+
+Settings settings;
+
+namespace {
+
+struct StringSetting {
+    const char* name;
+    char** value;
+    const char* boot;
+    const char* short_description;
+    const char* long_description;
+    int flags;
+    GucStringCheckHook check;
+};
+
+struct IntSetting {
+    const char* name;
+    int* value;
+    int boot, min, max;
+    const char* short_description;
+    const char* long_description;
+    int flags;
+};
+
+// A setting's error is told by GUC_check_* so that ALTER SYSTEM refuses it with the reason.
+bool check_repositories(char** value, void**, GucSource) {
+    const UrlProblem problem = check_repository_url(*value);
+    if (problem.message == nullptr)
+        return true;
+    // Without the value, which the server's own message has: somebody may have put a password into
+    // it.
+    GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+    GUC_check_errmsg("invalid value for parameter \"%s\"", "pg_ark.repositories");
+    GUC_check_errdetail("%c%s.%s%s", pg_toupper(static_cast<unsigned char>(problem.message[0])),
+                        problem.message + 1, problem.detail != nullptr ? " " : "",
+                        problem.detail != nullptr ? problem.detail : "");
+    GUC_check_errhint("%s", problem.hint);
+    return false;
+}
+
+bool check_cluster(char** value, void**, GucSource) {
+    constexpr size_t kMaxLength = 64;
+    const char* allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    const size_t length = strlen(*value);
+    if (strspn(*value, allowed) == length && length <= kMaxLength && (*value)[0] != '.')
+        return true;
+    GUC_check_errdetail(
+        "A cluster name has at most %zu letters, digits, \"_\", \"-\" and \".\", and "
+        "does not begin with a dot.",
+        kMaxLength);
+    return false;
+}
+
+bool check_program(char** value, void**, GucSource) {
+    if ((*value)[0] == '\0' || is_absolute_path(*value))
+        return true;
+    GUC_check_errdetail("\"%s\" is not an absolute path.", *value);
+    GUC_check_errhint("Leave it empty to use the executable installed beside the server's own.");
+    return false;
+}
+
+const StringSetting kStrings[] = {
+    {"pg_ark.repositories", &settings.repositories, "", "Where backups and WAL are kept, as a URL.",
+     "One URL of the form file:///directory. Empty: nothing is archived, no backup can be taken.",
+     GUC_SUPERUSER_ONLY, check_repositories},
+    {"pg_ark.cluster", &settings.cluster, "", "Name of this cluster's directory in the repository.",
+     "Empty: the system identifier.", 0, check_cluster},
+    {"pg_ark.program", &settings.program, "", "Path of the pg_ark executable.",
+     "Empty: \"pg_ark\" beside the server's own executable.", GUC_SUPERUSER_ONLY, check_program},
+#ifdef PG_ARK_TEST_FAULTS
+    {"pg_ark.fault", &settings.fault, "", "Name of the step at which a process is to fail.",
+     "For tests of pg_ark itself.", GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, nullptr},
+#endif
+};
+
+const IntSetting kInts[] = {
+    {"pg_ark.backup_jobs", &settings.backup_jobs, 2, 1, 64,
+     "Number of lanes that read, compress and store at the same time in a backup.", nullptr, 0},
+    {"pg_ark.compression_level", &settings.compression_level, 3, 1, 19,
+     "Level of zstd compression of backups and WAL.", nullptr, 0},
+    {"pg_ark.memory_limit", &settings.memory_limit_mb, 128, 32, 65536,
+     "Most memory that one pg_ark process may use for its data.", nullptr, GUC_UNIT_MB},
+    {"pg_ark.wal_timeout", &settings.wal_timeout_s, 600, 10, 86400,
+     "How long a backup waits until the WAL it needs is in the repository.",
+     "After that the backup fails.", GUC_UNIT_S},
+    {"pg_ark.push_timeout", &settings.push_timeout_s, 60, 1, 3600,
+     "Deadline for archiving one WAL file.",
+     "After that the process that archives is stopped and the file is tried again.", GUC_UNIT_S},
+    {"pg_ark.shutdown_timeout", &settings.shutdown_timeout_s, 30, 0, 3600,
+     "How long archiving may hold up a shutdown of the server.",
+     "Counted from the end of the shutdown checkpoint.", GUC_UNIT_S},
+};
+
+void define_string(const StringSetting& s, GucContext context) {
+    DefineCustomStringVariable(s.name, s.short_description, s.long_description, s.value, s.boot,
+                               context, s.flags, s.check, nullptr, nullptr);
+}
+
+}  // namespace
+
+void define_settings(bool preloaded) {
+    for (const StringSetting& s : kStrings)
+        define_string(s, PGC_SIGHUP);
+    for (const IntSetting& s : kInts)
+        DefineCustomIntVariable(s.name, s.short_description, s.long_description, s.value, s.boot,
+                                s.min, s.max, PGC_SIGHUP, s.flags, nullptr, nullptr, nullptr);
+    // Loaded late (by archive_library alone) a PGC_POSTMASTER setting would be a FATAL error.
+    define_string({"pg_ark.database", &settings.database, "postgres",
+                   "Database in which the extension pg_ark is created.", nullptr, 0, nullptr},
+                  preloaded ? PGC_POSTMASTER : PGC_SIGHUP);
+#ifndef PG_ARK_TEST_FAULTS
+    static char no_fault[] = "";
+    settings.fault = no_fault;
+#endif
+    MarkGUCPrefixReserved("pg_ark");
+}
+
+char* program_path() {
+    if (settings.program[0] != '\0')
+        return pstrdup(settings.program);
+    char directory[MAXPGPATH];
+    strlcpy(directory, my_exec_path, sizeof(directory));
+    get_parent_directory(directory);
+    char* beside = psprintf("%s/pg_ark", directory);
+    if (access(beside, X_OK) == 0)
+        return beside;
+    char* installed = psprintf("%s/pg_ark", PG_ARK_BINDIR);
+    return access(installed, X_OK) == 0 ? installed : beside;
+}
+
+#ifdef PG_ARK_TEST_FAULTS
+// The setting is a list of point=action, as the executable reads it; a point alone means kill.
+void fault_point(const char* name) {
+    const char* item = strstr(settings.fault, name);
+    const char* action = item == nullptr ? nullptr : item + strlen(name);
+    if (action == nullptr || (*action != '=' && *action != ',' && *action != '\0'))
+        return;
+    ereport(LOG, (errmsg("fault point \"%s\" in process %d", name, MyProcPid)));
+    if (strncmp(action, "=error", 6) == 0)
+        ereport(ERROR, (errmsg("fault point \"%s\"", name)));
+    else if (strncmp(action, "=sleep", 6) == 0)
+        pg_usleep(60 * USECS_PER_SEC);
+    else
+        kill(MyProcPid, SIGKILL);
+}
+#endif
+
+}  // namespace ark

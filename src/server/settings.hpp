@@ -1,0 +1,39 @@
+#pragma once
+#include "server/pg_version.hpp"
+
+namespace ark {
+
+/// The values of the pg_ark.* settings, kept by the server. docs/configuration.md describes each.
+/// Strings are never NULL. Read them on the main thread only, as all of the module does.
+struct Settings {
+    char* repositories;  ///< one repository URL, or ""
+    char* cluster;       ///< directory of this cluster in the repository; "": the system identifier
+    char* database;      ///< where the extension lives
+    char* program;       ///< the executable; "": see program_path()
+    int backup_jobs;     ///< lanes of a backup
+    int compression_level;   ///< zstd
+    int memory_limit_mb;     ///< of one child
+    int wal_timeout_s;       ///< how long a backup waits for its WAL
+    int push_timeout_s;      ///< hard deadline of one archived file
+    int shutdown_timeout_s;  ///< bound of the archiver's last cycle
+    char* fault;             ///< test builds only; else ""
+};
+extern Settings settings;
+
+/// Defines the settings. Called once, from _PG_init. `preloaded`: whether this is the postmaster
+/// loading shared_preload_libraries; only then may settings exist that need a restart.
+void define_settings(bool preloaded);
+
+/// Path of the executable: pg_ark.program, else "pg_ark" beside the server's own executable, else
+/// in the directory named at compile time. The result need not exist; it is palloc'd.
+char* program_path();
+
+/// In test builds: does what pg_ark.fault says for this point: name or name=kill, name=error
+/// (throws), name=sleep.
+#ifdef PG_ARK_TEST_FAULTS
+void fault_point(const char* name);
+#else
+inline void fault_point(const char*) {}
+#endif
+
+}  // namespace ark

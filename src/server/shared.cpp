@@ -1,0 +1,98 @@
+#include "server/shared.hpp"
+
+extern "C" {
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+}
+
+namespace ark {
+
+Shared* shared = nullptr;
+
+namespace {
+
+constexpr char kName[] = "pg_ark";
+shmem_request_hook_type previous_request_hook = nullptr;
+shmem_startup_hook_type previous_startup_hook = nullptr;
+
+void on_request() {
+    if (previous_request_hook != nullptr)
+        previous_request_hook();
+    RequestAddinShmemSpace(sizeof(Shared));
+    RequestNamedLWLockTranche(kName, 1);
+}
+
+void on_startup() {
+    if (previous_startup_hook != nullptr)
+        previous_startup_hook();
+    bool found = false;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    shared = static_cast<Shared*>(ShmemInitStruct(kName, sizeof(Shared), &found));
+    if (!found) {
+        memset(static_cast<void*>(shared), 0, sizeof(Shared));
+        shared->lock = &GetNamedLWLockTranche(kName)->lock;
+        shared->sweep_requested = true;
+    }
+    LWLockRelease(AddinShmemInitLock);
+}
+
+// Never cut inside a character: the copy ends in messages and rows.
+void copy_field(char* to, size_t size, const char* from) {
+    const int room = static_cast<int>(size) - 1;
+    const int length = from == nullptr ? 0 : static_cast<int>(strlen(from));
+    const int kept = length <= room ? length : pg_mbcliplen(from, length, room);
+    if (kept > 0)
+        memcpy(to, from, kept);
+    to[kept] = '\0';
+}
+
+}  // namespace
+
+void request_shared_memory() {
+    previous_request_hook = shmem_request_hook;
+    shmem_request_hook = on_request;
+    previous_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = on_startup;
+}
+
+void lock_shared(LWLockMode mode) {
+    LWLockAcquire(shared->lock, mode);
+}
+
+void unlock_shared() {
+    LWLockRelease(shared->lock);
+}
+
+void wake_launcher() {
+    // A latch of a process that has gone is at worst set for nothing.
+    lock_shared(LW_SHARED);
+    Latch* latch = shared->launcher_latch;
+    unlock_shared();
+    if (latch != nullptr)
+        SetLatch(latch);
+}
+
+void request_sweep() {
+    lock_shared(LW_EXCLUSIVE);
+    shared->sweep_requested = true;
+    unlock_shared();
+    wake_launcher();
+}
+
+void copy_error(JobError* to, const ErrorData& error) {
+    to->sqlstate = error.sqlerrcode;
+    copy_field(to->message, sizeof(to->message), error.message);
+    copy_field(to->detail, sizeof(to->detail), error.detail);
+    copy_field(to->hint, sizeof(to->hint), error.hint);
+}
+
+void throw_error(const JobError& error, const char* prefix) {
+    ereport(ERROR, (errcode(error.sqlstate), errmsg_internal("%s%s", prefix, error.message),
+                    error.detail[0] != '\0' ? errdetail_internal("%s", error.detail) : 0,
+                    error.hint[0] != '\0' ? errhint("%s", error.hint) : 0));
+    pg_unreachable();
+}
+
+}  // namespace ark

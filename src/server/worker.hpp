@@ -1,0 +1,31 @@
+#pragma once
+/// What the background workers of pg_ark share: signals, session settings, short transactions,
+/// exit.
+#include "server/shared.hpp"
+
+namespace ark {
+
+/// Installs the handlers of a worker that does SQL and unblocks signals: SIGTERM makes the next
+/// interrupt check throw (so that a row can be written before the exit) and sets
+/// `worker_is_ending`; SIGINT cancels; SIGHUP reloads.
+void install_worker_signals();
+bool worker_is_ending();
+/// Applies a reload that was asked for.
+void reload_if_asked();
+
+/// Sets what a long job needs, over what ALTER DATABASE and ALTER ROLE say. After the connection is
+/// made.
+void set_session_defaults();
+
+/// A short transaction with SPI and a snapshot. Errors are cleaned up by abort_everything.
+void begin_sql(const char* activity);
+void commit_sql();
+
+/// For a PG_CATCH that does not throw on: copies the error into `context`, and ends transactions
+/// and locks. The process can go on afterwards.
+ErrorData* take_error(MemoryContext context);
+
+/// Whether the extension pg_ark is created and visible in this database. Inside a transaction.
+bool extension_is_here();
+
+}  // namespace ark
