@@ -1,0 +1,94 @@
+# make ships (this file, by PGXS); CMake develops (CMakeLists.txt). Both read sources.mk.
+#
+#   make                 build build/pg_ark (the executable) and pg_ark.so (the module)
+#   make install         into the directories of the server that pg_config names
+#   make quickstart      install what is needed, build, install, and show a loss and a recovery
+#   make check           build and run every test, in a work directory of its own
+#   make installcheck    the regression tests against a running server that has pg_ark preloaded
+#   make deps            install what building and testing needs (Debian)
+#   make format          clang-format, in place
+#
+# PG_CONFIG=…  the server to build for        PG_ARK_TEST_FAULTS=1  a test build, with fault points
+# DESTDIR=…    where packages are staged      BUILD=…               where the executable is built
+
+PG_CONFIG ?= pg_config
+SUPPORTED_MAJORS = 15
+BUILD ?= build
+
+# These goals work where nothing is installed yet.
+STANDALONE = quickstart check deps format help
+GOALS = $(or $(MAKECMDGOALS),all)
+
+ifneq ($(filter $(STANDALONE),$(GOALS)),)
+
+quickstart: ; @scripts/quickstart
+check:      ; @scripts/check
+deps:       ; @scripts/install-deps build test
+format:     ; @clang-format -i $$(git ls-files -co --exclude-standard '*.cpp' '*.hpp')
+help:       ; @sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+.PHONY: $(STANDALONE)
+
+else
+
+include sources.mk
+include cmake/prerequisites.mk
+
+ARK_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pg_ark.control)
+DEFINES = -DPG_ARK_VERSION='"$(ARK_VERSION)"' $(if $(PG_ARK_TEST_FAULTS),-DPG_ARK_TEST_FAULTS)
+WARNINGS = -Wall -Wextra -Werror
+
+# The module: PostgreSQL's flags, no exceptions, no RTTI, no symbol but those it exports by name.
+EXTENSION = pg_ark
+MODULE_big = pg_ark
+OBJS = $(SERVER_SOURCES:.cpp=.o)
+DATA = $(wildcard sql/pg_ark--*.sql)
+REGRESS = $(patsubst sql/%.sql,%,$(filter-out $(DATA),$(sort $(wildcard sql/*.sql))))
+# The regression database is the one that pg_ark.database names on the server under test.
+REGRESS_OPTS = --dbname=$(or $(REGRESS_DATABASE),contrib_regression)
+PG_CPPFLAGS = -Isrc $(DEFINES) -DPG_ARK_BINDIR='"$(bindir)"'
+PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -fno-threadsafe-statics \
+              $(WARNINGS) -Wno-unused-parameter -Wno-missing-field-initializers -Wno-register -MMD -MP
+SHLIB_LINK = -lstdc++ -Wl,--no-undefined-version
+EXTRA_CLEAN = $(BUILD) $(SERVER_SOURCES:.cpp=.d)
+override with_llvm := no
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+CXX := $(shell command -v ccache) g++
+
+# The executable: the engine and the command line, with none of PostgreSQL's flags or headers.
+PROGRAM_OBJS = $(patsubst %.cpp,$(BUILD)/%.o,$(ENGINE_SOURCES) $(CLI_SOURCES))
+PROGRAM_CXXFLAGS = -std=c++20 -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -pthread -Isrc \
+                   $(WARNINGS) $(DEFINES) -MMD -MP
+PROGRAM_LIBS = -pthread -lzstd -lcrypto
+
+all: $(BUILD)/pg_ark
+install: install-program
+uninstall: uninstall-program
+
+$(BUILD)/pg_ark: $(PROGRAM_OBJS)
+	$(CXX) -pthread -Wl,-z,relro -Wl,-z,now -o $@ $^ $(PROGRAM_LIBS)
+
+$(PROGRAM_OBJS): $(BUILD)/%.o: %.cpp $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CXX) $(PROGRAM_CXXFLAGS) -c -o $@ $<
+
+$(OBJS): $(BUILD)/flags
+
+# What was compiled with other flags (another version, with or without faults) is compiled again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(PG_CONFIG) $(DEFINES) $(PROGRAM_CXXFLAGS) $(PG_CXXFLAGS))' > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+install-program: $(BUILD)/pg_ark
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) $(BUILD)/pg_ark '$(DESTDIR)$(bindir)/pg_ark'
+
+uninstall-program:
+	rm -f '$(DESTDIR)$(bindir)/pg_ark'
+
+.PHONY: install-program uninstall-program FORCE
+-include $(PROGRAM_OBJS:.o=.d) $(OBJS:.o=.d)
+
+endif

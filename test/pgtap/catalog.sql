@@ -1,0 +1,74 @@
+-- Every object of the extension: documented, pinned, closed to the public. Run by pg_prove in a database with pg_ark and pgtap.
+BEGIN;
+SELECT * FROM no_plan();
+
+CREATE TEMP VIEW members AS
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_ark';
+CREATE TEMP VIEW functions AS
+    SELECT p.* FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass;
+CREATE TEMP VIEW relations AS
+    SELECT c.* FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass;
+
+SELECT cmp_ok((SELECT count(*)::int FROM functions), '>=', 6, 'the extension has functions');
+SELECT cmp_ok((SELECT count(*)::int FROM relations), '>=', 4, 'the extension has relations');
+
+SELECT is_empty($$SELECT oid::regprocedure FROM functions WHERE obj_description(oid, 'pg_proc') IS NULL$$,
+    'every function has a comment');
+SELECT is_empty($$SELECT oid::regclass FROM relations WHERE relkind IN ('r', 'v') AND obj_description(oid, 'pg_class') IS NULL$$,
+    'every table and view has a comment');
+SELECT is_empty($$SELECT c.oid::regclass, a.attname FROM relations c JOIN pg_attribute a ON a.attrelid = c.oid
+                  WHERE c.relkind IN ('r', 'v') AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL
+                    AND a.attname NOT IN ('id', 'notes')$$,
+    'every column has a comment');
+SELECT isnt(obj_description((SELECT oid FROM pg_namespace WHERE nspname = 'ark'), 'pg_namespace'), NULL, 'the schema has a comment');
+
+-- A procedure that commits can have no SET clause: PostgreSQL forbids it. Those are written with qualified names.
+SELECT is_empty($$SELECT oid::regprocedure FROM functions
+                  WHERE prokind = 'f' AND NOT EXISTS (SELECT FROM unnest(proconfig) s WHERE s LIKE 'search_path=%')
+                    AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')$$,
+    'every function pins its search_path');
+SELECT is_empty($$SELECT oid::regprocedure FROM functions WHERE prosecdef AND NOT EXISTS
+                    (SELECT FROM unnest(proconfig) s WHERE s ~ '^search_path=.*pg_temp$')$$,
+    'SECURITY DEFINER functions have pg_temp last');
+SELECT is_empty($$SELECT oid::regprocedure FROM functions WHERE has_function_privilege('public', oid, 'EXECUTE')$$,
+    'nothing can be executed by everyone');
+SELECT is_empty($$SELECT oid::regclass FROM relations WHERE relkind IN ('r', 'v') AND
+                    (has_table_privilege('public', oid, 'SELECT') OR has_table_privilege('public', oid, 'INSERT, UPDATE, DELETE'))$$,
+    'nothing can be read or written by everyone');
+SELECT is_empty($$SELECT oid::regclass FROM relations WHERE relkind IN ('r', 'v') AND
+                    has_table_privilege('pg_monitor', oid, 'INSERT, UPDATE, DELETE, TRUNCATE')$$,
+    'pg_monitor writes nothing');
+SELECT is_empty($$SELECT oid::regprocedure FROM functions WHERE proparallel <> 'u' OR provolatile <> 'v'$$,
+    'every function is VOLATILE and PARALLEL UNSAFE');
+SELECT is_empty($$SELECT oid::regprocedure, n FROM functions, unnest(proargnames) n
+                  WHERE n !~ '^p_' AND prokind = 'p'$$, 'arguments of procedures are named p_…');
+
+-- What the interface promises.
+SELECT has_function('ark', 'create_manual_backup', ARRAY['text', 'uuid']);
+SELECT function_returns('ark', 'create_manual_backup', ARRAY['text', 'uuid'], 'text');
+SELECT has_function('ark', 'start_backup', ARRAY['text', 'text', 'jsonb']);
+SELECT function_returns('ark', 'start_backup', ARRAY['text', 'text', 'jsonb'], 'text');
+SELECT has_function('ark', 'cancel_backup', ARRAY['text']);
+SELECT has_function('ark', 'preflight', ARRAY[]::name[]);
+SELECT is((SELECT count(*)::int FROM functions WHERE proname IN ('backup', 'wait_for_backup') AND prokind = 'p'), 2,
+    'backup and wait_for_backup are procedures');
+SELECT has_view('ark', 'backup_progress', 'backup_progress is a view');
+SELECT columns_are('ark', 'backup_verification', ARRAY['id', 'backup_id', 'verification_type', 'verification_date',
+    'success', 'details', 'verified_by'], 'the columns of backup_verification');
+SELECT columns_are('ark', 'backup_tests', ARRAY['id', 'backup_id', 'test_type', 'test_environment', 'started_at',
+    'completed_at', 'success', 'errors', 'data_verified', 'tested_by', 'notes'], 'the columns of backup_tests');
+SELECT has_column('ark', 'backup_log', c, format('backup_log has %s', c))
+    FROM unnest(ARRAY['backup_id', 'backup_type', 'reason', 'created_by', 'started_at', 'completed_at', 'status', 'error',
+                      'timeline', 'start_lsn', 'stop_lsn']) c;
+SELECT col_type_is('ark', 'backup_log', 'error', 'jsonb', 'backup_log.error is jsonb');
+SELECT col_is_pk('ark', 'backup_log', 'backup_id', 'backup_id is the key');
+
+-- Statuses and kinds that nobody defined cannot be stored.
+SELECT throws_ok($$INSERT INTO ark.backup_verification (backup_id, verification_type, success)
+                   VALUES ('x', 'guess', true)$$, NULL, 'an unknown kind of verification is refused');
+SELECT throws_ok($$INSERT INTO ark.backup_tests (backup_id, test_type, started_at) VALUES ('x', 'guess', now())$$,
+    NULL, 'an unknown kind of test is refused');
+
+SELECT * FROM finish();
+ROLLBACK;
