@@ -39,7 +39,8 @@ int server_role(std::string_view role) {
     return -1;
 }
 
-/// What the command line's reader says, as an error of ours; it does not name an unknown command itself.
+/// What the command line's reader says, as an error of ours; it does not name an unknown command
+/// itself.
 Error usage_error(const CLI::App& app, int argc, char** argv, const CLI::ParseError& error) {
     const std::string first = argc > 1 ? argv[1] : "-";
     bool known = true;

@@ -113,7 +113,8 @@ void RestoreReport::print_plan_text(bool dry_run) const {
                  " ended at " + to_postgres_time(source.stops_at_transaction->time));
     }
     line("WAL", source.first_segment + " to " + source.last_segment + " (" +
-                    std::to_string(source.wal_segments) + " segments)");
+                    std::to_string(source.wal_segments) +
+                    (source.wal_segments == 1 ? " segment)" : " segments)"));
     for (const TablespaceTarget& t : to.tablespaces) {
         line("tablespace", std::to_string(t.oid) + ": " + t.location +
                                (t.location == t.original ? "" : " (was " + t.original + ")"));

@@ -9,7 +9,7 @@
 namespace ark {
 
 /// What a restore tells: text for people (the plan and the result on standard output, progress on
-/// standard error), or one JSON object a line on standard output, "event" first among its keys.
+/// standard error), or one JSON object a line on standard output, each with an "event".
 class RestoreReport {
  public:
     RestoreReport(OutputFormat output, const RestoreRequest& request, const RestorePlan& plan);

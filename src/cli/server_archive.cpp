@@ -15,20 +15,23 @@ namespace ark {
 
 namespace {
 
-// How long a push that is under way may still take when the server has gone. A push that is cut off does
-// no harm: the object is there or it is not.
+// How long a push that is under way may still take when the server has gone. A push that is cut off
+// does no harm: the object is there or it is not.
 constexpr std::chrono::milliseconds kPatience(500);
-// How often a waiting request looks whether the server is still there; an answer does not wait for it.
+// How often a waiting request looks whether the server is still there; an answer does not wait for
+// it.
 constexpr std::chrono::milliseconds kLookAround(100);
 
-// A segment in flight takes its bytes, and its compressed bytes in a buffer that doubles as it grows.
+// A segment in flight takes its bytes, and its compressed bytes in a buffer that doubles as it
+// grows.
 constexpr uint64_t kMemoryPerSegment = 4;
 
 size_t threads_of(const Opening& opening) {
     const auto jobs = static_cast<uint64_t>(std::max(opening.setting_number("jobs", 2), 1));
     const auto megabytes =
         static_cast<uint64_t>(std::max(opening.setting_number("memory_limit_mb", 512), 0));
-    if (megabytes == 0) return jobs;
+    if (megabytes == 0)
+        return jobs;
     const uint64_t room =
         (megabytes << 20) / (kMemoryPerSegment * opening.cluster.wal_segment_size);
     return std::clamp<uint64_t>(room, 1, jobs);
@@ -56,7 +59,7 @@ const char* word_for(PushResult result) {
 }
 
 class ArchiveConversation {
-   public:
+ public:
     ArchiveConversation(Channel& channel, const Opening& opening)
         : channel_(channel),
           data_directory_(opening.cluster.data_directory),
@@ -72,7 +75,8 @@ class ArchiveConversation {
                                    "Archiving a WAL segment takes up to four times its size.",
                                    "Raise pg_ark.memory_limit.")));
             } catch (const Error& error) {
-                if (error.code == ErrorCode::cancelled) throw;
+                if (error.code == ErrorCode::cancelled)
+                    throw;
                 channel_.send(message_of("error", error));
             }
         }
@@ -80,7 +84,7 @@ class ArchiveConversation {
 
     bool stop() { return pool_.stop(kPatience); }
 
-   private:
+ private:
     void answer(const Message& message) {
         if (message.verb() != "push") {
             throw Error(ErrorCode::protocol_violation,
@@ -91,7 +95,8 @@ class ArchiveConversation {
         std::optional<PushResult> result;
         while (!result) {
             result = pool_.wait(kLookAround);
-            if (!result) channel_.wait(0);
+            if (!result)
+                channel_.wait(0);
         }
         Message reply("pushed");
         channel_.send(reply.add_token("name", name)
@@ -113,18 +118,22 @@ class ArchiveConversation {
 int run_server_archive() {
     become_child();
     Channel channel;
-    const std::optional<Opening> opening = open_conversation(channel);
-    if (!opening) return 0;
+    const std::optional<Opening> opening = open_conversation(channel, kMemoryPerSegment);
+    if (!opening)
+        return 0;
     ArchiveConversation conversation(channel, *opening);
     int status = 0;
     try {
         conversation.run();
     } catch (const Error& error) {
         status = 1;
-        if (error.code != ErrorCode::cancelled) print_error(error, OutputFormat::text);
+        if (error.code != ErrorCode::cancelled)
+            print_error(error, OutputFormat::text);
     }
-    // Threads inside the store cannot be called off, and the server's shutdown must not wait for them.
-    if (!conversation.stop()) _exit(status);
+    // Threads inside the store cannot be called off, and the server's shutdown must not wait for
+    // them.
+    if (!conversation.stop())
+        _exit(status);
     return status;
 }
 

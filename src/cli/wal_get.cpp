@@ -1,15 +1,16 @@
-// pg_ark wal-get: the restore_command. Its exit status is a contract with the server: 1 says "this file
-// does not exist" and lets recovery end, anything above 125 stops recovery.
+// pg_ark wal-get: the restore_command. Its exit status is a contract with the server: 1 says "this
+// file does not exist" and lets recovery end, anything above 125 stops recovery.
 
-#include <signal.h>
-#include <time.h>
+#include "core/archive/wal_get.hpp"
+
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 
 #include "cli/command.hpp"
-#include "core/archive/wal_get.hpp"
 #include "core/base/clock.hpp"
 #include "core/repo/json_text.hpp"
 
@@ -26,21 +27,26 @@ struct WalGetOptions {
 };
 
 OnError on_error_of(const std::string& word) {
-    if (word == "abort") return OnError::abort;
-    if (word == "wait") return OnError::wait;
-    if (word == "not-found") return OnError::not_found;
+    if (word == "abort")
+        return OnError::abort;
+    if (word == "wait")
+        return OnError::wait;
+    if (word == "not-found")
+        return OnError::not_found;
     throw CLI::ValidationError("--on-error", "\"" + word + "\" is not abort, wait or not-found");
 }
 
 pid_t g_parent = 0;
 
-// The server takes a restore_command that a SIGTERM ended for its own shutdown, so that is how to end.
-// But at a fast shutdown it may be gone before it has waited for us: where it is the container's first
-// process its postmaster would reap us then, and take anything but 0 and 1 for a crash of its own.
+// The server takes a restore_command that a SIGTERM ended for its own shutdown, so that is how to
+// end. But at a fast shutdown it may be gone before it has waited for us: where it is the
+// container's first process its postmaster would reap us then, and take anything but 0 and 1 for a
+// crash of its own.
 extern "C" void on_end(int number) {
     const timespec pause{0, 10000000};
     for (int i = 0; i < 50; ++i) {
-        if (getppid() != g_parent) _exit(1);
+        if (getppid() != g_parent)
+            _exit(1);
         nanosleep(&pause, nullptr);
     }
     signal(number, SIG_DFL);
@@ -58,7 +64,8 @@ void watch_for_the_end() {
 
 void print_warning(const Error& error) {
     std::fprintf(stderr, "pg_ark: warning: %s; trying again\n", error.message.c_str());
-    if (!error.detail.empty()) std::fprintf(stderr, "DETAIL:  %s\n", error.detail.c_str());
+    if (!error.detail.empty())
+        std::fprintf(stderr, "DETAIL:  %s\n", error.detail.c_str());
 }
 
 void report(const WalGetOptions& options, WalGetResult result) {
@@ -80,9 +87,8 @@ int run(WalGetOptions& options) {
     watch_for_the_end();
     options.request.cluster = options.repository.cluster;
     const std::string url = required_repo(options.repository);
-    const WalGetResult result =
-        wal_get(options.request, [&] { return Repository::open(url, OpenMode::read); },
-                print_warning);
+    const WalGetResult result = wal_get(
+        options.request, [&] { return Repository::open(url, OpenMode::read); }, print_warning);
     report(options, result);
     return result == WalGetResult::written ? 0 : kNotThere;
 }
@@ -117,14 +123,16 @@ void add_wal_get_command(const CommandContext& context) {
     add_repository_options(*command, options->repository);
     command
         ->add_option_function<std::string>(
-            "--on-error", [&request](const std::string& word) { request.on_error = on_error_of(word); },
+            "--on-error",
+            [&request](const std::string& word) { request.on_error = on_error_of(word); },
             "when the repository cannot be read: abort (default) stops recovery, wait tries again "
             "without end, not-found lets the server look elsewhere")
         ->option_text("ACTION");
     command
-        ->add_option("--target-timeline", request.target_timeline,
-                     "timeline that recovery follows, or latest: of the timelines before it nothing is "
-                     "given out that was written after the fork")
+        ->add_option(
+            "--target-timeline", request.target_timeline,
+            "timeline that recovery follows, or latest: of the timelines before it nothing is "
+            "given out that was written after the fork")
         ->option_text("TLI");
     command->add_option("--timeout", request.timeout_s, "seconds to try for (default 60)")
         ->check(CLI::Range(0, 1000000000))

@@ -166,7 +166,6 @@ void converse_until(BackupJob* job, const char* last, int64 timeout_ms, bool in_
     for (;;) {
         MemoryContextReset(job->message_context);
         MemoryContextSwitchTo(job->message_context);
-        reload_if_asked();
         const Message message = receive(job->child, in_all ? end : deadline_in_ms(timeout_ms));
         if (message_is(message, "progress"))
             take_progress(job, message);

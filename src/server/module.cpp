@@ -10,12 +10,12 @@ extern "C" {
 extern "C" {
 ARK_EXPORT extern const Pg_magic_struct* PG_MAGIC_FUNCTION_NAME(void);
 PG_MODULE_MAGIC;
-ARK_EXPORT void _PG_init(void);
+ARK_EXPORT void _PG_init(void);  // NOLINT(readability-identifier-naming)
 }
 
 // Loaded late (by archive_library alone, or by a function) there is no shared memory: the archive
 // module works without it, everything else says what is missing.
-void _PG_init(void) {  // NOLINT(readability-identifier-naming): the server looks it up
+void _PG_init(void) {  // NOLINT(readability-identifier-naming)
     const bool preloaded = process_shared_preload_libraries_in_progress;
     ark::define_settings(preloaded);
     if (!preloaded)

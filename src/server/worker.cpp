@@ -45,19 +45,11 @@ void override_setting(const char* name, const char* value) {
 
 void install_worker_signals() {
     pqsignal(SIGTERM, handle_terminate);
-    pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();
 }
 
 bool worker_is_ending() {
     return ShutdownRequestPending != 0;
-}
-
-void reload_if_asked() {
-    if (ConfigReloadPending) {
-        ConfigReloadPending = false;
-        ProcessConfigFile(PGC_SIGHUP);
-    }
 }
 
 void set_session_defaults() {

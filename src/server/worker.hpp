@@ -7,17 +7,16 @@ namespace ark {
 
 /// Installs the handlers of a worker that does SQL and unblocks signals: SIGTERM makes the next
 /// interrupt check throw (so that a row can be written before the exit) and sets
-/// `worker_is_ending`; SIGINT cancels; SIGHUP reloads.
+/// `worker_is_ending`; SIGINT cancels. A reload is not for it: a job keeps the settings it began
+/// with.
 void install_worker_signals();
 bool worker_is_ending();
-/// Applies a reload that was asked for.
-void reload_if_asked();
 
 /// Sets what a long job needs, over what ALTER DATABASE and ALTER ROLE say. After the connection is
 /// made.
 void set_session_defaults();
 
-/// A short transaction with SPI and a snapshot. Errors are cleaned up by abort_everything.
+/// A short transaction with SPI and a snapshot. Errors are cleaned up by take_error.
 void begin_sql(const char* activity);
 void commit_sql();
 

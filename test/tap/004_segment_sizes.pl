@@ -15,6 +15,11 @@ for my $megabytes (1, 64) {
     backup_ok($node, "segments of $megabytes MB");
     $node->safe_psql('postgres', "CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 20000) n");
     stop_load($load);
+    # Segments that do not compress: with the least memory that the setting allows, several at once.
+    set_config($node, 'pg_ark.memory_limit' => $node->safe_psql('postgres', q{SELECT min_val FROM pg_settings WHERE name = 'pg_ark.memory_limit'}));
+    $node->safe_psql('postgres', q{CREATE TABLE noise AS
+        SELECT n, (SELECT string_agg(decode(md5(random()::text || n::text || m::text), 'hex'), '') FROM generate_series(1, 400) m) AS bytes
+        FROM generate_series(1, 24000) n;});
     my $expected = { postgres => fingerprint($node) };
     my $segment  = archive_now($node);
     my ($status) = ark('wal-get', '--repo', $node->{ark_repository}, $segment, $node->basedir . '/got');

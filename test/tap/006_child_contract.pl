@@ -14,7 +14,7 @@ else                   { diag('this kernel or container allows no user namespace
 
 for my $mode (@modes) {
     (my $name = $mode) =~ s/ /_/g;
-    my $node = ark_cluster($name, start => 0, conf => "pg_ark.memory_limit = 32\n");
+    my $node = ark_cluster($name, start => 0);
     my $handle;
     if ($mode eq 'as ever') { $node->start }
     else                    { $handle = start_in_namespace($node, { pid => 1 }) }
@@ -40,7 +40,7 @@ for my $mode (@modes) {
     my ($second) = ark_children($node, 'server-archive');
     isnt($second, $child, "$mode: kill -9 of the archiver's child: the next segment has a new one");
     for my $action (qw(segv exit3 oom)) {
-        with_fault($node, "object_before_finish=$action", sub {
+        with_fault($node, "archive_before_put=$action", sub {
             kill 'TERM', ark_children($node, 'server-archive');    # a new child reads the setting
             my $failed = $node->safe_psql('postgres', 'SELECT failed_count FROM pg_stat_archiver');
             $node->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')});

@@ -14,7 +14,7 @@ namespace ark::test {
 
 /// Makes WAL as the server does, page by page, for tests.
 class WalBuilder {
-   public:
+ public:
     static constexpr uint64_t kSystemIdentifier = 7123456789012345678;
     static constexpr uint32_t kPageSize = 8192;
     static constexpr uint64_t kSegmentSize = 1 << 20;
@@ -65,7 +65,8 @@ class WalBuilder {
         const uint64_t number = position_ / kSegmentSize;
         while (position_ / kSegmentSize == number) {
             const uint64_t left = room_in_segment();
-            // A record takes 24 bytes and a data header of 2 or 5; what is left behind it must hold one.
+            // A record takes 24 bytes and a data header of 2 or 5; what is left behind it must hold
+            // one.
             const uint64_t total = left <= 2000 ? left : std::min<uint64_t>(1000, left - 1000);
             write(make_of_size(static_cast<uint32_t>(total)));
         }
@@ -73,8 +74,8 @@ class WalBuilder {
     /// One record of exactly this many bytes, header included.
     Lsn add_of_size(uint32_t total) { return write(make_of_size(total)); }
 
-    /// The server dies when this much of a record of `total` bytes is on disk as fits on the current page,
-    /// and recovery goes on behind it with other records.
+    /// The server dies when this much of a record of `total` bytes is on disk as fits on the
+    /// current page, and recovery goes on behind it with other records.
     void add_abandoned(uint32_t total) {
         const Lsn previous = previous_;
         const Bytes record = make_of_size(total);
@@ -94,7 +95,7 @@ class WalBuilder {
         return segment_name({timeline, number}, kSegmentSize);
     }
 
-   private:
+ private:
     static uint64_t align8(uint64_t value) { return (value + 7) & ~uint64_t{7}; }
 
     static uint64_t header_size(Lsn page) { return page % kSegmentSize == 0 ? 40 : 24; }
@@ -104,7 +105,8 @@ class WalBuilder {
         uint64_t room = 0;
         Lsn at = position_;
         do {
-            if (at % kPageSize == 0) at += header_size(at);
+            if (at % kPageSize == 0)
+                at += header_size(at);
             const Lsn page_end = (at / kPageSize + 1) * kPageSize;
             room += page_end - at;
             at = page_end;
@@ -115,16 +117,20 @@ class WalBuilder {
     Bytes make(uint8_t rmid, uint8_t info, uint32_t xid, ByteView main_data, bool is_short) const {
         const size_t header = main_data.empty() ? 24 : is_short ? 26 : 29;
         Bytes record(header + main_data.size());
-        if (!main_data.empty()) record[24] = std::byte{is_short ? uint8_t{255} : uint8_t{254}};
-        if (header == 26) store<uint8_t>(record, 25, static_cast<uint8_t>(main_data.size()));
-        if (header == 29) store<uint32_t>(record, 25, static_cast<uint32_t>(main_data.size()));
+        if (!main_data.empty())
+            record[24] = std::byte{is_short ? uint8_t{255} : uint8_t{254}};
+        if (header == 26)
+            store<uint8_t>(record, 25, static_cast<uint8_t>(main_data.size()));
+        if (header == 29)
+            store<uint32_t>(record, 25, static_cast<uint32_t>(main_data.size()));
         std::ranges::copy(main_data, record.begin() + static_cast<ptrdiff_t>(header));
         store<uint32_t>(record, 0, static_cast<uint32_t>(record.size()));
         store<uint32_t>(record, 4, xid);
         store<uint64_t>(record, 8, previous_);
         store<uint8_t>(record, 16, info);
         store<uint8_t>(record, 17, rmid);
-        const uint32_t crc = crc32c(crc32c(0, ByteView(record).subspan(24)), ByteView(record).first(20));
+        const uint32_t crc =
+            crc32c(crc32c(0, ByteView(record).subspan(24)), ByteView(record).first(20));
         store<uint32_t>(record, 20, crc);
         return record;
     }
@@ -150,8 +156,8 @@ class WalBuilder {
             }
             const size_t room = kPageSize - position_ % kPageSize;
             const ByteView piece = bytes.first(std::min(room, bytes.size()));
-            std::ranges::copy(piece, current().begin() +
-                                         static_cast<ptrdiff_t>(position_ % kSegmentSize));
+            std::ranges::copy(piece,
+                              current().begin() + static_cast<ptrdiff_t>(position_ % kSegmentSize));
             position_ += piece.size();
             bytes = bytes.subspan(piece.size());
         }
@@ -161,8 +167,9 @@ class WalBuilder {
         const bool is_long = position_ % kSegmentSize == 0;
         const auto page = MutableByteView(current()).subspan(position_ % kSegmentSize);
         store<uint16_t>(page, 0, magic);
-        store<uint16_t>(page, 2, static_cast<uint16_t>((remaining > 0 ? 1 : 0) | (is_long ? 2 : 0) |
-                                                       (abandons_ ? 8 : 0)));
+        store<uint16_t>(page, 2,
+                        static_cast<uint16_t>((remaining > 0 ? 1 : 0) | (is_long ? 2 : 0) |
+                                              (abandons_ ? 8 : 0)));
         store<uint32_t>(page, 4, timeline_);
         store<uint64_t>(page, 8, position_);
         store<uint32_t>(page, 16, remaining);
@@ -177,7 +184,8 @@ class WalBuilder {
 
     Bytes& current() {
         Bytes& segment = segments_[position_ / kSegmentSize];
-        if (segment.empty()) segment.resize(kSegmentSize);
+        if (segment.empty())
+            segment.resize(kSegmentSize);
         return segment;
     }
 

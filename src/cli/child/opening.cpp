@@ -2,17 +2,21 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <filesystem>
+#include <vector>
 
 #include "core/base/fault.hpp"
 #include "core/pipeline/zstd.hpp"
+#include "core/store/local.hpp"
 
 namespace ark {
 
 namespace {
 
 constexpr uint64_t kProtocol = 1;
-constexpr uint64_t kDefaultMemoryMegabytes = 512;
+constexpr int kDefaultMemoryMegabytes = 512;
 
 void answer_hello(Channel& channel, const Message& hello) {
     const uint64_t theirs = hello.number("protocol");
@@ -64,20 +68,45 @@ std::string canonical(const std::string& path) {
     return canonical(path.substr(0, slash)) + path.substr(slash);
 }
 
+// Where the cluster's files lie: the data directory and its tablespaces.
+std::vector<std::string> places_of(const std::string& data_directory) {
+    std::vector<std::string> out{canonical(data_directory)};
+    std::error_code ignored;  // no tablespace, or none that can be listed now
+    for (const auto& entry :
+         std::filesystem::directory_iterator(data_directory + "/pg_tblspc", ignored)) {
+        out.push_back(canonical(entry.path()));
+    }
+    return out;
+}
+
 // A repository inside the cluster would be backed up into itself and lost with it.
 void refuse_inside(const Opening& opening) {
-    constexpr std::string_view kFile = "file://";
     const std::string url = opening.setting("repository", "");
-    if (!url.starts_with(kFile))
+    const std::optional<std::string> path = local_store_path(url);
+    if (!path)
         return;
-    const std::string place = canonical(url.substr(kFile.size()));
-    if (is_below(place, canonical(opening.cluster.data_directory))) {
+    const std::string place = canonical(*path);
+    for (const std::string& directory : places_of(opening.cluster.data_directory)) {
+        if (!is_below(place, directory))
+            continue;
         throw Error(ErrorCode::refused, "repository \"" + url + "\" is inside the data directory",
-                    {}, "Put it on another disk, better on another machine.");
+                    "\"" + place + "\" lies in \"" + directory + "\".",
+                    "Put it on another disk, better on another machine.");
     }
 }
 
-void open_repository(Opening& opening, const Message& message) {
+// Megabytes; 0: no limit.
+uint64_t memory_budget(const Opening& opening, uint64_t segments_in_memory) {
+    constexpr uint64_t kProgramItself = 64;
+    const auto wanted = static_cast<uint64_t>(
+        std::max(opening.setting_number("memory_limit_mb", kDefaultMemoryMegabytes), 0));
+    if (wanted == 0 || segments_in_memory == 0)
+        return wanted;
+    return std::max(wanted,
+                    kProgramItself + segments_in_memory * (opening.cluster.wal_segment_size >> 20));
+}
+
+void open_repository(Opening& opening, const Message& message, uint64_t segments_in_memory) {
     const std::string name = opening.cluster_name();
     if (!is_valid_name_part(name) || name == kProbeDirectory || name == "ark.json") {
         throw Error(ErrorCode::invalid_argument,
@@ -87,8 +116,7 @@ void open_repository(Opening& opening, const Message& message) {
     if (!is_valid_compression_level(opening.setting_number("compression_level", 3))) {
         throw Error(ErrorCode::invalid_argument, "invalid value of pg_ark.compression_level");
     }
-    limit_memory(
-        static_cast<uint64_t>(opening.setting_number("memory_limit_mb", kDefaultMemoryMegabytes)));
+    limit_memory(memory_budget(opening, segments_in_memory));
     refuse_inside(opening);
     const bool create = message.number_or("create", 0) != 0;
     opening.repository = Repository::open(opening.setting("repository", ""),
@@ -117,7 +145,7 @@ int Opening::setting_number(const std::string& name, int missing) const {
     return value;
 }
 
-std::optional<Opening> open_conversation(Channel& channel) {
+std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_memory) {
     Opening opening;
     while (const std::optional<Message> message = channel.receive()) {
         try {
@@ -129,7 +157,7 @@ std::optional<Opening> open_conversation(Channel& channel) {
             } else if (verb == "cluster") {
                 opening.cluster = cluster_of(*message);
             } else if (verb == "open") {
-                open_repository(opening, *message);
+                open_repository(opening, *message, segments_in_memory);
                 Message answer("opened");
                 channel.send(answer.add_token("repository_id", opening.repository->id()));
                 return opening;

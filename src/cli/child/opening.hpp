@@ -33,6 +33,9 @@ struct Opening {
 /// Speaks the opening up to `opened`. When opening the repository fails the error is sent, and
 /// another `open` waited for: so that the archiver's child outlives a store that is away. nullopt
 /// when the other side goes.
-std::optional<Opening> open_conversation(Channel& channel);
+///
+/// Memory is limited to memory_limit_mb, but never below what holding `segments_in_memory` whole
+/// WAL segments takes: archiving must not depend on that setting's size.
+std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_memory = 0);
 
 }  // namespace ark

@@ -14,24 +14,26 @@ namespace ark {
 /// What is known of the WAL that is asked for.
 struct FetchContext {
     Repository& repository;
-    std::string cluster;                            ///< its directory in the repository
-    std::optional<uint64_t> system_identifier = {}; ///< checked where it is known
-    const TimelineHistory* target = nullptr;        ///< the way that recovery takes; none: as it is
+    std::string cluster;                             ///< its directory in the repository
+    std::optional<uint64_t> system_identifier = {};  ///< checked where it is known
+    const TimelineHistory* target = nullptr;  ///< the way that recovery takes; none: as it is
 };
 
 /// A segment as the server wants it: exactly a segment's size, digest and first page checked.
 ///
-/// Where the target's history leaves the segment's timeline inside the segment, bytes from there on are
-/// zero: they were written by a server that was left behind, and replaying them would bring back what it
-/// did after the fork. A segment that lies behind the fork is not there. Where the complete segment is
-/// missing but holds the fork, a .partial that reaches the fork takes its place.
+/// Where the target's history leaves the segment's timeline inside the segment, bytes from there on
+/// are zero: they were written by a server that was left behind, and replaying them would bring
+/// back what it did after the fork. A segment that lies behind the fork is not there. Where the
+/// complete segment is missing but holds the fork, a .partial that reaches the fork takes its
+/// place.
 ///
-/// nullopt only when the store has said that it is not there. Error: corrupt for damage (also in every
-/// .partial that could serve), conflict for .partial objects that differ before the fork; what the store
-/// throws. Thread-safe as the repository is.
+/// nullopt only when the store has said that it is not there. Error: corrupt for damage (also in
+/// every .partial that could serve), conflict for .partial objects that differ before the fork;
+/// what the store throws. Thread-safe as the repository is.
 std::optional<Bytes> fetch_segment(const FetchContext& context, const std::string& name);
 
-/// A timeline's history file, exact bytes, in which every line was read. nullopt and errors as above.
+/// A timeline's history file, exact bytes, in which every line was read. nullopt and errors as
+/// above.
 std::optional<Bytes> fetch_history(const FetchContext& context, TimelineId timeline);
 
 /// The .partial of this name ("<segment>.partial") with the most valid WAL.

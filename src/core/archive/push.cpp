@@ -27,8 +27,10 @@ std::string ready_path(const std::string& path, const std::string& name) {
 
 bool exists(const std::string& path) {
     struct stat st {};
-    if (stat(path.c_str(), &st) == 0) return true;
-    if (errno == ENOENT || errno == ENOTDIR) return false;
+    if (stat(path.c_str(), &st) == 0)
+        return true;
+    if (errno == ENOENT || errno == ENOTDIR)
+        return false;
     throw system_error(errno, "could not stat file \"" + path + "\"");
 }
 
@@ -71,7 +73,8 @@ PushResult push_object(const PushTarget& target, ObjectKind kind, const std::str
 
 WalFileName parse_name(const std::string& name) {
     const auto parsed = parse_wal_file_name(name);
-    if (parsed) return *parsed;
+    if (parsed)
+        return *parsed;
     throw Error(ErrorCode::invalid_argument, "\"" + name + "\" is not the name of a WAL file",
                 "A segment, a .partial, a .history or a .backup file was expected.");
 }
@@ -79,7 +82,8 @@ WalFileName parse_name(const std::string& name) {
 }  // namespace
 
 FileIdentity identity_of(const struct stat& st) {
-    return {st.st_dev, st.st_ino, st.st_size, st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec};
+    return {st.st_dev, st.st_ino, st.st_size,
+            st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec};
 }
 
 FileIdentity identity_of_path(const std::string& path) {
@@ -94,7 +98,8 @@ WalFileContent read_wal_file(const std::string& path, const std::string& name, u
                              bool needs_ready) {
     const std::string ready = ready_path(path, name);
     const bool was_ready = exists(ready);
-    if (needs_ready && !was_ready) throw changed(path, "It has no .ready file.");
+    if (needs_ready && !was_ready)
+        throw changed(path, "It has no .ready file.");
     const File file = File::open(path, O_RDONLY | O_NONBLOCK);
     const struct stat before = file.stat();
     if (!S_ISREG(before.st_mode)) {
@@ -113,7 +118,8 @@ WalFileContent read_wal_file(const std::string& path, const std::string& name, u
     if (identity_of_path(path) != content.identity) {
         throw changed(path, "The name belongs to another file now.");
     }
-    if (was_ready && !exists(ready)) throw changed(path, "Its .ready file is gone.");
+    if (was_ready && !exists(ready))
+        throw changed(path, "Its .ready file is gone.");
     return content;
 }
 
@@ -126,8 +132,8 @@ PushResult push_content(const PushTarget& target, const std::string& name, ByteV
             return push_object(target, ObjectKind::wal, place::segment(name), content);
         case WalFileKind::partial:
             check_segment_header(content, name, origin);
-            return push_object(target, ObjectKind::partial, place::partial(name, sha256_hex(content)),
-                               content);
+            return push_object(target, ObjectKind::partial,
+                               place::partial(name, sha256_hex(content)), content);
         case WalFileKind::history:
             return push_history(target, file.timeline, content);
         case WalFileKind::backup_label:
@@ -140,7 +146,8 @@ PushResult push_wal_file(const PushTarget& target, const std::string& name,
                          const std::string& path) {
     const WalFileName file = parse_name(name);
     // What a .backup file says is in the backup's marker.
-    if (file.kind == WalFileKind::backup_label) return PushResult::ignored;
+    if (file.kind == WalFileKind::backup_label)
+        return PushResult::ignored;
     const uint64_t limit =
         file.kind == WalFileKind::history ? kMaxHistoryBytes : target.segment_size;
     return push_content(target, name, read_wal_file(path, name, limit, false).bytes);

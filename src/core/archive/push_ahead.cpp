@@ -24,20 +24,24 @@ PushAhead::PushAhead(PushTarget target, PushAheadOptions options)
             ++live_threads_;
         }
     } catch (const std::system_error&) {
-        if (threads_.empty()) throw;  // with one of them everything works, only slower
+        if (threads_.empty())
+            throw;  // with one of them everything works, only slower
     }
 }
 
 PushAhead::~PushAhead() {
     stop(std::chrono::milliseconds(0));
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread& thread : threads_)
+        thread.join();
 }
 
 void PushAhead::start(const std::string& name, const std::string& path) {
     const Lock lock(mutex_);
-    if (request_) throw Error(ErrorCode::internal, "a request is under way");
+    if (request_)
+        throw Error(ErrorCode::internal, "a request is under way");
     request_ = Request{name, path, State::waiting, false, PushResult::stored, nullptr};
-    if (answer_from_memory()) return;
+    if (answer_from_memory())
+        return;
     const auto found = segments_.find(name);
     if (found != segments_.end() && found->second.state == State::running) {
         request_->joined = true;
@@ -50,10 +54,12 @@ void PushAhead::start(const std::string& name, const std::string& path) {
 std::optional<PushResult> PushAhead::wait(std::chrono::milliseconds timeout) {
     Lock lock(mutex_);
     progress_.wait_for(lock, timeout, [this] { return request_->state == State::done; });
-    if (request_->state != State::done) return std::nullopt;
+    if (request_->state != State::done)
+        return std::nullopt;
     const Request request = std::move(*request_);
     request_.reset();
-    if (request.error) std::rethrow_exception(request.error);
+    if (request.error)
+        std::rethrow_exception(request.error);
     return request.result;
 }
 
@@ -74,7 +80,8 @@ void PushAhead::work() {
     Lock lock(mutex_);
     while (!stop_) {
         try {
-            if (!do_something(lock)) work_.wait(lock);
+            if (!do_something(lock))
+                work_.wait(lock);
         } catch (const std::bad_alloc&) {
             // Not even room for a name: another thread's segment will go soon.
             work_.wait_for(lock, std::chrono::milliseconds(100));
@@ -101,7 +108,7 @@ bool PushAhead::do_something(Lock& lock) {
         return true;
     }
     if (const auto next = first_waiting(); next != segments_.end()) {
-        store_next(lock, next->first);
+        store_next(lock, std::string(next->first));
         return true;
     }
     if (look_ && !looking_) {
@@ -147,11 +154,13 @@ void PushAhead::answer(PushResult result, std::exception_ptr error) {
 // True when the segment was stored ahead, and the file offered is the one that was.
 bool PushAhead::answer_from_memory() {
     const auto found = segments_.find(request_->name);
-    if (found == segments_.end() || found->second.state != State::done) return false;
+    if (found == segments_.end() || found->second.state != State::done)
+        return false;
     const Segment segment = found->second;
     segments_.erase(found);
     try {
-        if (identity_of_path(request_->path) != segment.identity) return false;
+        if (identity_of_path(request_->path) != segment.identity)
+            return false;
     } catch (const Error&) {
         return false;  // the push itself will say what is wrong with the file
     }
@@ -159,8 +168,8 @@ bool PushAhead::answer_from_memory() {
     return true;
 }
 
-void PushAhead::store_next(Lock& lock, const std::string& name_in_map) {
-    const std::string name = name_in_map;
+// The name is no reference into the map: its entry may go meanwhile.
+void PushAhead::store_next(Lock& lock, const std::string& name) {
     segments_[name].state = State::running;
     std::exception_ptr error;
     FileIdentity identity;
@@ -220,11 +229,14 @@ void PushAhead::take_found(const std::vector<std::string>& found) {
     });
     bool any = false;
     for (const std::string& name : found) {
-        if (segments_.size() >= options_.limit) break;
-        if (name == last_served_ || (request_ && request_->name == name)) continue;
+        if (segments_.size() >= options_.limit)
+            break;
+        if (name == last_served_ || (request_ && request_->name == name))
+            continue;
         any = segments_.try_emplace(name).second || any;
     }
-    if (any) work_.notify_all();
+    if (any)
+        work_.notify_all();
 }
 
 std::string PushAhead::wal_path(const std::string& name) const {
@@ -240,14 +252,18 @@ std::vector<std::string> PushAhead::read_ready(const std::string& not_this) cons
     const std::string directory = options_.data_directory + "/pg_wal/archive_status";
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), closedir);
     std::set<std::string> names;
-    if (!stream) return {};
+    if (!stream)
+        return {};
     while (const dirent* entry = readdir(stream.get())) {
         const std::string_view file = entry->d_name;
-        if (file.size() != 24 + 6 || !file.ends_with(".ready")) continue;
+        if (file.size() != 24 + 6 || !file.ends_with(".ready"))
+            continue;
         const std::string name(file.substr(0, 24));
-        if (name == not_this || !parse_wal_file_name(name)) continue;
+        if (name == not_this || !parse_wal_file_name(name))
+            continue;
         names.insert(name);
-        if (names.size() > 2 * options_.limit) names.erase(std::prev(names.end()));
+        if (names.size() > 2 * options_.limit)
+            names.erase(std::prev(names.end()));
     }
     return {names.begin(), names.end()};
 }

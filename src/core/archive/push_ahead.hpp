@@ -24,15 +24,15 @@ struct PushAheadOptions {
 /// Answers the archiver one file at a time, and stores the segments that it is going to offer next
 /// meanwhile. Nothing is ever written to archive_status.
 ///
-/// Looking ahead costs nothing while the archiver is idle: archive_status is read only after a request
-/// that succeeded, and again when a segment was stored and no further one is known. A segment
-/// that could not be stored ahead is forgotten, and no other is tried before the archiver has been served
-/// again: its own request brings the error to light, and its own pauses are the pace at which a store
-/// that is away is tried.
+/// Looking ahead costs nothing while the archiver is idle: archive_status is read only after a
+/// request that succeeded, and again when a segment was stored and no further one is known. A
+/// segment that could not be stored ahead is forgotten, and no other is tried before the archiver
+/// has been served again: its own request brings the error to light, and its own pauses are the
+/// pace at which a store that is away is tried.
 ///
 /// start, wait and ahead are for one thread; the store is called from the pool's.
 class PushAhead {
-   public:
+ public:
     PushAhead(PushTarget target, PushAheadOptions options);
     /// Waits for what is in flight.
     ~PushAhead();
@@ -50,7 +50,7 @@ class PushAhead {
     /// No new work. True when what was in flight has ended within this time.
     bool stop(std::chrono::milliseconds patience);
 
-   private:
+ private:
     enum class State { waiting, running, done };
     struct Request {
         std::string name;

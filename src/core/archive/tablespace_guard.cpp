@@ -17,20 +17,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kSmallFile = 64 * 1024;
+constexpr size_t kSmallFile = 65536;
 
 std::optional<std::string> small_file(const std::string& path) {
     const auto content = read_file_if_exists(path, kSmallFile);
     return content ? std::optional(std::string(as_text(*content))) : std::nullopt;
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+    return text.substr(0, text.find('\n'));
+}
 
 // A backup_label says where replay begins until it has been read to its end; then pg_control does.
 Lsn replay_start_of(const std::string& directory, const ControlFile& control) {
     constexpr std::string_view kStart = "START WAL LOCATION: ";
     const auto label = small_file(directory + "/backup_label");
-    if (!label || !label->starts_with(kStart)) return control.redo;
+    if (!label || !label->starts_with(kStart))
+        return control.redo;
     const std::string_view rest = std::string_view(*label).substr(kStart.size());
     return parse_lsn(rest.substr(0, rest.find(' '))).value_or(0);
 }
@@ -47,7 +50,8 @@ std::optional<fs::path> find_version_directory(const fs::path& location, const s
         return std::nullopt;
     }
     for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-        if (is_version_directory(entries->path().filename().string(), major)) return entries->path();
+        if (is_version_directory(entries->path().filename().string(), major))
+            return entries->path();
     }
     if (error) {
         throw system_error(error.value(), "could not read directory \"" + location.string() + "\"");
@@ -61,14 +65,15 @@ bool is_own_tablespace(const std::string& data_directory, const fs::path& locati
     fs::directory_iterator entries(data_directory + "/pg_tblspc", error);
     for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
         std::error_code ignored;
-        if (fs::equivalent(entries->path(), location, ignored)) return true;
+        if (fs::equivalent(entries->path(), location, ignored))
+            return true;
     }
     return false;
 }
 
 // Reads a segment, and the next one for a record that goes on there and may matter.
 class TablespaceScan {
-   public:
+ public:
     TablespaceScan(ByteView segment, uint64_t number,
                    const std::function<std::optional<Bytes>()>& following)
         : segment_(segment), number_(number), following_(following) {}
@@ -78,21 +83,26 @@ class TablespaceScan {
         const Lsn begin = number_ * segment_.size();
         reader.seek(std::max(from, begin));
         visit_all(reader, visit);
-        if (!may_create_tablespace(reader.position())) return;
+        if (!may_create_tablespace(reader.position()))
+            return;
         next_ = following_();
         reader.seek(reader.position());
         visit_all(reader, visit);
     }
 
-   private:
+ private:
     std::optional<ByteView> give(uint64_t wanted) const {
-        if (wanted == number_) return segment_;
-        if (wanted == number_ + 1 && next_) return ByteView(*next_);
+        if (wanted == number_)
+            return segment_;
+        if (wanted == number_ + 1 && next_)
+            return ByteView(*next_);
         return std::nullopt;
     }
-    void visit_all(WalReader& reader, const std::function<void(const WalTablespaceCreate&)>& visit) {
+    void visit_all(WalReader& reader,
+                   const std::function<void(const WalTablespaceCreate&)>& visit) {
         for (auto record = reader.next(); record && record->lsn < end(); record = reader.next()) {
-            if (const auto created = decode_tablespace_create(*record)) visit(*created);
+            if (const auto created = decode_tablespace_create(*record))
+                visit(*created);
         }
     }
     Lsn end() const { return (number_ + 1) * segment_.size(); }
@@ -101,12 +111,15 @@ class TablespaceScan {
     bool may_create_tablespace(Lsn position) const {
         constexpr size_t kRmidOffset = 17;
         constexpr std::byte kRmTablespace{5};
-        if (position / segment_.size() != number_) return false;
+        if (position / segment_.size() != number_)
+            return false;
         const uint64_t page_size = decode_segment_facts(segment_).value().page_size;
         uint64_t offset = position % segment_.size();
-        if (offset % page_size == 0) offset += decode_page_header(segment_.subspan(offset)).size();
+        if (offset % page_size == 0)
+            offset += decode_page_header(segment_.subspan(offset)).size();
         const uint64_t on_page = page_size - offset % page_size;
-        if (load<uint32_t>(segment_, offset) == 0) return false;
+        if (load<uint32_t>(segment_, offset) == 0)
+            return false;
         return on_page <= kRmidOffset || segment_[offset + kRmidOffset] == kRmTablespace;
     }
 
@@ -130,17 +143,20 @@ std::optional<RecoveringCluster> find_recovering_cluster(const std::string& dire
 
 void check_location_is_free(const RecoveringCluster& cluster, const std::string& location) {
     // In-place tablespaces have no location; a relative one is below the data directory.
-    if (!location.starts_with('/')) return;
+    if (!location.starts_with('/'))
+        return;
     const auto taken = find_version_directory(location, cluster.major_version);
-    if (!taken || is_own_tablespace(cluster.data_directory, location)) return;
-    throw Error(ErrorCode::refused,
-                "replay would create a tablespace in \"" + location +
-                    "\", where another cluster seems to have one",
-                "Directory \"" + taken->string() +
-                    "\" exists and no tablespace of this data directory points to \"" + location +
-                    "\". Replaying CREATE TABLESPACE would remove it.",
-                "Recover on a host where this path is free, or to a target before the tablespace was "
-                "created. If no cluster uses the directory, move it away and start recovery again.");
+    if (!taken || is_own_tablespace(cluster.data_directory, location))
+        return;
+    throw Error(
+        ErrorCode::refused,
+        "replay would create a tablespace in \"" + location +
+            "\", where another cluster seems to have one",
+        "Directory \"" + taken->string() +
+            "\" exists and no tablespace of this data directory points to \"" + location +
+            "\". Replaying CREATE TABLESPACE would remove it.",
+        "Recover on a host where this path is free, or to a target before the tablespace was "
+        "created. If no cluster uses the directory, move it away and start recovery again.");
 }
 
 void check_tablespaces_in(const RecoveringCluster& cluster, ByteView segment, uint64_t number,

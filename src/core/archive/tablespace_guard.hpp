@@ -22,14 +22,15 @@ struct RecoveringCluster {
 /// directory. Error: what reading its files throws.
 std::optional<RecoveringCluster> find_recovering_cluster(const std::string& directory);
 
-/// Replaying CREATE TABLESPACE removes and makes again the version's directory at the original absolute
-/// path: on a host where another cluster has its tablespace there, that destroys it.
-/// Error: refused when this directory is there and no tablespace of `cluster` points to it; an empty one
-/// too, since another cluster's tablespace can be empty for the moment.
+/// Replaying CREATE TABLESPACE removes and makes again the version's directory at the original
+/// absolute path: on a host where another cluster has its tablespace there, that destroys it.
+/// Error: refused when this directory is there and no tablespace of `cluster` points to it; an
+/// empty one too, since another cluster's tablespace can be empty for the moment.
 void check_location_is_free(const RecoveringCluster& cluster, const std::string& location);
 
-/// Calls check_location_is_free for each tablespace that replay of the segment would create. `following`
-/// gives the next segment; it is asked only where a record that may be such a one goes on in it.
+/// Calls check_location_is_free for each tablespace that replay of the segment would create.
+/// `following` gives the next segment; it is asked only where a record that may be such a one goes
+/// on in it.
 void check_tablespaces_in(const RecoveringCluster& cluster, ByteView segment, uint64_t number,
                           const std::function<std::optional<Bytes>()>& following);
 

@@ -2,14 +2,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <thread>
 
@@ -57,15 +58,21 @@ void remove_left_over(const std::string& path) {
     const std::string directory = parent_directory(path);
     const std::string prefix = path.substr(path.find_last_of('/') + 1) + std::string(kTemporary);
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), closedir);
-    if (!stream) return;
+    if (!stream)
+        return;
     while (const dirent* entry = readdir(stream.get())) {
         const std::string name = entry->d_name;
-        if (!name.starts_with(prefix)) continue;
+        if (!name.starts_with(prefix))
+            continue;
         pid_t pid = 0;
         const char* end = name.data() + name.size();
         const auto parsed = std::from_chars(name.data() + prefix.size(), end, pid);
-        if (parsed.ec != std::errc{} || parsed.ptr != end || pid <= 0) continue;
-        if (kill(pid, 0) != 0 && errno == ESRCH) unlink((directory + "/" + name).c_str());
+        if (parsed.ec != std::errc{} || parsed.ptr != end || pid <= 0)
+            continue;
+        const bool is_gone = kill(pid, 0) != 0 && errno == ESRCH;
+        std::error_code ignored;
+        if (is_gone)
+            std::filesystem::remove(std::filesystem::path(directory) / name, ignored);
     }
 }
 
@@ -93,7 +100,7 @@ void write_in_place(const std::string& path, ByteView content) {
 
 // One call of wal-get; each try runs from the beginning, since what failed may have been anything.
 class Attempt {
-   public:
+ public:
     Attempt(const WalGetRequest& request, const WalFileName& file, Repository& repository)
         : request_(request), file_(file), repository_(repository) {}
 
@@ -103,8 +110,8 @@ class Attempt {
         choose_target();
         const std::optional<Bytes> content = fetch(request_.name);
         if (!content) {
-            // An empty place (a file system that isn't mounted) has no files either: only a repository
-            // that has the cluster can say that one of its files is missing.
+            // An empty place (a file system that isn't mounted) has no files either: only a
+            // repository that has the cluster can say that one of its files is missing.
             repository_.resolve_cluster(cluster_);
             return WalGetResult::not_there;
         }
@@ -113,13 +120,15 @@ class Attempt {
         return WalGetResult::written;
     }
 
-   private:
+ private:
     void choose_cluster() {
         cluster_ = request_.cluster;
-        if (!cluster_.empty()) return;
+        if (!cluster_.empty())
+            return;
         if (recovering_) {
             cluster_ = std::to_string(recovering_->system_identifier);
-            if (has_cluster(cluster_)) return;
+            if (has_cluster(cluster_))
+                return;
         }
         cluster_ = repository_.resolve_cluster("");
     }
@@ -130,7 +139,8 @@ class Attempt {
 
     void choose_target() {
         const std::string& wanted = request_.target_timeline;
-        if (wanted.empty() || file_.kind != WalFileKind::segment) return;
+        if (wanted.empty() || file_.kind != WalFileKind::segment)
+            return;
         TimelineId timeline = 0;
         if (wanted == "latest") {
             timeline = find_newest_timeline(repository_, cluster_, file_.timeline);
@@ -143,7 +153,9 @@ class Attempt {
                             "Give a timeline's number, or latest.");
             }
         }
-        target_ = load_timeline_history(repository_, cluster_, timeline);
+        // The way leaves only what lies before its target; a target needs no history for itself.
+        if (file_.timeline < timeline)
+            target_ = load_timeline_history(repository_, cluster_, timeline);
     }
 
     FetchContext context() {
@@ -167,7 +179,8 @@ class Attempt {
     }
 
     void guard(ByteView content) {
-        if (!recovering_ || file_.kind != WalFileKind::segment) return;
+        if (!recovering_ || file_.kind != WalFileKind::segment)
+            return;
         const uint64_t size = content.size();
         const uint64_t number = file_.segment_number(size);
         check_tablespaces_in(*recovering_, content, number, [&] {
@@ -185,10 +198,9 @@ class Attempt {
 
 // Waits longer from try to try, but never past the deadline.
 class Pauses {
-   public:
+ public:
     Pauses(OnError on_error, int64_t timeout_s)
-        : endless_(on_error == OnError::wait),
-          deadline_(monotonic_nanos() + timeout_s * kSecond) {}
+        : endless_(on_error == OnError::wait), deadline_(monotonic_nanos() + timeout_s * kSecond) {}
 
     bool time_is_left() const { return endless_ || monotonic_nanos() < deadline_; }
 
@@ -199,7 +211,7 @@ class Pauses {
         next_ = std::min(next_ * 2, kLongestPause);
     }
 
-   private:
+ private:
     bool endless_;
     int64_t deadline_;
     int64_t next_ = kFirstPause;
@@ -240,11 +252,14 @@ WalGetResult wal_get(const WalGetRequest& request,
             thrown = std::current_exception();
         }
         const Error error = as_error(thrown);
-        if (!may_pass(error, failures)) throw Error(error);
+        if (!may_pass(error, failures))
+            throw Error(error);
         if (!pauses.time_is_left()) {
             // A timeline that is taken for free is taken twice: a history file is never "not there"
             // because of a failure.
             if (request.on_error == OnError::not_found && file->kind != WalFileKind::history) {
+                if (failures == 1)
+                    warn(error);
                 return WalGetResult::not_there;
             }
             throw Error(error);

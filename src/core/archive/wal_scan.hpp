@@ -12,8 +12,8 @@
 namespace ark {
 
 // Questions that restore asks of archived WAL before it starts. All of them read from `from` (any
-// position; the first record that begins at or after it counts) to the end of contiguous, valid WAL,
-// or to `to`. Errors: corrupt and what the store throws; WAL that ends is no error.
+// position; the first record that begins at or after it counts) to the end of contiguous, valid
+// WAL, or to `to`. Errors: corrupt and what the store throws; WAL that ends is no error.
 
 /// pg_create_restore_point's record.
 struct RestorePoint {
@@ -23,8 +23,10 @@ struct RestorePoint {
 
     bool operator==(const RestorePoint&) const = default;
 };
-/// The first restore point of this name, as recovery_target_name finds it. nullopt when there is none.
-std::optional<RestorePoint> find_restore_point(WalSource& source, const std::string& name, Lsn from);
+/// The first restore point of this name, as recovery_target_name finds it. nullopt when there is
+/// none.
+std::optional<RestorePoint> find_restore_point(WalSource& source, const std::string& name,
+                                               Lsn from);
 
 /// A commit or abort, prepared transactions' included.
 struct TransactionEnd {

@@ -29,23 +29,27 @@ RepositoryWal::RepositoryWal(Repository& repository, std::string cluster, uint64
       segment_size_(segment_size),
       history_(std::move(history)) {}
 
-// The newest timeline that the way has entered by the segment's end holds its ancestors' bytes as well;
-// where it was not archived an older one serves up to its fork, as the server tries them too
+// The newest timeline that the way has entered by the segment's end holds its ancestors' bytes as
+// well; where it was not archived an older one serves up to its fork, as the server tries them too
 // (XLogFileReadAnyTLI).
 std::optional<Bytes> RepositoryWal::fetch(uint64_t number) {
     const FetchContext context{repository_, cluster_, std::nullopt, &history_};
     std::vector<TimelineId> timelines = history_.timelines();
     std::ranges::reverse(timelines);
     for (const TimelineId timeline : timelines) {
-        if (history_.begin_of(timeline) / segment_size_ > number) continue;
+        if (history_.begin_of(timeline) / segment_size_ > number)
+            continue;
         auto bytes = fetch_segment(context, segment_name({timeline, number}, segment_size_));
-        if (!bytes) continue;
-        if (bytes->size() == segment_size_) return bytes;
+        if (!bytes)
+            continue;
+        if (bytes->size() == segment_size_)
+            return bytes;
         throw Error(ErrorCode::corrupt,
                     "WAL segment \"" + segment_name({timeline, number}, segment_size_) +
                         "\" has the wrong size",
-                    "It has " + std::to_string(bytes->size()) + " bytes, the backup's segments have " +
-                        std::to_string(segment_size_) + ".");
+                    "It has " + std::to_string(bytes->size()) +
+                        " bytes, the backup's segments have " + std::to_string(segment_size_) +
+                        ".");
     }
     return std::nullopt;
 }
@@ -57,9 +61,11 @@ std::optional<ByteView> RepositoryWal::read_segment(uint64_t number) {
         return ByteView(cache_.front().second);
     }
     const size_t keep = 2 * segment_size_ <= kCacheBytes ? 1 : 0;
-    while (cache_.size() > keep) cache_.pop_back();
+    while (cache_.size() > keep)
+        cache_.pop_back();
     std::optional<Bytes> bytes = fetch(number);
-    if (!bytes) return std::nullopt;
+    if (!bytes)
+        return std::nullopt;
     cache_.emplace_front(number, std::move(*bytes));
     return ByteView(cache_.front().second);
 }
@@ -67,11 +73,14 @@ std::optional<ByteView> RepositoryWal::read_segment(uint64_t number) {
 // A listing is good enough here: what it misses makes restore promise less, never more.
 std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first) {
     std::set<uint64_t> numbers;
-    for (const TimelineId timeline : history_.timelines()) add_segments(timeline, first, numbers);
+    for (const TimelineId timeline : history_.timelines())
+        add_segments(timeline, first, numbers);
     uint64_t next = first;
-    while (numbers.contains(next)) ++next;
+    while (numbers.contains(next))
+        ++next;
     // What an ancestor has of the segment that holds the fork counts, and ends there.
-    if (holds_fork(next) && read_segment(next)) ++next;
+    if (holds_fork(next) && read_segment(next))
+        ++next;
     return next == first ? std::nullopt : std::optional(next - 1);
 }
 
@@ -79,18 +88,25 @@ std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first) {
 void RepositoryWal::add_segments(TimelineId timeline, uint64_t first, std::set<uint64_t>& numbers) {
     const uint64_t from = std::max(first, history_.begin_of(timeline) / segment_size_);
     const Lsn end = history_.end_of(timeline);
-    const uint32_t lowest_high = parse_wal_file_name(segment_name({timeline, from}, segment_size_))->high;
+    const uint32_t lowest_high =
+        parse_wal_file_name(segment_name({timeline, from}, segment_size_))->high;
     const std::string root = cluster_ + "/wal/" + hex8(timeline);
     for (const std::string& part : repository_.store().list_parts(root)) {
         const auto high = high_of(part);
-        if (!high || *high < lowest_high) continue;
-        repository_.store().list(root + "/" + part, [&](const ObjectInfo& object) {
-            const std::string_view name = std::string_view(object.name).substr(root.size() + 10);
-            if (name.size() != 28 || !name.ends_with(".zst")) return true;
+        if (!high || *high < lowest_high)
+            continue;
+        std::string directory = root;
+        directory.append("/").append(part);
+        repository_.store().list(directory, [&](const ObjectInfo& object) {
+            const auto name = std::string_view(object.name).substr(directory.size() + 1);
+            if (name.size() != 28 || !name.ends_with(".zst"))
+                return true;
             const auto parsed = parse_wal_file_name(name.substr(0, 24));
-            if (!parsed) return true;
+            if (!parsed)
+                return true;
             const uint64_t number = parsed->segment_number(segment_size_);
-            if (number >= from && end / segment_size_ > number) numbers.insert(number);
+            if (number >= from && end / segment_size_ > number)
+                numbers.insert(number);
             return true;
         });
     }
@@ -105,8 +121,10 @@ bool RepositoryWal::holds_fork(uint64_t number) const {
 TimelineHistory load_timeline_history(Repository& repository, const std::string& cluster,
                                       TimelineId timeline) {
     const auto content = fetch_history({repository, cluster, std::nullopt, nullptr}, timeline);
-    if (content) return TimelineHistory::parse(timeline, as_text(*content));
-    if (timeline == 1) return TimelineHistory(1);
+    if (content)
+        return TimelineHistory::parse(timeline, as_text(*content));
+    if (timeline == 1)
+        return TimelineHistory(1);
     throw Error(ErrorCode::not_found,
                 "the history of timeline " + std::to_string(timeline) + " is not in the repository",
                 "There is no object \"" + cluster + "/" + place::history(timeline) + "\".",
@@ -116,7 +134,8 @@ TimelineHistory load_timeline_history(Repository& repository, const std::string&
 TimelineId find_newest_timeline(Repository& repository, const std::string& cluster,
                                 TimelineId start) {
     TimelineId newest = start;
-    while (fetch_history({repository, cluster, std::nullopt, nullptr}, newest + 1)) ++newest;
+    while (fetch_history({repository, cluster, std::nullopt, nullptr}, newest + 1))
+        ++newest;
     return newest;
 }
 

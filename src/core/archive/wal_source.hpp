@@ -16,7 +16,7 @@ namespace ark {
 
 /// WAL of one cluster along one timeline's history, segment by segment. Used by one thread.
 class WalSource {
-   public:
+ public:
     WalSource() = default;
     WalSource(const WalSource&) = delete;
     WalSource& operator=(const WalSource&) = delete;
@@ -29,15 +29,15 @@ class WalSource {
     /// there. Error: corrupt, and what the store throws.
     virtual std::optional<ByteView> read_segment(uint64_t number) = 0;
 
-    /// The last segment such that every one from `first` to it is there; nullopt when `first` itself
-    /// isn't.
+    /// The last segment such that every one from `first` to it is there; nullopt when `first`
+    /// itself isn't.
     virtual std::optional<uint64_t> last_contiguous(uint64_t first) = 0;
 };
 
 /// The source over a repository. Bytes come as `wal-get --target-timeline` would give them
 /// (archive/fetch.hpp). Keeps the two segments read last where they are small.
 class RepositoryWal final : public WalSource {
-   public:
+ public:
     /// The repository outlives the source.
     RepositoryWal(Repository& repository, std::string cluster, uint64_t segment_size,
                   TimelineHistory history);
@@ -48,7 +48,7 @@ class RepositoryWal final : public WalSource {
 
     const TimelineHistory& history() const { return history_; }
 
-   private:
+ private:
     std::optional<Bytes> fetch(uint64_t number);
     void add_segments(TimelineId timeline, uint64_t first, std::set<uint64_t>& numbers);
     bool holds_fork(uint64_t number) const;
@@ -60,8 +60,8 @@ class RepositoryWal final : public WalSource {
     std::list<std::pair<uint64_t, Bytes>> cache_;  ///< newest first
 };
 
-/// The history of `timeline` as the repository has it. Timeline 1 needs no file. Error: not_found when
-/// the file of another one isn't there, corrupt.
+/// The history of `timeline` as the repository has it. Timeline 1 needs no file. Error: not_found
+/// when the file of another one isn't there, corrupt.
 TimelineHistory load_timeline_history(Repository& repository, const std::string& cluster,
                                       TimelineId timeline);
 

@@ -24,7 +24,8 @@ std::string_view take_word(std::string_view& text) {
 }
 
 Error bad_line(TimelineId timeline, std::string_view line, const std::string& why) {
-    return {ErrorCode::corrupt, "timeline history file \"" + history_name(timeline) + "\" is damaged",
+    return {ErrorCode::corrupt,
+            "timeline history file \"" + history_name(timeline) + "\" is damaged",
             why + " Line: \"" + std::string(line) + "\"."};
 }
 
@@ -38,7 +39,8 @@ TimelineFork parse_line(TimelineId timeline, std::string_view line) {
         throw bad_line(timeline, line, "Expected a numeric timeline id.");
     }
     const auto lsn = parse_lsn(take_word(rest));
-    if (!lsn) throw bad_line(timeline, line, "Expected a write-ahead log switch point.");
+    if (!lsn)
+        throw bad_line(timeline, line, "Expected a write-ahead log switch point.");
     fork.switch_point = *lsn;
     fork.reason = std::string(rest);
     return fork;
@@ -55,7 +57,8 @@ TimelineHistory TimelineHistory::parse(TimelineId timeline, std::string_view con
         content.remove_prefix(std::min(content.size(), whole.size() + 1));
         std::string_view line = skip_space(whole);
         line = line.substr(0, line.find_last_not_of(kSpace) + 1);
-        if (line.empty() || line.front() == '#') continue;
+        if (line.empty() || line.front() == '#')
+            continue;
         TimelineFork fork = parse_line(timeline, line);
         if (!history.forks_.empty() && fork.parent <= history.forks_.back().parent) {
             throw bad_line(timeline, line, "Timeline ids must be in increasing sequence.");
@@ -80,24 +83,26 @@ std::string TimelineHistory::format() const {
 
 std::vector<TimelineId> TimelineHistory::timelines() const {
     std::vector<TimelineId> out;
-    for (const TimelineFork& fork : forks_) out.push_back(fork.parent);
+    for (const TimelineFork& fork : forks_)
+        out.push_back(fork.parent);
     out.push_back(timeline_);
     return out;
 }
 
 bool TimelineHistory::contains(TimelineId timeline) const {
-    return timeline == timeline_ || std::ranges::find(forks_, timeline, &TimelineFork::parent) !=
-                                        forks_.end();
+    return timeline == timeline_ ||
+           std::ranges::find(forks_, timeline, &TimelineFork::parent) != forks_.end();
 }
 
 // forks_.size() for the timeline itself.
 size_t TimelineHistory::index_of(TimelineId timeline) const {
-    if (timeline == timeline_) return forks_.size();
+    if (timeline == timeline_)
+        return forks_.size();
     const auto found = std::ranges::find(forks_, timeline, &TimelineFork::parent);
     if (found == forks_.end()) {
-        throw Error(ErrorCode::invalid_argument,
-                    "timeline " + std::to_string(timeline) + " is not in the history of timeline " +
-                        std::to_string(timeline_));
+        throw Error(ErrorCode::invalid_argument, "timeline " + std::to_string(timeline) +
+                                                     " is not in the history of timeline " +
+                                                     std::to_string(timeline_));
     }
     return static_cast<size_t>(found - forks_.begin());
 }

@@ -22,21 +22,21 @@ struct TimelineFork {
     bool operator==(const TimelineFork&) const = default;
 };
 
-/// The way from the first timeline to `timeline()`, as its .history file tells it. Immutable; may be
-/// shared between threads.
+/// The way from the first timeline to `timeline()`, as its .history file tells it. Immutable; may
+/// be shared between threads.
 ///
-/// Switch points may go down: a recovery that ends before the fork of its own target timeline writes
-/// such a file (writeTimeLineHistory copies the target's history, then adds the place where it
-/// stopped). Where a timeline ends is therefore the lowest switch point from its own line on; a
+/// Switch points may go down: a recovery that ends before the fork of its own target timeline
+/// writes such a file (writeTimeLineHistory copies the target's history, then adds the place where
+/// it stopped). Where a timeline ends is therefore the lowest switch point from its own line on; a
 /// timeline that was named as a target but never reached has an empty range.
 class TimelineHistory {
-   public:
+ public:
     /// A timeline without ancestors (timeline 1 has no history file).
     explicit TimelineHistory(TimelineId timeline);
 
     /// Reads the content of `timeline`'s history file. Comments (#) and blank lines are skipped.
-    /// Error: corrupt for a line that is not `tli lsn reason`, for timelines that don't increase, for
-    /// a parent that is not below `timeline`.
+    /// Error: corrupt for a line that is not `tli lsn reason`, for timelines that don't increase,
+    /// for a parent that is not below `timeline`.
     static TimelineHistory parse(TimelineId timeline, std::string_view content);
 
     /// The file's content, as the server writes it.
@@ -49,8 +49,8 @@ class TimelineHistory {
     std::vector<TimelineId> timelines() const;
     bool contains(TimelineId timeline) const;
 
-    /// Where the way enters the timeline: 0 for the oldest. Error: invalid_argument when it isn't in
-    /// this history.
+    /// Where the way enters the timeline: 0 for the oldest. Error: invalid_argument when it isn't
+    /// in this history.
     Lsn begin_of(TimelineId timeline) const;
     /// Where the way leaves it (exclusive), kMaxLsn for `timeline()`. Error: as above.
     Lsn end_of(TimelineId timeline) const;
@@ -64,7 +64,7 @@ class TimelineHistory {
 
     bool operator==(const TimelineHistory&) const = default;
 
-   private:
+ private:
     size_t index_of(TimelineId timeline) const;
 
     TimelineId timeline_;

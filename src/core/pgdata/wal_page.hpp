@@ -8,8 +8,9 @@
 
 namespace ark {
 
-/// The header of a WAL page (src/include/access/xlog_internal.h, XLogPageHeaderData; unchanged in its
-/// layout since 9.3). Its magic differs between major versions and is only compared, never known.
+/// The header of a WAL page (src/include/access/xlog_internal.h, XLogPageHeaderData; unchanged in
+/// its layout since 9.3). Its magic differs between major versions and is only compared, never
+/// known.
 struct WalPageHeader {
     uint16_t magic = 0;
     uint16_t info = 0;
@@ -20,8 +21,8 @@ struct WalPageHeader {
     /// The page begins with the rest of a record.
     bool continues() const { return (info & 0x0001) != 0; }
     bool is_long() const { return (info & 0x0002) != 0; }
-    /// The record that the page before left unfinished is void: a crash cut it off, and recovery went on
-    /// here with a new one.
+    /// The record that the page before left unfinished is void: a crash cut it off, and recovery
+    /// went on here with a new one.
     bool abandons() const { return (info & 0x0008) != 0; }
     /// Where the page's content begins.
     size_t size() const { return is_long() ? 40 : 24; }

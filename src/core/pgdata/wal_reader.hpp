@@ -33,9 +33,9 @@ enum class WalChecks {
 /// Walks over WAL, record after record, across pages and segments, by the rules of the server's own
 /// reader (src/backend/access/transam/xlogreader.c). Used by one thread.
 class WalReader {
-   public:
-    /// Gives a segment's bytes, or its beginning (the walk then ends where they do); nullopt when there
-    /// is none. The view stays valid until the next call. What it throws comes through.
+ public:
+    /// Gives a segment's bytes, or its beginning (the walk then ends where they do); nullopt when
+    /// there is none. The view stays valid until the next call. What it throws comes through.
     using SegmentFunction = std::function<std::optional<ByteView>(uint64_t number)>;
 
     WalReader(uint64_t segment_size, SegmentFunction segments, WalChecks checks = WalChecks::all);
@@ -53,7 +53,7 @@ class WalReader {
     /// The highest timeline of a page since the last seek.
     TimelineId timeline() const { return timeline_; }
 
-   private:
+ private:
     enum class Collected { whole, abandoned, failed };
 
     bool find_first_record();

@@ -27,12 +27,13 @@ constexpr uint16_t kLastMagicWithShortStatistics = 0xD116;
 
 // Takes values off the front; once something is missing everything after it is too.
 class Cursor {
-   public:
+ public:
     explicit Cursor(ByteView bytes) : bytes_(bytes) {}
 
     template <typename T>
     T take() {
-        if (!skip(sizeof(T))) return T{};
+        if (!skip(sizeof(T)))
+            return T{};
         return load<T>(taken_, 0);
     }
     bool skip(uint64_t size) {
@@ -47,7 +48,7 @@ class Cursor {
     bool good() const { return good_; }
     size_t left() const { return bytes_.size(); }
 
-   private:
+ private:
     ByteView bytes_;
     ByteView taken_;
     bool good_ = true;
@@ -63,10 +64,12 @@ uint64_t take_block_header(Cursor& cursor) {
         const auto image = cursor.take<uint8_t>();
         constexpr uint8_t kHasHole = 0x01;
         constexpr uint8_t kCompressed = 0x04 | 0x08 | 0x10;
-        if ((image & kHasHole) != 0 && (image & kCompressed) != 0) cursor.skip(2);
+        if ((image & kHasHole) != 0 && (image & kCompressed) != 0)
+            cursor.skip(2);
     }
-    if ((flags & 0x80) == 0) cursor.skip(12);  // BKPBLOCK_SAME_REL not set: a relation follows
-    cursor.skip(4);                            // block number
+    if ((flags & 0x80) == 0)
+        cursor.skip(12);  // BKPBLOCK_SAME_REL not set: a relation follows
+    cursor.skip(4);       // block number
     return announced;
 }
 
@@ -77,12 +80,18 @@ std::optional<uint32_t> prepared_xid(Cursor cursor, const WalRecord& record) {
     const uint32_t flags =
         (record.info() & kXactHasInfo) != 0 ? cursor.take<uint32_t>() : uint32_t{0};
     const uint64_t statistics_size = record.magic > kLastMagicWithShortStatistics ? 16 : 12;
-    if ((flags & (1U << 0)) != 0) cursor.skip(8);                                            // database
-    if ((flags & (1U << 1)) != 0) cursor.skip(4ULL * cursor.take<uint32_t>());               // subxacts
-    if ((flags & (1U << 2)) != 0) cursor.skip(12ULL * cursor.take<uint32_t>());              // relations
-    if ((flags & (1U << 8)) != 0) cursor.skip(statistics_size * cursor.take<uint32_t>());    // statistics
-    if ((flags & (1U << 3)) != 0) cursor.skip(16ULL * cursor.take<uint32_t>());              // invalidations
-    if ((flags & (1U << 4)) == 0) return std::nullopt;
+    if ((flags & (1U << 0)) != 0)
+        cursor.skip(8);  // database
+    if ((flags & (1U << 1)) != 0)
+        cursor.skip(4ULL * cursor.take<uint32_t>());  // subxacts
+    if ((flags & (1U << 2)) != 0)
+        cursor.skip(12ULL * cursor.take<uint32_t>());  // relations
+    if ((flags & (1U << 8)) != 0)
+        cursor.skip(statistics_size * cursor.take<uint32_t>());  // statistics
+    if ((flags & (1U << 3)) != 0)
+        cursor.skip(16ULL * cursor.take<uint32_t>());  // invalidations
+    if ((flags & (1U << 4)) == 0)
+        return std::nullopt;
     const auto xid = cursor.take<uint32_t>();
     return cursor.good() ? std::optional(xid) : std::nullopt;
 }
@@ -120,7 +129,8 @@ std::optional<ByteView> main_data_of(const WalRecord& record) {
             return std::nullopt;
         }
     }
-    if (!cursor.good() || cursor.left() != announced) return std::nullopt;
+    if (!cursor.good() || cursor.left() != announced)
+        return std::nullopt;
     return record.bytes.last(main_bytes);
 }
 
@@ -129,22 +139,28 @@ bool is_switch(const WalRecord& record) {
 }
 
 std::optional<WalTransactionEnd> decode_transaction_end(const WalRecord& record) {
-    if (record.rmid() != kRmXact) return std::nullopt;
+    if (record.rmid() != kRmXact)
+        return std::nullopt;
     const uint8_t operation = record.info() & kXactOperationMask;
     const bool prepared = operation == kXactCommitPrepared || operation == kXactAbortPrepared;
     const bool committed = operation == kXactCommit || operation == kXactCommitPrepared;
-    if (!prepared && operation != kXactCommit && operation != kXactAbort) return std::nullopt;
+    if (!prepared && operation != kXactCommit && operation != kXactAbort)
+        return std::nullopt;
     const auto data = main_data_of(record);
-    if (!data || data->size() < 8) return std::nullopt;
+    if (!data || data->size() < 8)
+        return std::nullopt;
     WalTransactionEnd end{record.xid(), committed, from_postgres_time(load<int64_t>(*data, 0))};
-    if (prepared) end.xid = prepared_xid(Cursor(*data), record).value_or(end.xid);
+    if (prepared)
+        end.xid = prepared_xid(Cursor(*data), record).value_or(end.xid);
     return end;
 }
 
 std::optional<WalRestorePoint> decode_restore_point(const WalRecord& record) {
-    if (record.rmid() != kRmXlog || record.operation() != kXlogRestorePoint) return std::nullopt;
+    if (record.rmid() != kRmXlog || record.operation() != kXlogRestorePoint)
+        return std::nullopt;
     const auto data = main_data_of(record);
-    if (!data || data->size() < 8) return std::nullopt;
+    if (!data || data->size() < 8)
+        return std::nullopt;
     return WalRestorePoint{text_up_to_nul(data->subspan(8)),
                            from_postgres_time(load<int64_t>(*data, 0))};
 }
@@ -154,7 +170,8 @@ std::optional<WalTablespaceCreate> decode_tablespace_create(const WalRecord& rec
         return std::nullopt;
     }
     const auto data = main_data_of(record);
-    if (!data || data->size() < 4) return std::nullopt;
+    if (!data || data->size() < 4)
+        return std::nullopt;
     return WalTablespaceCreate{load<uint32_t>(*data, 0), text_up_to_nul(data->subspan(4))};
 }
 

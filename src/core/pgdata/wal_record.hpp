@@ -10,8 +10,8 @@
 
 namespace ark {
 
-/// A WAL record (src/include/access/xlogrecord.h). The bytes are valid until the reader that gave it
-/// moves on.
+/// A WAL record (src/include/access/xlogrecord.h). The bytes are valid until the reader that gave
+/// it moves on.
 struct WalRecord {
     Lsn lsn = 0;
     Lsn end = 0;  ///< where the next record may begin; after a switch: the end of its segment
@@ -32,8 +32,8 @@ constexpr size_t kWalRecordHeader = 24;
 /// CRC-32C over the record, as its header should have it.
 uint32_t wal_record_crc(ByteView record);
 
-/// What the resource manager logged apart from block data. nullopt where the headers inside the record
-/// don't add up.
+/// What the resource manager logged apart from block data. nullopt where the headers inside the
+/// record don't add up.
 std::optional<ByteView> main_data_of(const WalRecord& record);
 
 /// pg_switch_wal(), or the end of a backup or of the server: nothing follows in this segment.

@@ -19,7 +19,7 @@ std::string place_in(uint64_t number, uint64_t segment_size, Lsn at) {
 
 // Reads one segment by itself: a record that goes on in the next one ends the walk there.
 class SegmentWalk {
-   public:
+ public:
     SegmentWalk(ByteView bytes, uint64_t number)
         : reader_(
               bytes.size(),
@@ -29,7 +29,8 @@ class SegmentWalk {
               WalChecks::structure) {
         reader_.seek(number * bytes.size());
         while (const auto record = reader_.next()) {
-            if (is_switch(*record)) switch_end_ = record->lsn + record->bytes.size();
+            if (is_switch(*record))
+                switch_end_ = record->lsn + record->bytes.size();
         }
     }
     const WalStop& stop() const { return reader_.stop(); }
@@ -37,14 +38,15 @@ class SegmentWalk {
     /// Where the switch record ends that ended the segment.
     std::optional<Lsn> switch_end() const { return switch_end_; }
 
-   private:
+ private:
     WalReader reader_;
     std::optional<Lsn> switch_end_;
 };
 
 // An empty page header, or one that an earlier use of the recycled file left.
 bool may_stand_behind_switch(ByteView page, const WalSegmentFacts& facts) {
-    if (is_all_zero(page.first(kShortPageHeader))) return true;
+    if (is_all_zero(page.first(kShortPageHeader)))
+        return true;
     const WalPageHeader header = decode_page_header(page);
     return header.magic == facts.first.magic && header.address < facts.first.address &&
            header.address % facts.page_size == 0;
@@ -61,7 +63,8 @@ void check_behind_switch(ByteView bytes, const std::string& name, Lsn from) {
                           "At " + to_text(from) + ": bytes follow a switch record on its page.");
     }
     for (uint64_t at = next_page; at < bytes.size(); at += page_size) {
-        if (may_stand_behind_switch(bytes.subspan(at, page_size), facts)) continue;
+        if (may_stand_behind_switch(bytes.subspan(at, page_size), facts))
+            continue;
         throw bad_segment(name, "is not complete",
                           "At " + to_text(begin + at) + ": a page follows the switch record at " +
                               to_text(from - kWalRecordHeader) + ".");
@@ -82,13 +85,15 @@ uint64_t check_segment_header(ByteView bytes, const std::string& name, const Wal
     if (bytes.size() != expected_size || facts->segment_size != expected_size) {
         throw bad_segment(name, "has the wrong size",
                           "It has " + std::to_string(bytes.size()) + " bytes, its header says " +
-                              std::to_string(facts->segment_size) + ", the cluster's segments have " +
-                              std::to_string(expected_size) + ".");
+                              std::to_string(facts->segment_size) +
+                              ", the cluster's segments have " + std::to_string(expected_size) +
+                              ".");
     }
     if (origin.system_identifier && facts->system_identifier != *origin.system_identifier) {
         throw bad_segment(name, "is from another cluster",
                           "Its system identifier is " + std::to_string(facts->system_identifier) +
-                              ", the cluster's is " + std::to_string(*origin.system_identifier) + ".");
+                              ", the cluster's is " + std::to_string(*origin.system_identifier) +
+                              ".");
     }
     const WalFileName parsed = parse_wal_file_name(name).value();
     const uint64_t number = parsed.segment_number(bytes.size());
@@ -100,9 +105,9 @@ uint64_t check_segment_header(ByteView bytes, const std::string& name, const Wal
                                    : "."));
     }
     if (facts->first.timeline == 0 || facts->first.timeline > parsed.timeline) {
-        throw bad_segment(name, "is of another timeline than its name says",
-                          "Its first page is of timeline " + std::to_string(facts->first.timeline) +
-                              ".");
+        throw bad_segment(
+            name, "is of another timeline than its name says",
+            "Its first page is of timeline " + std::to_string(facts->first.timeline) + ".");
     }
     return number;
 }
@@ -122,7 +127,8 @@ void check_complete_segment(ByteView bytes, const std::string& name, const WalOr
         throw bad_segment(name, "is of another timeline than its name says",
                           "It has pages of timeline " + std::to_string(walk.last_timeline()) + ".");
     }
-    if (walk.switch_end()) check_behind_switch(bytes, name, *walk.switch_end());
+    if (walk.switch_end())
+        check_behind_switch(bytes, name, *walk.switch_end());
 }
 
 Lsn end_of_valid_pages(ByteView bytes, uint64_t number) {
@@ -131,7 +137,8 @@ Lsn end_of_valid_pages(ByteView bytes, uint64_t number) {
 
 void cut_segment(MutableByteView bytes, uint64_t number, Lsn end) {
     const Lsn begin = number * bytes.size();
-    if (end >= begin + bytes.size()) return;
+    if (end >= begin + bytes.size())
+        return;
     const uint64_t keep = end > begin ? end - begin : 0;
     std::ranges::fill(bytes.subspan(keep), std::byte{0});
 }

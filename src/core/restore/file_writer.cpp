@@ -26,6 +26,7 @@ constexpr size_t kBatchFiles = 16384;
 constexpr uint64_t kWorkBytes = 16 << 20;
 constexpr size_t kQueueLength = 64;
 constexpr std::chrono::milliseconds kTick{200};
+constexpr const char* kOtherBackupHint = "Restore another backup (\"pg_ark list\").";
 
 class Lane {
  public:
@@ -45,13 +46,25 @@ class Lane {
             for (const IndexEntry& entry : work->files) {
                 if (queue_.abandoned())
                     return;
-                write(entry);
+                write_or_explain(entry);
                 ++counters_.files;
             }
         }
     }
 
  private:
+    void write_or_explain(const IndexEntry& entry) {
+        try {
+            write(entry);
+        } catch (Error& error) {
+            if (error.code == ErrorCode::corrupt && error.hint.empty()) {
+                error.detail += " File \"" + entry.path + "\" of the backup is in there.";
+                error.hint = kOtherBackupHint;
+            }
+            throw;
+        }
+    }
+
     void write(const IndexEntry& entry) {
         const std::string path =
             layout_.path_of(entry.path == kControlPath ? kWaitingControlPath : entry.path);
@@ -102,7 +115,7 @@ class Lane {
                 "file \"" + entry.path + "\" of backup " + backup_.backup_id + " is damaged",
                 "Its " + what + " in pack " + std::to_string(entry.pack) +
                     " is not what the index says.",
-                "Restore another backup (\"pg_ark list\")."};
+                kOtherBackupHint};
     }
 
     const BackupMarker& backup_;

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <optional>
 
-#include "core/archive/tablespace_guard.hpp"
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"

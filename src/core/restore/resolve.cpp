@@ -44,9 +44,18 @@ class Resolver {
     Resolved run() {
         read_backups();
         choose_way();
-        choose();
-        check_wal();
-        check_target();
+        try {
+            choose();
+            check_wal();
+            check_target();
+        } catch (Error& error) {
+            if (error.code == ErrorCode::corrupt && error.hint.empty()) {
+                error.hint =
+                    "Recovery cannot pass damaged WAL: choose a target before it with "
+                    "--target-lsn or --target immediate.";
+            }
+            throw;
+        }
         name_wal();
         note_corrupt_pages();
         return std::move(out_);
@@ -180,10 +189,22 @@ class Resolver {
         return segment_name({out_.way.timeline_at((number + 1) * size - 1), number}, size);
     }
 
+    // How far WAL has to be looked at: a target that names a place needs none beyond it, and damage
+    // there must not stand in its way.
+    uint64_t last_of_interest() const {
+        const BackupMarker& b = out_.backup;
+        if (out_.target.kind == TargetKind::immediate)
+            return last_segment_number_before(b.stop_lsn, b.wal_segment_size);
+        if (out_.target.kind == TargetKind::lsn)
+            return segment_number_of(out_.target.lsn, b.wal_segment_size) + 1;
+        return UINT64_MAX;
+    }
+
     // The WAL from start to stop is part of the backup: without it, it never becomes consistent.
     void check_wal() {
         const BackupMarker& b = out_.backup;
-        source_ = wal(b);
+        repository_wal_ = wal(b);
+        source_ = std::make_unique<BoundedWal>(*repository_wal_, last_of_interest());
         const uint64_t first = segment_number_of(b.start_lsn, b.wal_segment_size);
         const uint64_t needed = last_segment_number_before(b.stop_lsn, b.wal_segment_size);
         const auto last = source_->last_contiguous(first);
@@ -341,7 +362,8 @@ class Resolver {
     Resolved out_;
     std::vector<BackupMarker> backups_;
     std::vector<BackupMarker> usable_;
-    std::unique_ptr<WalSource> source_;
+    std::unique_ptr<WalSource> repository_wal_;
+    std::unique_ptr<WalSource> source_;  ///< the same, as far as it matters
     uint64_t last_segment_ = 0;
 };
 

@@ -17,9 +17,10 @@ inline void write_text(const std::string& path, std::string_view text) {
 
 /// As much of a data directory as the archive's code looks at.
 class DataDirectory {
-   public:
+ public:
     DataDirectory() {
-        for (const char* name : {"", "/global", "/pg_wal", "/pg_wal/archive_status", "/pg_tblspc"}) {
+        for (const char* name :
+             {"", "/global", "/pg_wal", "/pg_wal/archive_status", "/pg_tblspc"}) {
             std::filesystem::create_directory(path() + name);
         }
         write_text(path() + "/PG_VERSION", "15\n");
@@ -52,7 +53,7 @@ class DataDirectory {
         std::filesystem::rename(ready(name), path() + "/pg_wal/archive_status/" + name + ".done");
     }
 
-   private:
+ private:
     TemporaryDirectory directory_;
 };
 

@@ -18,7 +18,7 @@ std::string name(uint64_t number, TimelineId timeline = 1) {
 }
 
 class Fetch : public ::testing::Test {
-   protected:
+ protected:
     FetchContext context(const TimelineHistory* target = nullptr) {
         return {*repo.repository, kCluster, WalBuilder::kSystemIdentifier, target};
     }
@@ -90,7 +90,8 @@ TEST_F(Fetch, TakesAPartialWhereTheParentsSegmentIsMissing) {
     EXPECT_FALSE(fetch_segment(context(), name(6)));  // no target: it is not what was asked for
     EXPECT_FALSE(fetch_segment(context(&target), name(5)));
     repo.damage(place);
-    EXPECT_EQ(test::error_of([&] { fetch_segment(context(&target), name(6)); }), ErrorCode::corrupt);
+    EXPECT_EQ(test::error_of([&] { fetch_segment(context(&target), name(6)); }),
+              ErrorCode::corrupt);
 }
 
 TEST_F(Fetch, TakesTheCompleteSegmentBeforeAPartial) {
@@ -121,7 +122,8 @@ TEST_F(Fetch, RefusesToChooseBetweenPartialsThatDisagree) {
     other.add_commit(1, 1);
     other.fill_segment();
     repo.put_partial(name(6), other.segment(6));
-    EXPECT_EQ(test::error_of([&] { fetch_segment(context(&target), name(6)); }), ErrorCode::conflict);
+    EXPECT_EQ(test::error_of([&] { fetch_segment(context(&target), name(6)); }),
+              ErrorCode::conflict);
 }
 
 // A record that the parent began before the fork and never finished.

@@ -31,7 +31,7 @@ struct StoreHooks {
 
 /// A view of a store that outlives it, with hooks. Several views of one store may live at a time.
 class HookedStore final : public ObjectStore {
-   public:
+ public:
     HookedStore(std::shared_ptr<ObjectStore> base, std::shared_ptr<StoreHooks> hooks)
         : base_(std::move(base)), hooks_(std::move(hooks)) {}
 
@@ -71,9 +71,10 @@ class HookedStore final : public ObjectStore {
     std::optional<uint64_t> free_bytes() override { return base_->free_bytes(); }
     std::string url() const override { return "memory://test"; }
 
-   private:
+ private:
     void check() const {
-        if (hooks_->broken) throw Error(ErrorCode::unavailable, "the store is away");
+        if (hooks_->broken)
+            throw Error(ErrorCode::unavailable, "the store is away");
     }
 
     std::shared_ptr<ObjectStore> base_;
@@ -82,7 +83,7 @@ class HookedStore final : public ObjectStore {
 
 /// A repository in memory with one cluster.
 class TestRepository {
-   public:
+ public:
     TestRepository() { repository = open(OpenMode::create); }
 
     std::unique_ptr<Repository> open(OpenMode mode = OpenMode::read) {
@@ -131,8 +132,8 @@ std::optional<ErrorCode> error_of(const Call& call) {
     }
 }
 
-/// Two timelines: 2 leaves 1 at `fork`, in segment 6. Timeline 1 goes on to the end of segment 7 with
-/// records that timeline 2 never saw.
+/// Two timelines: 2 leaves 1 at `fork`, in segment 6. Timeline 1 goes on to the end of segment 7
+/// with records that timeline 2 never saw.
 struct ForkedWal {
     ForkedWal() : parent(5), child(5) {
         for (WalBuilder* builder : {&parent, &child}) {
@@ -154,8 +155,8 @@ struct ForkedWal {
     /// What a server promoted at the fork leaves of the parent's last segment.
     Bytes partial() const {
         Bytes bytes = parent.segment(6);
-        std::fill(bytes.begin() + static_cast<ptrdiff_t>(fork % WalBuilder::kSegmentSize), bytes.end(),
-                  std::byte{0});
+        std::fill(bytes.begin() + static_cast<ptrdiff_t>(fork % WalBuilder::kSegmentSize),
+                  bytes.end(), std::byte{0});
         return bytes;
     }
     WalBuilder parent;

@@ -1,8 +1,8 @@
 #include "core/archive/push_ahead.hpp"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
+
+#include <gtest/gtest.h>
 
 #include "core/archive/fetch.hpp"
 #include "core/base/clock.hpp"
@@ -18,17 +18,19 @@ constexpr uint64_t kSize = WalBuilder::kSegmentSize;
 constexpr std::chrono::milliseconds kLong(60000);
 
 class PushAheadTest : public ::testing::Test {
-   protected:
+ protected:
     PushAheadTest() : wal(1) {
-        for (int i = 0; i < 12; ++i) wal.fill_segment();
+        for (int i = 0; i < 12; ++i)
+            wal.fill_segment();
     }
     void offer(uint64_t first, uint64_t last) {
-        for (uint64_t n = first; n <= last; ++n) data.add_wal(WalBuilder::name(n), wal.segment(n));
+        for (uint64_t n = first; n <= last; ++n)
+            data.add_wal(WalBuilder::name(n), wal.segment(n));
     }
     void begin(PushAheadOptions options = {.data_directory = "", .threads = 2, .limit = 64}) {
         options.data_directory = data.path();
-        const PushTarget target{repo.store(), kCluster, WalBuilder::kSystemIdentifier, kSize, 1,
-                                {"host", "boot", data.path(), 0}};
+        const PushTarget target{repo.store(), kCluster, WalBuilder::kSystemIdentifier,
+                                kSize,        1,        {"host", "boot", data.path(), 0}};
         pool = std::make_unique<PushAhead>(target, options);
     }
     PushResult push(uint64_t number) {
@@ -38,13 +40,15 @@ class PushAheadTest : public ::testing::Test {
         return result;
     }
     bool is_stored(uint64_t number) {
-        return repo.base->head(kCluster + "/" + place::segment(WalBuilder::name(number))).has_value();
+        return repo.base->head(kCluster + "/" + place::segment(WalBuilder::name(number)))
+            .has_value();
     }
     template <typename Condition>
     static bool eventually(const Condition& condition) {
         const int64_t deadline = monotonic_nanos() + 30LL * 1000000000;
         while (!condition()) {
-            if (monotonic_nanos() > deadline) return false;
+            if (monotonic_nanos() > deadline)
+                return false;
             std::this_thread::yield();
         }
         return true;
@@ -65,7 +69,8 @@ TEST_F(PushAheadTest, StoresWhatWillBeAskedFor) {
         EXPECT_EQ(fetch_segment({*repo.repository, kCluster}, WalBuilder::name(n)), wal.segment(n));
     }
     const int puts = repo.hooks->puts;
-    for (uint64_t n = 2; n <= 5; ++n) EXPECT_EQ(push(n), PushResult::stored);
+    for (uint64_t n = 2; n <= 5; ++n)
+        EXPECT_EQ(push(n), PushResult::stored);
     EXPECT_EQ(pool->ahead(), 0U);
     EXPECT_EQ(repo.hooks->puts, puts);
 }
@@ -94,7 +99,8 @@ TEST_F(PushAheadTest, FindsMoreWhenWhatItFoundIsStored) {
     offer(1, 3);
     std::atomic<bool> added = false;
     repo.hooks->before_put = [&](const std::string& name) {
-        if (name.find(WalBuilder::name(3)) != std::string::npos && !added.exchange(true)) offer(4, 6);
+        if (name.find(WalBuilder::name(3)) != std::string::npos && !added.exchange(true))
+            offer(4, 6);
     };
     begin();
     push(1);
@@ -120,7 +126,8 @@ TEST_F(PushAheadTest, ASegmentThatIsAskedForWhileItIsStoredAheadIsStoredOnce) {
     std::atomic<bool> reached = false;
     std::atomic<bool> go = false;
     repo.hooks->before_put = [&](const std::string& name) {
-        if (name.find(WalBuilder::name(2)) == std::string::npos) return;
+        if (name.find(WalBuilder::name(2)) == std::string::npos)
+            return;
         reached = true;
         eventually([&] { return go.load(); });
     };
@@ -139,7 +146,8 @@ TEST_F(PushAheadTest, AStoreThatIsAwayIsNotTriedByItself) {
     begin();
     std::atomic<int> tries = 0;
     repo.hooks->before_put = [&](const std::string&) {
-        if (++tries > 1) throw Error(ErrorCode::unavailable, "gone");
+        if (++tries > 1)
+            throw Error(ErrorCode::unavailable, "gone");
     };
     push(1);
     EXPECT_TRUE(eventually([&] { return tries >= 2; }));

@@ -1,8 +1,8 @@
 #include "core/archive/push.hpp"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
+
+#include <gtest/gtest.h>
 
 #include "core/archive/fetch.hpp"
 #include "test/unit/archive/data_directory.hpp"
@@ -18,10 +18,10 @@ constexpr uint64_t kSize = WalBuilder::kSegmentSize;
 const std::string kName = WalBuilder::name(5);
 
 class Push : public ::testing::Test {
-   protected:
+ protected:
     PushTarget target(const std::string& host = "one") {
-        return {repo.store(),       kCluster, WalBuilder::kSystemIdentifier, kSize, 1,
-                {host, "boot", data.path(), 0}};
+        return {repo.store(), kCluster, WalBuilder::kSystemIdentifier,
+                kSize,        1,        {host, "boot", data.path(), 0}};
     }
     PushResult push(const std::string& name, ByteView bytes, const std::string& host = "one") {
         data.add_wal(name, bytes);

@@ -1,8 +1,8 @@
 #include "core/archive/tablespace_guard.hpp"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
+
+#include <gtest/gtest.h>
 
 #include "test/unit/archive/data_directory.hpp"
 #include "test/unit/archive/fixture.hpp"
@@ -14,7 +14,7 @@ using test::WalBuilder;
 constexpr uint64_t kSize = WalBuilder::kSegmentSize;
 
 class TablespaceGuard : public ::testing::Test {
-   protected:
+ protected:
     TablespaceGuard() : location(data.outside("ts")) {
         std::filesystem::create_directory(location);
     }
@@ -23,16 +23,18 @@ class TablespaceGuard : public ::testing::Test {
         test::write_text(location + "/" + version + "/file", "x");
     }
     std::optional<ErrorCode> check() {
-        return test::error_of(
-            [&] { check_location_is_free(find_recovering_cluster(data.path()).value(), location); });
+        return test::error_of([&] {
+            check_location_is_free(find_recovering_cluster(data.path()).value(), location);
+        });
     }
     std::optional<ErrorCode> check(const WalBuilder& builder, uint64_t number) {
         const Bytes segment = builder.segment(number);
         return test::error_of([&] {
-            check_tablespaces_in(find_recovering_cluster(data.path()).value(), segment, number, [&] {
-                ++followed;
-                return std::optional(builder.segment(number + 1));
-            });
+            check_tablespaces_in(find_recovering_cluster(data.path()).value(), segment, number,
+                                 [&] {
+                                     ++followed;
+                                     return std::optional(builder.segment(number + 1));
+                                 });
         });
     }
     test::DataDirectory data;
@@ -75,7 +77,8 @@ TEST_F(TablespaceGuard, TheClustersOwnTablespaceIsFine) {
 TEST_F(TablespaceGuard, ALinkToTheLocationIsTheLocation) {
     take_location();
     std::filesystem::create_directory_symlink(location, data.outside("alias"));
-    std::filesystem::create_directory_symlink(data.outside("alias"), data.path() + "/pg_tblspc/16400");
+    std::filesystem::create_directory_symlink(data.outside("alias"),
+                                              data.path() + "/pg_tblspc/16400");
     EXPECT_EQ(check(), std::nullopt);
 }
 
@@ -98,7 +101,8 @@ TEST_F(TablespaceGuard, FollowsARecordIntoTheNextSegment) {
     take_location();
     for (const uint64_t on_first : {24U, 16U, 40U}) {
         WalBuilder builder(5);
-        while (builder.position() < 6 * kSize - 8192) builder.add_of_size(1000);
+        while (builder.position() < 6 * kSize - 8192)
+            builder.add_of_size(1000);
         builder.add_of_size(static_cast<uint32_t>(6 * kSize - builder.position() - on_first));
         const Lsn lsn = builder.add_tablespace(16400, location);
         ASSERT_EQ(lsn, 6 * kSize - on_first);
@@ -111,7 +115,8 @@ TEST_F(TablespaceGuard, FollowsARecordIntoTheNextSegment) {
 TEST_F(TablespaceGuard, AsksForTheNextSegmentOnlyWhereItMatters) {
     take_location();
     WalBuilder builder(5);
-    while (builder.position() < 6 * kSize - 8192) builder.add_of_size(1000);
+    while (builder.position() < 6 * kSize - 8192)
+        builder.add_of_size(1000);
     builder.add_of_size(20000);
     EXPECT_EQ(check(builder, 5), std::nullopt);
     EXPECT_EQ(followed, 0);

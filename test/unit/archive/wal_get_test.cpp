@@ -1,10 +1,11 @@
 #include "core/archive/wal_get.hpp"
 
-#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+
+#include <gtest/gtest.h>
 
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
@@ -20,7 +21,7 @@ using test::WalBuilder;
 constexpr uint64_t kSize = WalBuilder::kSegmentSize;
 
 class WalGet : public ::testing::Test {
-   protected:
+ protected:
     WalGet() { request.path = data.path() + "/pg_wal/RECOVERYXLOG"; }
 
     WalGetResult get(const std::string& name) {
@@ -30,7 +31,8 @@ class WalGet : public ::testing::Test {
             [this](const Error& error) {
                 ++warnings;
                 last_warning = error.message;
-                if (on_warning) on_warning();
+                if (on_warning)
+                    on_warning();
             });
     }
     std::optional<ErrorCode> error_of_get(const std::string& name) {
@@ -40,8 +42,8 @@ class WalGet : public ::testing::Test {
     // Files in pg_wal beside archive_status.
     size_t files() const {
         const std::filesystem::directory_iterator all(data.path() + "/pg_wal");
-        return static_cast<size_t>(std::ranges::count_if(
-            all, [](const auto& entry) { return entry.is_regular_file(); }));
+        return static_cast<size_t>(
+            std::ranges::count_if(all, [](const auto& entry) { return entry.is_regular_file(); }));
     }
 
     TestRepository repo;
@@ -125,7 +127,8 @@ TEST_F(WalGet, WaitOutlivesTheBudget) {
     request.on_error = OnError::wait;
     int calls = 0;
     repo.hooks->before_get = [&](const std::string&) {
-        if (++calls <= 3) throw Error(ErrorCode::permission_denied, "no");
+        if (++calls <= 3)
+            throw Error(ErrorCode::permission_denied, "no");
     };
     EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
 }
@@ -153,7 +156,8 @@ TEST_F(WalGet, ADamagedTransferIsTriedAgain) {
     request.timeout_s = 60;
     int calls = 0;
     repo.hooks->before_get = [&](const std::string& name) {
-        if (name != "ark.json" && ++calls == 1) throw Error(ErrorCode::corrupt, "damaged");
+        if (name != "ark.json" && ++calls == 1)
+            throw Error(ErrorCode::corrupt, "damaged");
     };
     EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
 }
@@ -185,6 +189,13 @@ TEST_F(WalGet, FollowsTheTargetTimeline) {
     // Without the target's history nobody knows how far the parent may be given out.
     request.target_timeline = "3";
     EXPECT_EQ(error_of_get(WalBuilder::name(6)), ErrorCode::not_found);
+    // Its own segments need none (a timeline that pg_resetwal made has no history).
+    repo.put_segment(WalBuilder::name(7, 3), [] {
+        WalBuilder builder(7, 3);
+        builder.fill_segment();
+        return builder.segment(7);
+    }());
+    EXPECT_EQ(get(WalBuilder::name(7, 3)), WalGetResult::written);
 }
 
 TEST_F(WalGet, FindsItsClusterByTheControlFile) {
@@ -226,7 +237,8 @@ TEST_F(WalGet, RefusesToRecreateATablespaceThatIsInUse) {
 TEST_F(WalGet, RemovesWhatAKilledOneLeftBehind) {
     repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
     const pid_t child = fork();
-    if (child == 0) _exit(0);
+    if (child == 0)
+        _exit(0);
     ASSERT_EQ(waitpid(child, nullptr, 0), child);  // a pid that is free now
     test::write_text(request.path + ".pg_ark." + std::to_string(child), "half");
     test::write_text(request.path + ".pg_ark." + std::to_string(getppid()), "at work");

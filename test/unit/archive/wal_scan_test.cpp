@@ -12,23 +12,25 @@ constexpr uint64_t kSize = WalBuilder::kSegmentSize;
 
 // Segments straight from a builder; counts what is read.
 class BuiltWal final : public WalSource {
-   public:
+ public:
     BuiltWal(const WalBuilder& builder, uint64_t first, uint64_t last)
         : builder_(builder), first_(first), last_(last) {}
     uint64_t segment_size() const override { return kSize; }
     std::optional<ByteView> read_segment(uint64_t number) override {
-        if (number < first_ || number > last_) return std::nullopt;
+        if (number < first_ || number > last_)
+            return std::nullopt;
         ++reads;
         current_ = builder_.segment(number);
         return ByteView(current_);
     }
     std::optional<uint64_t> last_contiguous(uint64_t first) override {
-        if (first < first_ || first > last_) return std::nullopt;
+        if (first < first_ || first > last_)
+            return std::nullopt;
         return last_;
     }
     int reads = 0;
 
-   private:
+ private:
     const WalBuilder& builder_;
     uint64_t first_;
     uint64_t last_;
@@ -58,7 +60,8 @@ TEST(WalScan, FindsTheLastTransactionReadingBackwards) {
     builder.add_commit(2, 200);
     const Lsn lsn = builder.add_abort(3, 300);
     const Lsn end = builder.position();
-    for (int i = 0; i < 4; ++i) builder.fill_segment();
+    for (int i = 0; i < 4; ++i)
+        builder.fill_segment();
     BuiltWal wal(builder, 5, 8);
     EXPECT_EQ(last_transaction(wal, 5 * kSize),
               (TransactionEnd{lsn, end, 3, false, from_postgres_time(300)}));
@@ -70,7 +73,8 @@ TEST(WalScan, FindsTheLastTransactionReadingBackwards) {
 TEST(WalScan, FindsACommitThatBeginsInOneSegmentAndEndsInTheNext) {
     WalBuilder builder(5);
     builder.add_commit(1, 100);
-    while (builder.position() < 6 * kSize - 8192) builder.add_of_size(1000);
+    while (builder.position() < 6 * kSize - 8192)
+        builder.add_of_size(1000);
     builder.add_of_size(static_cast<uint32_t>(6 * kSize - builder.position() - 16));
     const Lsn lsn = builder.add_commit(2, 200);
     ASSERT_EQ(lsn, 6 * kSize - 16);

@@ -19,9 +19,10 @@ std::string name(uint64_t number, TimelineId timeline = 1) {
 }
 
 class WalSourceTest : public ::testing::Test {
-   protected:
+ protected:
     void put(const WalBuilder& builder, uint64_t first, uint64_t last, TimelineId timeline = 1) {
-        for (uint64_t n = first; n <= last; ++n) repo.put_segment(name(n, timeline), builder.segment(n));
+        for (uint64_t n = first; n <= last; ++n)
+            repo.put_segment(name(n, timeline), builder.segment(n));
     }
     RepositoryWal source(const TimelineHistory& history = TimelineHistory(1)) {
         return {*repo.repository, kCluster, kSize, history};
@@ -67,7 +68,8 @@ TEST_F(WalSourceTest, TakesAPartialForTheParentsLastSegment) {
 
 TEST_F(WalSourceTest, AHoleEndsWhatCanBeReached) {
     WalBuilder builder(5);
-    for (int i = 0; i < 5; ++i) builder.fill_segment();
+    for (int i = 0; i < 5; ++i)
+        builder.fill_segment();
     put(builder, 5, 6);
     put(builder, 8, 9);
     RepositoryWal way = source();
@@ -84,7 +86,8 @@ TEST_F(WalSourceTest, AForkBeforeTheForkOfAnAncestorCounts) {
     const ForkedWal wal;
     put(wal.parent, 5, 7);
     put(wal.child, 6, 7, 2);
-    const std::string early = "1\t" + to_text(wal.fork) + "\tx\n2\t" + to_text(5 * kSize + 40) + "\ty\n";
+    const std::string early =
+        "1\t" + to_text(wal.fork) + "\tx\n2\t" + to_text(5 * kSize + 40) + "\ty\n";
     RepositoryWal way = source(TimelineHistory::parse(3, early));
     EXPECT_FALSE(way.read_segment(6));
     EXPECT_EQ(way.last_contiguous(5), 5U);
@@ -93,7 +96,8 @@ TEST_F(WalSourceTest, AForkBeforeTheForkOfAnAncestorCounts) {
 
 TEST_F(WalSourceTest, ReadsAPairOfSegmentsOnce) {
     WalBuilder builder(5);
-    for (int i = 0; i < 3; ++i) builder.fill_segment();
+    for (int i = 0; i < 3; ++i)
+        builder.fill_segment();
     put(builder, 5, 7);
     RepositoryWal way = source();
     const int before = repo.hooks->gets;

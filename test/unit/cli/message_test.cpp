@@ -6,9 +6,10 @@ namespace ark {
 namespace {
 
 TEST(Message, RoundTrips) {
+    const std::string reason = "any \xFF bytes \n = x" + std::string(1, '\0');
     Message message("backup");
     message.add_token("id", "manual_1.a:b/c+d-e")
-        .add_text("reason", std::string("any \0 bytes \n \xFF = x", 21))
+        .add_text("reason", reason)
         .add_text("empty", "")
         .add_number("started_at", 18446744073709551615ULL);
     const std::string line = message.format();
@@ -16,7 +17,7 @@ TEST(Message, RoundTrips) {
     const Message back = Message::parse(std::string_view(line).substr(0, line.size() - 1));
     EXPECT_EQ(back.verb(), "backup");
     EXPECT_EQ(back.token("id"), "manual_1.a:b/c+d-e");
-    EXPECT_EQ(back.text("reason"), std::string("any \0 bytes \n \xFF = x", 21));
+    EXPECT_EQ(back.text("reason"), reason);
     EXPECT_EQ(back.text("empty"), "");
     EXPECT_EQ(back.number("started_at"), 18446744073709551615ULL);
     EXPECT_EQ(back.format(), line);

@@ -14,11 +14,11 @@ constexpr const char* kDescending =
 
 TEST(TimelineHistory, ReadsWhatTheServerWrites) {
     const auto history = TimelineHistory::parse(
-        3, "1\t0/4000090\tno recovery target specified\n\n2\t1/A0\tbefore 2026-11-20 14:59:00+00\n");
+        3,
+        "1\t0/4000090\tno recovery target specified\n\n2\t1/A0\tbefore 2026-11-20 14:59:00+00\n");
     ASSERT_EQ(history.forks().size(), 2U);
     EXPECT_EQ(history.forks()[0], (TimelineFork{1, 0x4000090, "no recovery target specified"}));
-    EXPECT_EQ(history.forks()[1],
-              (TimelineFork{2, 0x1000000A0, "before 2026-11-20 14:59:00+00"}));
+    EXPECT_EQ(history.forks()[1], (TimelineFork{2, 0x1000000A0, "before 2026-11-20 14:59:00+00"}));
     EXPECT_EQ(history.timelines(), (std::vector<TimelineId>{1, 2, 3}));
 }
 
@@ -33,18 +33,18 @@ TEST(TimelineHistory, SkipsCommentsAndBlankLines) {
 
 TEST(TimelineHistory, RefusesWhatIsMalformed) {
     for (const char* content : {
-             "x\t0/28\tr\n",             // not a timeline
-             "1\n",                      // no switch point
-             "1\t28\tr\n",               // not a position
-             "1\t0/28x\tr\n",            // rubbish behind it
-             "0\t0/28\tr\n",             // there is no timeline 0
-             "1\t0/28\n1\t0/30\n",       // twice
-             "2\t0/28\n1\t0/30\n",       // going down
-             "5\t0/28\tr\n",             // a parent that is its own child
-             "6\t0/28\tr\n",             // a parent that is younger
-             "4294967296\t0/28\tr\n",    // too large
+             "x\t0/28\tr\n",           // not a timeline
+             "1\n",                    // no switch point
+             "1\t28\tr\n",             // not a position
+             "1\t0/28x\tr\n",          // rubbish behind it
+             "0\t0/28\tr\n",           // there is no timeline 0
+             "1\t0/28\n1\t0/30\n",     // twice
+             "2\t0/28\n1\t0/30\n",     // going down
+             "5\t0/28\tr\n",           // a parent that is its own child
+             "6\t0/28\tr\n",           // a parent that is younger
+             "4294967296\t0/28\tr\n",  // too large
              "-1\t0/28\tr\n",
-             "1\t0/28\tr\n<html>\n",     // an error page in place of the end
+             "1\t0/28\tr\n<html>\n",  // an error page in place of the end
          }) {
         try {
             TimelineHistory::parse(5, content);
@@ -97,7 +97,8 @@ TEST(TimelineHistory, EndsEarlierWhereALaterForkLiesBeforeAnEarlierOne) {
     EXPECT_FALSE(history.contains_range(1, 0x3018000, 0x3019000));
 }
 
-// A backup that touches the boundary after a promotion: the whole range counts, not its start alone.
+// A backup that touches the boundary after a promotion: the whole range counts, not its start
+// alone.
 TEST(TimelineHistory, ARangeThatTheWayLeavesInTheMiddleIsNotOnIt) {
     const auto history = TimelineHistory::parse(2, "1 0/2000 r\n");
     EXPECT_TRUE(history.contains_range(1, 0x1000, 0x1FFF));

@@ -12,15 +12,17 @@ constexpr uint64_t kSize = WalBuilder::kSegmentSize;
 
 // A reader over some segments that a builder made, held in memory.
 class Wal {
-   public:
+ public:
     Wal(const WalBuilder& builder, uint64_t first, uint64_t last) {
-        for (uint64_t n = first; n <= last; ++n) segments[n] = builder.segment(n);
+        for (uint64_t n = first; n <= last; ++n)
+            segments[n] = builder.segment(n);
     }
     WalReader reader(WalChecks checks = WalChecks::all) {
         return {kSize,
                 [this](uint64_t number) -> std::optional<ByteView> {
                     const auto found = segments.find(number);
-                    if (found == segments.end()) return std::nullopt;
+                    if (found == segments.end())
+                        return std::nullopt;
                     return ByteView(found->second);
                 },
                 checks};
@@ -31,7 +33,8 @@ class Wal {
 std::vector<Lsn> read_all(WalReader& reader, Lsn from) {
     std::vector<Lsn> out;
     reader.seek(from);
-    while (const auto record = reader.next()) out.push_back(record->lsn);
+    while (const auto record = reader.next())
+        out.push_back(record->lsn);
     return out;
 }
 
@@ -75,7 +78,8 @@ TEST(WalReader, AssemblesARecordLargerThanASegment) {
 TEST(WalReader, SeeksToTheFirstRecordAtOrBehindAPosition) {
     WalBuilder builder;
     std::vector<Lsn> records;
-    while (builder.position() < kSize + 40000) records.push_back(builder.add_of_size(700));
+    while (builder.position() < kSize + 40000)
+        records.push_back(builder.add_of_size(700));
     Wal wal(builder, 1, 1);
     WalReader reader = wal.reader();
     for (Lsn from = kSize; from < kSize + 39000; from += 97) {
@@ -125,7 +129,8 @@ TEST(WalReader, ASwitchRecordMayEndItsSegmentExactly) {
     builder.fill_segment();
     // Rebuild the same segment with room for exactly the switch at its end.
     WalBuilder exact;
-    while (exact.position() < 2 * kSize - 8192) exact.add_of_size(1000);
+    while (exact.position() < 2 * kSize - 8192)
+        exact.add_of_size(1000);
     const uint64_t left = 2 * kSize - exact.position();
     exact.add_of_size(static_cast<uint32_t>(left - 24));
     ASSERT_EQ(exact.position(), 2 * kSize - 24);
@@ -165,7 +170,8 @@ TEST(WalReader, EndsAtARecordThatDoesNotMatchItsChecksum) {
     EXPECT_EQ(read_all(structure, kSize).size(), 3U);
 }
 
-// Bytes of an earlier use can look like records; what they call the record before them gives them away.
+// Bytes of an earlier use can look like records; what they call the record before them gives them
+// away.
 TEST(WalReader, EndsAtARecordThatIsNotLinkedToTheOneBefore) {
     WalBuilder builder;
     builder.add_of_size(100);
@@ -187,7 +193,8 @@ TEST(WalReader, EndsAtARecordThatIsNotLinkedToTheOneBefore) {
 
 TEST(WalReader, EndsAtAPageOfAnEarlierUse) {
     WalBuilder builder(7);
-    while (builder.position() < 7 * kSize + 30000) builder.add_of_size(500);
+    while (builder.position() < 7 * kSize + 30000)
+        builder.add_of_size(500);
     WalBuilder earlier(3);
     earlier.fill_segment();
     Wal wal(builder, 7, 7);
@@ -202,14 +209,17 @@ TEST(WalReader, EndsAtAPageOfAnEarlierUse) {
 
 TEST(WalReader, TimelinesOnlyGoUp) {
     WalBuilder builder;
-    while (builder.position() < kSize + 20000) builder.add_of_size(500);
+    while (builder.position() < kSize + 20000)
+        builder.add_of_size(500);
     builder.set_timeline(2);
-    while (builder.position() < kSize + 40000) builder.add_of_size(500);
+    while (builder.position() < kSize + 40000)
+        builder.add_of_size(500);
     Wal wal(builder, 1, 1);
     WalReader reader = wal.reader();
     const size_t all = read_all(reader, kSize).size();
     EXPECT_EQ(reader.timeline(), 2U);
-    store<uint32_t>(wal.segments[1], 4 * 8192 + 4, 1);  // a page of the parent behind one of the child
+    store<uint32_t>(wal.segments[1], 4 * 8192 + 4,
+                    1);  // a page of the parent behind one of the child
     WalReader again = wal.reader();
     EXPECT_LT(read_all(again, kSize).size(), all);
     EXPECT_EQ(again.stop().kind, WalStopKind::bad_page);

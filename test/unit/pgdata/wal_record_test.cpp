@@ -8,14 +8,17 @@ namespace ark {
 namespace {
 
 void append(Bytes& bytes, std::initializer_list<int> values) {
-    for (const int value : values) bytes.push_back(static_cast<std::byte>(value));
+    for (const int value : values)
+        bytes.push_back(static_cast<std::byte>(value));
 }
 void append_u32(Bytes& bytes, uint32_t value) {
     const size_t at = bytes.size();
     bytes.resize(at + 4);
     store<uint32_t>(bytes, at, value);
 }
-void append_zeros(Bytes& bytes, size_t count) { bytes.resize(bytes.size() + count); }
+void append_zeros(Bytes& bytes, size_t count) {
+    bytes.resize(bytes.size() + count);
+}
 
 Bytes record_of(uint8_t rmid, uint8_t info, uint32_t xid, const Bytes& body) {
     Bytes record(kWalRecordHeader);
@@ -41,12 +44,12 @@ Bytes short_data(const Bytes& data) {
 
 TEST(WalRecord, FindsMainDataBehindEveryKindOfHeader) {
     Bytes body;
-    append(body, {253, 1, 0});        // replication origin
-    append(body, {252, 1, 0, 0, 0});  // top-level xid
-    append(body, {0, 0x30, 3, 0});    // block 0: image and 3 bytes of data
-    append(body, {5, 0, 0, 1, 0x05}); // image of 5 bytes; a hole, compressed with pglz
-    append(body, {9, 0});             // length of the hole
-    append_zeros(body, 12 + 4);       // relation, block number
+    append(body, {253, 1, 0});             // replication origin
+    append(body, {252, 1, 0, 0, 0});       // top-level xid
+    append(body, {0, 0x30, 3, 0});         // block 0: image and 3 bytes of data
+    append(body, {5, 0, 0, 1, 0x05});      // image of 5 bytes; a hole, compressed with pglz
+    append(body, {9, 0});                  // length of the hole
+    append_zeros(body, 12 + 4);            // relation, block number
     append(body, {1, 0x80 | 0x20, 2, 0});  // block 1: same relation, 2 bytes of data
     append_zeros(body, 4);
     append(body, {255, 4});
@@ -120,8 +123,8 @@ TEST(WalRecord, ReadsThePreparedTransactionsXid) {
         append_u32(data, 4711);
         append(data, {'g', 'i', 'd', 0});
         for (const int operation : {0x30, 0x40}) {
-            const auto end = decode_transaction_end(
-                view(record_of(1, static_cast<uint8_t>(operation | 0x80), 0, short_data(data)), magic));
+            const auto end = decode_transaction_end(view(
+                record_of(1, static_cast<uint8_t>(operation | 0x80), 0, short_data(data)), magic));
             ASSERT_TRUE(end);
             EXPECT_EQ(end->xid, 4711U) << magic;
             EXPECT_EQ(end->committed, operation == 0x30);

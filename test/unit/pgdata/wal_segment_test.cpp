@@ -36,14 +36,17 @@ void expect_refused(ByteView bytes, const std::string& as, const std::string& wh
     EXPECT_NE(refusal(bytes, as).find(why), std::string::npos) << refusal(bytes, as);
 }
 
-TEST(WalSegment, AcceptsAFullSegment) { EXPECT_EQ(refusal(full_segment(5), name(5)), ""); }
+TEST(WalSegment, AcceptsAFullSegment) {
+    EXPECT_EQ(refusal(full_segment(5), name(5)), "");
+}
 
 TEST(WalSegment, AcceptsARecordThatFillsItAndMore) {
     WalBuilder builder(5);
     builder.add_of_size(100);
     builder.add_of_size(3 * kSize);
     builder.fill_segment();
-    for (uint64_t n = 5; n <= 8; ++n) EXPECT_EQ(refusal(builder.segment(n), name(n)), "") << n;
+    for (uint64_t n = 5; n <= 8; ++n)
+        EXPECT_EQ(refusal(builder.segment(n), name(n)), "") << n;
 }
 
 TEST(WalSegment, AcceptsASwitchedSegment) {
@@ -72,7 +75,8 @@ TEST(WalSegment, AcceptsOneWithARecordThatACrashCutOff) {
 
 TEST(WalSegment, AcceptsPagesOfAnAncestor) {
     WalBuilder builder(5, 1);
-    while (builder.position() < 5 * kSize + 50000) builder.add_of_size(500);
+    while (builder.position() < 5 * kSize + 50000)
+        builder.add_of_size(500);
     builder.set_timeline(3);
     builder.fill_segment();
     EXPECT_EQ(refusal(builder.segment(5), name(5, 3)), "");
@@ -99,7 +103,8 @@ TEST(WalSegment, RefusesZerosWithoutASwitch) {
 
 TEST(WalSegment, RefusesASegmentWhoseLastRecordsAreMissing) {
     WalBuilder builder(5);
-    while (builder.position() < 6 * kSize - 3000) builder.add_of_size(500);
+    while (builder.position() < 6 * kSize - 3000)
+        builder.add_of_size(500);
     expect_refused(builder.segment(5), name(5), "there is no further record");
 }
 
@@ -152,8 +157,8 @@ TEST(WalSegment, RefusesASwitchThatDoesNotMatchItsChecksum) {
     expect_refused(bytes, name(5), "checksum");
 }
 
-// A server that is killed while it writes the zeros behind a switch leaves the recycled file's old pages
-// there; recovery goes on in the next segment, and the archiver is offered this one as it is.
+// A server that is killed while it writes the zeros behind a switch leaves the recycled file's old
+// pages there; recovery goes on in the next segment, and the archiver is offered this one as it is.
 TEST(WalSegment, AcceptsPagesOfAnEarlierUseBehindASwitch) {
     WalBuilder builder(5);
     builder.add_of_size(100);
@@ -181,7 +186,8 @@ TEST(WalSegment, RefusesAnythingElseBehindASwitch) {
 
 TEST(WalSegment, KnowsHowFarAPartialOneGoes) {
     WalBuilder builder(5);
-    while (builder.position() < 5 * kSize + 50000) builder.add_of_size(500);
+    while (builder.position() < 5 * kSize + 50000)
+        builder.add_of_size(500);
     const Lsn end = builder.position();
     EXPECT_EQ(end_of_valid_pages(builder.segment(5), 5), end);
     EXPECT_EQ(end_of_valid_pages(full_segment(5), 5), 6 * kSize);
