@@ -10,6 +10,7 @@
 
 #include "cli/command.hpp"
 #include "cli/restore_report.hpp"
+#include "cli/restore_wal.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/restore/job.hpp"
@@ -105,7 +106,8 @@ int restore(const RestoreOptions& options) {
     request.program = own_program();
     const auto repository = Repository::open(url, OpenMode::read);
     request.cluster = repository->resolve_cluster(options.repository.cluster);
-    const RestorePlan plan = plan_restore(*repository, request);
+    RepositoryArchivedWal wal(*repository, request.cluster);
+    const RestorePlan plan = plan_restore(*repository, wal, request);
     RestoreReport report(options.repository.output, request, plan);
     report.plan(options.dry_run);
     if (options.dry_run)

@@ -62,7 +62,7 @@ for my $mode (@modes) {
         my ($orphan) = @{ poll_until('the backup has a child', sub { my @c = ark_children($node, 'server-backup'); @c && \@c }) };
         my $worker = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_ark%' AND backend_type NOT LIKE '%launcher%' LIMIT 1});
         like($worker, qr/^\d+$/, "$mode: the worker is in pg_stat_activity");
-        $handle ? system('nsenter', '--user', '--pid', '--target', $handle->{pid}, 'kill', '-9', $worker) : kill('KILL', $worker);
+        kill 'KILL', $handle ? pid_outside($handle, $worker) : $worker;
         poll_until('the orphan has ended', sub { !kill 0, $orphan });
         wait_log($node, qr/reinitializing/, $before_kill);
         wait_running($node);

@@ -20,7 +20,14 @@ constexpr std::array<uint32_t, kLanes> kSeeds{
     0x783125BB, 0x6CA8EAA2, 0xE407EAC6, 0x4B5CFC3E, 0x9FBF8C76, 0x15CA20BE, 0xF2CA9FD3, 0x959BD756};
 
 // The 32 lanes are there to be vectorised; the clones let one binary use what the processor has.
-__attribute__((target_clones("default", "sse4.1", "avx2"), optimize("O3"))) uint32_t block_checksum(
+// (The loader picks one before ThreadSanitizer is ready for its own calls.)
+#if defined(__SANITIZE_THREAD__)
+#define PG_ARK_VECTOR_CLONES
+#else
+#define PG_ARK_VECTOR_CLONES __attribute__((target_clones("default", "sse4.1", "avx2")))
+#endif
+
+PG_ARK_VECTOR_CLONES __attribute__((optimize("O3"))) uint32_t block_checksum(
     const std::byte* page) {
     std::array<uint32_t, kLanes> row{};
     std::array<uint32_t, kLanes> sums = kSeeds;

@@ -264,12 +264,12 @@ class RestoreJob {
 // Replay makes tablespaces created since the backup at their original paths. wal-get stops a
 // recovery that would destroy another cluster's; where the WAL is short, look before anything is
 // written.
-void look_for_created_tablespaces(Repository& repository, RestorePlan& plan) {
+void look_for_created_tablespaces(ArchivedWal& archive, RestorePlan& plan) {
     constexpr uint64_t kShort = 1ULL << 30;
     const Resolved& source = plan.source;
     if (source.wal_segments * source.backup.wal_segment_size > kShort)
         return;
-    RepositoryWal wal(repository, source.cluster, source.backup.wal_segment_size, source.way);
+    const auto wal = archive.along(source.way, source.backup.wal_segment_size, kNoLastSegment);
     Lsn end = kMaxLsn;
     if (source.target.kind == TargetKind::immediate)
         end = source.backup.stop_lsn;
@@ -277,7 +277,7 @@ void look_for_created_tablespaces(Repository& repository, RestorePlan& plan) {
         end = source.target.lsn;
     if (source.target.kind == TargetKind::xid)
         end = source.stops_at_transaction->end;
-    for (const auto& created : tablespaces_created(wal, source.backup.start_lsn, end)) {
+    for (const auto& created : wal->tablespaces_created(source.backup.start_lsn, end)) {
         if (!created.location.starts_with('/'))
             continue;
         const std::string location = canonical_path(created.location);
@@ -325,9 +325,9 @@ const char* name_of(RestorePhase phase) noexcept {
     return kNames[static_cast<size_t>(phase)];
 }
 
-RestorePlan plan_restore(Repository& repository, const RestoreRequest& request) {
+RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const RestoreRequest& request) {
     RestorePlan plan;
-    plan.source = resolve_wish(repository, request.cluster, request.wish);
+    plan.source = resolve_wish(repository, wal, request.cluster, request.wish);
     plan.warnings = plan.source.warnings;
     const BackupMarker& backup = plan.source.backup;
     plan.destination = check_destination(request.destination, backup, repository.url());
@@ -335,7 +335,7 @@ RestorePlan plan_restore(Repository& repository, const RestoreRequest& request) 
     plan.survey = survey_index(repository, backup, layout);
     plan.fetch_bytes = backup.stored_bytes;
     check_room_for(plan);
-    look_for_created_tablespaces(repository, plan);
+    look_for_created_tablespaces(wal, plan);
     if (plan.destination.occupied) {
         // Another cluster's WAL may have the same names: nothing in the repository stands for it.
         plan.kept_wal = wal_not_in_repository(repository, plan.source.cluster,

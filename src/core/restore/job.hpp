@@ -37,7 +37,7 @@ struct RestorePlan {
 
 /// Looks at repository and destination, and changes nothing. Error: everything that speaks against
 /// the restore.
-RestorePlan plan_restore(Repository& repository, const RestoreRequest& request);
+RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const RestoreRequest& request);
 
 enum class RestorePhase { clearing, writing, syncing, configuring, done };
 const char* name_of(RestorePhase phase) noexcept;

@@ -15,28 +15,11 @@ Error unreachable(const std::string& message, const std::string& detail, const s
 
 constexpr const char* kLatestHint = "Use --target latest to recover all there is.";
 
-// WAL up to a segment: a question about the range before it must not read on.
-class BoundedWal final : public WalSource {
- public:
-    BoundedWal(WalSource& source, uint64_t last) : source_(source), last_(last) {}
-    uint64_t segment_size() const override { return source_.segment_size(); }
-    std::optional<ByteView> read_segment(uint64_t number) override {
-        return number > last_ ? std::nullopt : source_.read_segment(number);
-    }
-    std::optional<uint64_t> last_contiguous(uint64_t first) override {
-        const auto last = source_.last_contiguous(first);
-        return last && first <= last_ ? std::optional(std::min(*last, last_)) : std::nullopt;
-    }
-
- private:
-    WalSource& source_;
-    uint64_t last_;
-};
-
 class Resolver {
  public:
-    Resolver(Repository& repository, const std::string& cluster, const RestoreWish& wish)
-        : repository_(repository), wish_(wish) {
+    Resolver(Repository& repository, ArchivedWal& wal, const std::string& cluster,
+             const RestoreWish& wish)
+        : repository_(repository), archive_(wal), wish_(wish) {
         out_.cluster = cluster;
         out_.target = wish.target;
     }
@@ -86,7 +69,7 @@ class Resolver {
 
     TimelineHistory history_of(TimelineId timeline) {
         try {
-            return load_timeline_history(repository_, out_.cluster, timeline);
+            return archive_.history_of(timeline);
         } catch (const Error& error) {
             if (error.code != ErrorCode::not_found)
                 throw;
@@ -110,7 +93,7 @@ class Resolver {
         } else if (own) {
             out_.way = history_of(start);
         } else {
-            out_.way = history_of(find_newest_timeline(repository_, out_.cluster, start));
+            out_.way = history_of(archive_.newest_timeline(start));
         }
     }
 
@@ -153,21 +136,18 @@ class Resolver {
         }
     }
 
-    std::unique_ptr<WalSource> wal(const BackupMarker& backup) {
-        return std::make_unique<RepositoryWal>(repository_, out_.cluster, backup.wal_segment_size,
-                                               out_.way);
+    std::unique_ptr<WalOnWay> wal_for(const BackupMarker& backup, uint64_t last_segment) {
+        return archive_.along(out_.way, backup.wal_segment_size, last_segment);
     }
 
     // From the newest backup back: each looks at the WAL between its end and the end of the next.
     void choose_by_restore_point(size_t count) {
         for (size_t i = count; i-- > 0;) {
             const BackupMarker& b = usable_[i];
-            const auto source = wal(b);
             const uint64_t last =
                 i + 1 < count ? segment_number_of(usable_[i + 1].stop_lsn, b.wal_segment_size)
-                              : UINT64_MAX;
-            BoundedWal bounded(*source, last);
-            out_.restore_point = find_restore_point(bounded, out_.target.name, b.stop_lsn);
+                              : kNoLastSegment;
+            out_.restore_point = wal_for(b, last)->restore_point(out_.target.name, b.stop_lsn);
             if (!out_.restore_point)
                 continue;
             out_.target.lsn = out_.restore_point->lsn;
@@ -197,17 +177,16 @@ class Resolver {
             return last_segment_number_before(b.stop_lsn, b.wal_segment_size);
         if (out_.target.kind == TargetKind::lsn)
             return segment_number_of(out_.target.lsn, b.wal_segment_size) + 1;
-        return UINT64_MAX;
+        return kNoLastSegment;
     }
 
     // The WAL from start to stop is part of the backup: without it, it never becomes consistent.
     void check_wal() {
         const BackupMarker& b = out_.backup;
-        repository_wal_ = wal(b);
-        source_ = std::make_unique<BoundedWal>(*repository_wal_, last_of_interest());
+        wal_ = wal_for(b, last_of_interest());
         const uint64_t first = segment_number_of(b.start_lsn, b.wal_segment_size);
         const uint64_t needed = last_segment_number_before(b.stop_lsn, b.wal_segment_size);
-        const auto last = source_->last_contiguous(first);
+        const auto last = wal_->last_contiguous(first);
         if (!last || *last < needed) {
             const uint64_t missing = last ? *last + 1 : first;
             throw unreachable("WAL that backup " + b.backup_id + " needs is not in the repository",
@@ -217,7 +196,7 @@ class Resolver {
                               "Restore another backup, or put the segment into the repository.");
         }
         last_segment_ = *last;
-        out_.wal_end = end_of_wal(*source_, b.start_lsn);
+        out_.wal_end = wal_->end(b.start_lsn);
         if (out_.wal_end < b.stop_lsn) {
             throw unreachable("WAL that backup " + b.backup_id + " needs cannot be read",
                               "It ends at " + to_text(out_.wal_end) + "; the backup ended at " +
@@ -232,7 +211,7 @@ class Resolver {
             case TargetKind::name:
                 return;
             case TargetKind::latest:
-                out_.stops_at_transaction = last_transaction(*source_, out_.backup.stop_lsn);
+                out_.stops_at_transaction = wal_->last_transaction(out_.backup.stop_lsn);
                 warn_of_later_segments();
                 return;
             case TargetKind::time:
@@ -252,7 +231,7 @@ class Resolver {
 
     // Recovery stops before the first end that is later than the target, so there must be one.
     void check_time() {
-        const auto last = last_transaction(*source_, out_.backup.stop_lsn);
+        const auto last = wal_->last_transaction(out_.backup.stop_lsn);
         const bool reached = last && (out_.target.exclusive ? last->time >= out_.target.time
                                                             : last->time > out_.target.time);
         if (reached)
@@ -273,7 +252,7 @@ class Resolver {
 
     void check_xid() {
         const auto xid = static_cast<uint32_t>(out_.target.xid);
-        out_.stops_at_transaction = find_transaction(*source_, xid, out_.backup.stop_lsn);
+        out_.stops_at_transaction = wal_->end_of_transaction(xid, out_.backup.stop_lsn);
         if (out_.stops_at_transaction)
             return;
         throw unreachable("the end of " + describe(out_.target) + " is not in the archived WAL",
@@ -358,19 +337,20 @@ class Resolver {
     }
 
     Repository& repository_;
+    ArchivedWal& archive_;
     const RestoreWish& wish_;
     Resolved out_;
     std::vector<BackupMarker> backups_;
     std::vector<BackupMarker> usable_;
-    std::unique_ptr<WalSource> repository_wal_;
-    std::unique_ptr<WalSource> source_;  ///< the same, as far as it matters
+    std::unique_ptr<WalOnWay> wal_;  ///< as far as it matters for the target
     uint64_t last_segment_ = 0;
 };
 
 }  // namespace
 
-Resolved resolve_wish(Repository& repository, const std::string& cluster, const RestoreWish& wish) {
-    return Resolver(repository, cluster, wish).run();
+Resolved resolve_wish(Repository& repository, ArchivedWal& wal, const std::string& cluster,
+                      const RestoreWish& wish) {
+    return Resolver(repository, wal, cluster, wish).run();
 }
 
 }  // namespace ark

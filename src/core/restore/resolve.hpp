@@ -7,10 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "core/archive/wal_scan.hpp"
-#include "core/archive/wal_source.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/repository.hpp"
+#include "core/restore/archived_wal.hpp"
 #include "core/restore/target.hpp"
 
 namespace ark {
@@ -32,15 +31,15 @@ struct Resolved {
     std::string first_segment;
     std::string last_segment;  ///< needed for the target; the last there is for "latest"
     uint64_t wal_segments = 0;
-    std::optional<TransactionEnd>
-        stops_at_transaction;  ///< target xid; latest: the last one there is
-    std::optional<RestorePoint> restore_point;
+    std::optional<WalMoment> stops_at_transaction;  ///< target xid; latest: the last one there is
+    std::optional<WalMoment> restore_point;
     std::vector<std::string> warnings;
 };
 
 /// Reads markers, histories and as much WAL as the target asks for; none of the backup's data.
 /// Error: not_found (no backup, unknown id or timeline), target_unreachable with what can be
 /// reached instead.
-Resolved resolve_wish(Repository& repository, const std::string& cluster, const RestoreWish& wish);
+Resolved resolve_wish(Repository& repository, ArchivedWal& wal, const std::string& cluster,
+                      const RestoreWish& wish);
 
 }  // namespace ark

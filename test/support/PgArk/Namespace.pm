@@ -11,7 +11,7 @@ use PgArk::Test;
 
 my @handles;    # of servers that run
 
-our @EXPORT = qw(namespaces_work in_namespace start_in_namespace stop_in_namespace path_inside);
+our @EXPORT = qw(namespaces_work in_namespace start_in_namespace stop_in_namespace path_inside pid_outside);
 
 # What the kernel (or the container that we are in) must allow. Without it such tests are skipped.
 sub namespaces_work {
@@ -68,6 +68,16 @@ sub stop_in_namespace {
     poll_until('the server has ended', sub { waitpid($handle->{unshare}, WNOHANG) == $handle->{unshare} });
     @handles = grep { $_ != $handle } @handles;
     return $?;
+}
+
+# The process id by which we know a child of the server that calls itself `pid` in its namespace.
+sub pid_outside {
+    my ($handle, $pid) = @_;
+    for my $status (glob '/proc/[0-9]*/status') {
+        my $text = eval { PostgreSQL::Test::Utils::slurp_file($status) } // next;
+        return $1 if $text =~ /^PPid:\t$handle->{pid}$/m && $text =~ /^NSpid:\t(\d+)\t(?:\d+\t)*$pid$/m;
+    }
+    croak "process $pid of the server is not to be found";
 }
 
 # A path as the server in the namespace sees it, for us.

@@ -97,7 +97,7 @@ sub set_config {
             defined $value ? "ALTER SYSTEM SET $name = '$value'" : "ALTER SYSTEM RESET $name");
     }
     my $loaded = $node->safe_psql('postgres', 'SELECT pg_conf_load_time()');
-    $node->reload;
+    $node->safe_psql('postgres', 'SELECT pg_reload_conf()');
     $node->poll_query_until('postgres', "SELECT pg_conf_load_time() > '$loaded'") or croak 'the reload did not happen';
 }
 
