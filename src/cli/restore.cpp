@@ -1,10 +1,10 @@
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <climits>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 
@@ -70,7 +70,7 @@ class Watcher final : public RestoreListener {
 std::string own_program() {
     std::array<char, PATH_MAX> buffer{};
     const ssize_t n = ::readlink("/proc/self/exe", buffer.data(), buffer.size());
-    const std::string path = n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : "";
+    std::string path = n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : "";
     if (path.empty() || ::access(path.c_str(), X_OK) != 0) {
         throw Error(ErrorCode::refused, "the server would not be able to run \"" + path + "\"",
                     "Its restore_command calls this program.",

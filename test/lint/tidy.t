@@ -17,8 +17,8 @@ my @todo = @sources;
 while (@todo || %running) {
     while (@todo && keys %running < ($ENV{JOBS} // 2)) {
         my $path = shift @todo;
-        # GCC's own warning flags are not clang's business.
-        my @command = ($program, '-p', $build, '--quiet', '--extra-arg=-Wno-unknown-warning-option', '--extra-arg=-Wno-register', $path);
+        # GCC's own flags and attributes are not clang's business, PostgreSQL's macros not ours.
+        my @command = ($program, '-p', $build, '--quiet', (map { "--extra-arg=-Wno-$_" } qw(unknown-warning-option unknown-attributes register deprecated-volatile)), $path);
         pipe(my $reader, my $writer) or die $!;
         my $pid = fork() // die $!;
         if (!$pid) {

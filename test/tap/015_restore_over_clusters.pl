@@ -63,6 +63,20 @@ is($beside->safe_psql('postgres', 'SHOW maintenance_work_mem'), '77MB', 'with wh
 is($beside->safe_psql('postgres', 'SELECT count(*) FROM t'), 2, 'with all rows');
 $beside->stop;
 
+# ---- a tablespace created after the backup: replay makes it again at its own path, which no map changes
+my $later = PostgreSQL::Test::Utils::tempdir('later') . '/later';
+mkdir $later;
+my $before = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
+$node->safe_psql('postgres', "CREATE TABLESPACE later LOCATION '$later'");
+$node->safe_psql('postgres', 'CREATE TABLE in_later TABLESPACE later AS SELECT 1 AS a');
+archive_now($node);
+my @map = ('--tablespace-map', "$space=$place/other");
+ark_fails([ 'restore', '--repo', $url, '-D', "$place/b", @map ], qr/\Q$later\E.*another cluster/s,
+    'a tablespace that replay would make in the living one\'s place');
+ok(!-e "$place/b", 'nothing was made');
+ark_ok([ 'restore', '--repo', $url, '-D', "$place/b", @map, '--target-lsn', $before, '--dry-run' ], 'before it was created: fine');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM in_later'), 1, 'the living one is as it was');
+
 # ---- the source dies with WAL that nobody has, and is replaced in its place
 $node->safe_psql('postgres', 'INSERT INTO t VALUES (3)');
 my $last = $node->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_lsn())');
@@ -75,8 +89,9 @@ for my $point (qw(restore_after_control_removed restore_after_keeping_wal restor
     my $copy = "$place/$point";
     system_or_bail('cp', '-a', $data, $copy);
     unlink glob "$copy/pg_tblspc/*";    # two data directories must not share a tablespace
+    my @where = ('--tablespace-map', "$space=$place/of_$point", '--target', 'immediate');
     local $ENV{PG_ARK_FAULT} = "$point=kill";
-    my ($status) = ark('restore', '--repo', $url, '-D', $copy, '--force', '--tablespace-map', "$space=$place/of_$point");
+    my ($status) = ark('restore', '--repo', $url, '-D', $copy, '--force', @where);
     is($status, -9, "$point: killed");
     ok(!-e "$copy/global/pg_control", "$point: no control file");
     my ($kept) = glob "$copy.kept-wal-*";
@@ -86,6 +101,7 @@ for my $point (qw(restore_after_control_removed restore_after_keeping_wal restor
 my $out = ark_ok([ 'restore', '--repo', $url, '-D', $data, '--force', '--dry-run' ], 'replacing, --dry-run');
 like($out, qr/removes.*\Q$data\E/, '--dry-run says what would be removed');
 like($out, qr/keeps.*\Q$last\E/,   '--dry-run says which WAL would be kept');
+like($out, qr/removes.*\Q$later\E/, '--dry-run names the later tablespace, which replay makes again');
 ok(-e "$data/pg_wal/$last", '--dry-run changes nothing');
 ark_fails([ 'restore', '--repo', $url, '-D', $data ], qr/not empty.*--force/s, 'refused without --force');
 $out = ark_ok([ 'restore', '--repo', $url, '-D', $data, '--force', '--take-over' ], 'replaced in its place');
@@ -101,6 +117,7 @@ system_or_bail(@start);
 $node->_update_pid(1);
 $node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'does not become ready';
 is($node->safe_psql('postgres', 'SELECT string_agg(a::text, $$,$$ ORDER BY a) FROM t'), '1,2,3', 'the last transaction too');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM in_later'), 1, 'and the tablespace that the backup did not have');
 
 # ---- what only looks like its own
 ark_fails([ 'restore', '--repo', $url, '-D', $data, '--force' ], qr/running/, 'a running server is never replaced');

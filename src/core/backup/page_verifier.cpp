@@ -13,7 +13,7 @@ namespace {
 constexpr int kRereads = 3;
 constexpr useconds_t kRereadPauseMicros = 5000;
 // Where a lane has found so many it is the disk, and pausing for each of millions would take hours.
-constexpr size_t kMostPaused = 100;
+constexpr size_t kMostPaused = 20;
 
 const char* reason_of(PageState state) {
     return state == PageState::bad_header ? "invalid page header" : "checksum mismatch";

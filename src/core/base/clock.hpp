@@ -23,9 +23,9 @@ std::string to_iso8601(UnixMicros time);
 std::string to_manifest_time(UnixMicros time);
 
 /// The inverse of to_iso8601; also accepts a space for the T, a missing fraction and an offset
-/// "+02", "+02:00", "-0530". nullopt where the text is not a time, or has no zone and
+/// "+02", "+02:00", "-0530". nullopt where the input is not a time, or has no zone and
 /// `local_without_zone` is false.
-std::optional<UnixMicros> parse_time(std::string_view text, bool local_without_zone);
+std::optional<UnixMicros> parse_time(std::string_view input, bool local_without_zone);
 
 /// PostgreSQL's TimestampTz counts from 2000-01-01 00:00:00 UTC.
 constexpr int64_t kPostgresEpochMicros = 946684800LL * 1000000;

@@ -87,8 +87,8 @@ struct BackupMarker {
 /// The JSON object of docs/repository-format.md "Marker"; text that is not UTF-8 is written as
 /// {"hex": "…"}.
 std::string to_json(const BackupMarker& marker);
-/// Error: corrupt, naming the field; unsupported for a newer format.
-BackupMarker parse_marker(std::string_view json, const std::string& name_for_messages);
+/// `name`: for messages. Error: corrupt, naming the field; unsupported for a newer format.
+BackupMarker parse_marker(std::string_view text, const std::string& name);
 
 /// Every backup of the cluster that has a marker, oldest first by start LSN and timeline. A marker
 /// that cannot be read is an Error (corrupt) unless `bad` is given: then it is named there.

@@ -43,7 +43,7 @@ std::vector<std::string> tablespace_links(const std::string& data_directory) {
         return locations;
     for (const std::string& name : names_in_directory(directory)) {
         struct stat st {};
-        const std::string link = directory + "/" + name;
+        const std::string link = join_path(directory, name);
         if (::lstat(link.c_str(), &st) == 0 && S_ISLNK(st.st_mode)) {
             locations.push_back(canonical_path(link));
         }

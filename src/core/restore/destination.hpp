@@ -29,7 +29,7 @@ struct Destination {
     std::vector<TablespaceTarget> tablespaces;        ///< locations canonical
     /// Directories of the replaced cluster in tablespace locations, to be removed.
     std::vector<std::string> old_tablespace_directories;
-    /// Tablespaces of the replaced cluster that this restore leaves alone.
+    /// Tablespaces of the replaced cluster that the backup does not have.
     std::vector<std::string> abandoned_tablespaces;
 };
 

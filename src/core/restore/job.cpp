@@ -1,13 +1,13 @@
 #include "core/restore/job.hpp"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <optional>
 
 #include "core/base/error.hpp"
@@ -261,8 +261,56 @@ class RestoreJob {
     RestoreResult result_;
 };
 
-// Replay makes tablespaces created since the backup at their original paths. wal-get stops a
-// recovery that would destroy another cluster's; where the WAL is short, look before anything is
+// A warning where the directory has yet to be made, empty where all is well. Error: refused when it
+// is taken.
+std::string check_later_tablespace(const LaterTablespace& created, const std::string& location,
+                                   const std::string& version_directory) {
+    const std::string what = "tablespace " + std::to_string(created.oid) +
+                             ", created after the backup began, at LSN " + to_text(created.lsn);
+    if (exists(join_path(location, version_directory))) {
+        throw Error(ErrorCode::refused,
+                    "recovery would create a tablespace in \"" + location +
+                        "\", where another cluster seems to have one",
+                    "It is " + what + ". Its place cannot be mapped.",
+                    "Choose a target before it was created, or restore on another host.");
+    }
+    if (exists(location))
+        return {};
+    return "directory \"" + location + "\" does not exist: " + what +
+           ", needs it. Make it, for the user that runs PostgreSQL, before you start the server";
+}
+
+// Where recovery will have stopped at the latest, as far as it is known.
+Lsn end_of_recovery(const Resolved& source) {
+    switch (source.target.kind) {
+        case TargetKind::immediate:
+            return source.backup.stop_lsn;
+        case TargetKind::lsn:
+        case TargetKind::name:
+            return source.target.lsn;
+        case TargetKind::xid:
+            return source.stops_at_transaction->end;
+        case TargetKind::latest:
+        case TargetKind::time:
+            break;
+    }
+    return kMaxLsn;
+}
+
+// A tablespace of the cluster that is replaced, which the backup does not have but replay makes
+// again.
+bool take_abandoned(Destination& destination, const std::string& location,
+                    const std::string& version_directory) {
+    if (std::erase(destination.abandoned_tablespaces, location) == 0)
+        return false;
+    const std::string old = join_path(location, version_directory);
+    if (exists(old))
+        destination.old_tablespace_directories.push_back(old);
+    return true;
+}
+
+// Replay makes tablespaces created since the backup's start at their original paths. wal-get stops
+// a recovery that would destroy another cluster's; where the WAL is short, look before anything is
 // written.
 void look_for_created_tablespaces(ArchivedWal& archive, RestorePlan& plan) {
     constexpr uint64_t kShort = 1ULL << 30;
@@ -270,37 +318,20 @@ void look_for_created_tablespaces(ArchivedWal& archive, RestorePlan& plan) {
     if (source.wal_segments * source.backup.wal_segment_size > kShort)
         return;
     const auto wal = archive.along(source.way, source.backup.wal_segment_size, kNoLastSegment);
-    Lsn end = kMaxLsn;
-    if (source.target.kind == TargetKind::immediate)
-        end = source.backup.stop_lsn;
-    if (source.target.lsn != 0)
-        end = source.target.lsn;
-    if (source.target.kind == TargetKind::xid)
-        end = source.stops_at_transaction->end;
-    for (const auto& created : wal->tablespaces_created(source.backup.start_lsn, end)) {
+    const std::string version_directory = tablespace_version_directory(source.backup);
+    const auto& own = plan.destination.tablespaces;
+    for (const LaterTablespace& created :
+         wal->tablespaces_created(source.backup.start_lsn, end_of_recovery(source))) {
         if (!created.location.starts_with('/'))
-            continue;
+            continue;  // in place: below the data directory
         const std::string location = canonical_path(created.location);
-        const auto& own = plan.destination.tablespaces;
         const bool is_own = std::any_of(own.begin(), own.end(),
                                         [&](const auto& t) { return t.location == location; });
-        const std::string what = "tablespace " + std::to_string(created.oid) +
-                                 ", created after the backup at LSN " + to_text(created.lsn);
-        if (is_own)
+        if (is_own || take_abandoned(plan.destination, location, version_directory))
             continue;
-        if (exists(location + "/" + tablespace_version_directory(source.backup))) {
-            throw Error(ErrorCode::refused,
-                        "recovery would create a tablespace in \"" + location +
-                            "\", where another cluster seems to have one",
-                        "It is " + what + ". Its place cannot be mapped.",
-                        "Choose a target before it was created, or restore on another host.");
-        }
-        if (!exists(location)) {
-            plan.warnings.push_back(
-                "directory \"" + location + "\" does not exist: " + what +
-                ", needs it. Make it, for the user that runs PostgreSQL, before "
-                "you start the server");
-        }
+        const std::string warning = check_later_tablespace(created, location, version_directory);
+        if (!warning.empty())
+            plan.warnings.push_back(warning);
     }
 }
 

@@ -1,12 +1,12 @@
 #include "core/restore/kept_wal.hpp"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 
 #include "core/base/clock.hpp"
@@ -123,7 +123,7 @@ std::vector<std::string> wal_not_in_repository(Repository& repository, const std
 std::string make_kept_wal_directory(const std::string& data_directory) {
     std::string time = to_iso8601(now_micros()).substr(0, 19);
     std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
-    const std::string target = data_directory + ".kept-wal-" + time + "Z";
+    std::string target = data_directory + ".kept-wal-" + time + "Z";
     if (::mkdir(target.c_str(), 0700) != 0) {
         throw system_error(
             errno, "could not create directory \"" + target + "\"",
@@ -137,8 +137,9 @@ std::string make_kept_wal_directory(const std::string& data_directory) {
 
 void move_wal(const std::string& data_directory, const std::vector<std::string>& names,
               const std::string& target) {
+    const std::string directory = data_directory + "/pg_wal";
     for (const std::string& name : names) {
-        move_file(data_directory + "/pg_wal/" + name, target + "/" + name);
+        move_file(join_path(directory, name), join_path(target, name));
     }
     fsync_directory(target);
 }

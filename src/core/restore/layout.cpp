@@ -9,7 +9,8 @@ namespace ark {
 namespace {
 
 bool is_safe_part(std::string_view part) {
-    return !part.empty() && part != "." && part != ".." && part.find('\0') == part.npos;
+    return !part.empty() && part != "." && part != ".." &&
+           part.find('\0') == std::string_view::npos;
 }
 
 void check_index_path(const std::string& path) {

@@ -183,11 +183,13 @@ std::vector<TablespaceTarget> map_tablespaces(
     const std::vector<std::pair<std::string, std::string>>& map,
     const std::string& data_directory) {
     std::vector<TablespaceTarget> targets;
+    targets.reserve(tablespaces.size());
     for (const Tablespace& t : tablespaces) {
         targets.push_back({t.oid, t.location, without_trailing_slashes(t.location)});
     }
     std::set<std::string> mapped;
-    for (const auto& [from, to] : map) {
+    for (const auto& entry : map) {
+        const std::string& from = entry.first;
         const auto found = std::find_if(targets.begin(), targets.end(), [&](const auto& t) {
             return without_trailing_slashes(t.original) == from;
         });
@@ -203,7 +205,7 @@ std::vector<TablespaceTarget> map_tablespaces(
         if (!mapped.insert(from).second) {
             throw Error(ErrorCode::invalid_argument, "tablespace \"" + from + "\" is mapped twice");
         }
-        found->location = to;
+        found->location = entry.second;
     }
     for (const auto& t : targets) {
         if (is_inside(t.location, data_directory) || is_inside(data_directory, t.location)) {

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <climits>
+#include <csignal>
 #include <memory>
 #include <sstream>
 
@@ -21,7 +21,7 @@ namespace ark {
 
 namespace {
 
-constexpr size_t kPidFileLimit = 64 * 1024;
+constexpr size_t kPidFileLimit = 1 << 16;
 
 std::string proc_path(pid_t pid, const char* what) {
     return "/proc/" + std::to_string(pid) + "/" + what;

@@ -136,6 +136,14 @@ void write_config(const std::string& path, ByteView content) {
     file.write_all(content);
 }
 
+// A file of the data directory that the source did not use, since it had another one in its role.
+std::string move_unused(const std::string& target, const std::string& source_path) {
+    const std::string unused = target + ".unused";
+    std::filesystem::rename(target, unused);
+    return "\"" + target + "\" is the /" + source_path +
+           " of the source; the file that lay in its data directory is \"" + unused + "\" now";
+}
+
 void unpack_archive(Repository& repository, const BackupMarker& backup, const ConfigPlaces& places,
                     std::vector<std::string>& notices) {
     const std::string place = place::config(backup.backup_id);
@@ -144,18 +152,25 @@ void unpack_archive(Repository& repository, const BackupMarker& backup, const Co
     if (!stored)
         throw Error(ErrorCode::corrupt, "object \"" + name + "\" does not exist");
     const Bytes archive = open_object(*stored, ObjectKind::config, place, kConfigArchiveLimit);
+    std::set<std::string> added;  // names in the data directory
     for (const TarMember& member : read_tar(archive, name)) {
         if (member.is_directory)
             continue;
         const std::string target = places.place_of("/" + member.path);
-        if (exists(target)) {
-            notices.push_back("\"" + target + "\" is the /" + member.path +
-                              " of the source; the file that lay in its data directory is \"" +
-                              target + ".unused\"");
-            std::filesystem::rename(target, target + ".unused");
-        }
+        if (exists(target))
+            notices.push_back(move_unused(target, member.path));
         write_config(target, member.content);
+        const std::string inside = target.substr(places.data_directory().size() + 1);
+        added.insert(inside.substr(0, inside.find('/')));
     }
+    std::string options;
+    for (const std::string& file : added)
+        options += " -i " + quote_shell_word(file);
+    notices.push_back(
+        "configuration that was kept outside the data directory is in it now; to check the "
+        "directory "
+        "before the first start: pg_verifybackup -n" +
+        options + " " + quote_shell_word(places.data_directory()));
 }
 
 // Follows the includes from the main file on and rewrites what has to change.
@@ -179,7 +194,7 @@ void rewrite_all(const ConfigPlaces& places, std::vector<std::string>& warnings)
             make_directories(directory_place, 0700);
             for (const std::string& name : names_in_directory(directory_place)) {
                 if (name.ends_with(".conf") && !name.starts_with('.')) {
-                    queue.push_back(directory + "/" + name);
+                    queue.push_back(join_path(directory, name));
                 }
             }
         }
@@ -235,7 +250,7 @@ void restore_configuration(Repository& repository, const BackupMarker& backup,
     if (backup.has_config_archive)
         unpack_archive(repository, backup, places, notices);
     for (const char* name : {"postgresql.conf", "pg_hba.conf", "pg_ident.conf"}) {
-        if (!exists(data_directory + "/" + name)) {
+        if (!exists(join_path(data_directory, name))) {
             warnings.push_back("\"" + data_directory + "\" has no " + name +
                                ": the backup does not hold one. Put one there before you start the "
                                "server");

@@ -34,6 +34,10 @@ void remove_entry(const std::string& path) {
 
 }  // namespace
 
+std::string join_path(const std::string& directory, const std::string& name) {
+    return directory + "/" + name;
+}
+
 std::vector<std::string> names_in_directory(const std::string& path) {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
     if (!directory)
@@ -62,7 +66,7 @@ bool is_empty_directory(const std::string& path) {
 void empty_directory(const std::string& path, const std::set<std::string>& keep) {
     for (const std::string& name : names_in_directory(path)) {
         if (!keep.contains(name))
-            remove_entry(path + "/" + name);
+            remove_entry(join_path(path, name));
     }
 }
 
@@ -101,13 +105,13 @@ uint64_t disk_usage(const std::string& path) {
     if (!S_ISDIR(st.st_mode))
         return bytes;
     for (const std::string& name : names_in_directory(path))
-        bytes += disk_usage(path + "/" + name);
+        bytes += disk_usage(join_path(path, name));
     return bytes;
 }
 
 void fsync_directories(const std::string& path) {
     for (const std::string& name : names_in_directory(path)) {
-        const std::string child = path + "/" + name;
+        const std::string child = join_path(path, name);
         if (S_ISDIR(status_of(child).st_mode))
             fsync_directories(child);
     }

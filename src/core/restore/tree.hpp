@@ -10,6 +10,9 @@ namespace ark {
 
 // Directory trees on the disk of the restore. Symbolic links are never followed.
 
+/// "<directory>/<name>".
+std::string join_path(const std::string& directory, const std::string& name);
+
 /// Names in the directory, without "." and "..", in no order. Error: as system_error.
 std::vector<std::string> names_in_directory(const std::string& path);
 

@@ -2,11 +2,11 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 
 #include "core/base/clock.hpp"
@@ -83,10 +83,9 @@ void PendingFile::write(ByteView bytes) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            const Error error =
-                local_store_error(errno, "could not write file \"" + file_.path() + "\"");
+            const int error_number = errno;
             cancel();
-            throw error;
+            throw local_store_error(error_number, "could not write file \"" + file_.path() + "\"");
         }
         bytes = bytes.subspan(static_cast<size_t>(n));
         written_ += static_cast<uint64_t>(n);

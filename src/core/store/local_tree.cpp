@@ -101,12 +101,13 @@ void LocalTree::create_root() const {
         fsync_directory(parent_directory(root_));
         return;
     }
-    if (errno == EEXIST)
+    const int error_number = errno;
+    if (error_number == EEXIST)
         return;
-    Error error = local_store_error(errno, "could not create directory \"" + root_ + "\"");
-    if (errno == ENOENT)
-        error.hint = "Create the directory above it first.";
-    throw error;
+    const Error error =
+        local_store_error(error_number, "could not create directory \"" + root_ + "\"");
+    throw Error(error.code, error.message, {},
+                error_number == ENOENT ? "Create the directory above it first." : error.hint);
 }
 
 std::optional<File> LocalTree::find_child(const File& parent, const std::string& part) const {

@@ -407,8 +407,9 @@ sub with_fault {
     set_config($node, 'pg_ark.fault' => $fault);
     my @result = eval { $sub->() };
     my $error = $@;
+    # The server may be restarting, and meet the fault again until it is gone.
+    poll_until('the fault is gone', sub { eval { set_config($node, 'pg_ark.fault' => undef); 1 } });
     wait_running($node);
-    set_config($node, 'pg_ark.fault' => undef);
     die $error if $error;
     return wantarray ? @result : $result[0];
 }

@@ -87,9 +87,13 @@ TEST_F(WalWait, AnObjectThatTheArchiverDoesNotKnowDoesNotCount) {
     archive(3, true, false);  // .ready
     archive(4);
     EXPECT_TRUE(test::mentions(timeout().message, segments[3]));
-    std::filesystem::remove(cluster.path("pg_wal/archive_status/" + segments[3] + ".ready"));
+    const std::string ready = cluster.path("pg_wal/archive_status/" + segments[3] + ".ready");
+    std::filesystem::remove(ready);
     EXPECT_TRUE(test::mentions(timeout().message, segments[3])) << "neither mark, segment there";
     std::filesystem::remove(cluster.path("pg_wal/" + segments[3]));
+    test::write_file(ready, "");
+    EXPECT_TRUE(test::mentions(timeout().message, segments[3])) << "its mark outlives the segment";
+    std::filesystem::remove(ready);
     wait();  // recycled after it was archived
 }
 

@@ -220,7 +220,10 @@ TEST_F(RestoreConfiguration, FileOfTheDataDirectoryIsKeptUnderAnotherName) {
     run();
     EXPECT_EQ(read("pg_hba.conf"), "used\n");
     EXPECT_EQ(read("pg_hba.conf.unused"), "unused\n");
-    EXPECT_EQ(notices.size(), 1U);
+    ASSERT_EQ(notices.size(), 2U);
+    EXPECT_NE(notices[0].find("pg_hba.conf.unused"), std::string::npos);
+    EXPECT_NE(notices[1].find("pg_verifybackup -n -i 'pg_hba.conf' "), std::string::npos)
+        << notices[1];
 }
 
 TEST_F(RestoreConfiguration, MissingFilesAreNamed) {
