@@ -90,11 +90,12 @@ for my $point (@archiver_points) {
 set_config($node, 'pg_ark.fault' => 'backup_copy_piece=sleep@3');
 $id = start_backup_sql($node, 'kill the postmaster');
 my @children = @{ poll_until('the backup has a child', sub { my @c = ark_children($node, 'server-backup'); @c && \@c }) };
+my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
 $node->kill9;
 poll_until('the child of the dead server has ended', sub { !grep { kill 0, $_ } @children });
 pass('postmaster killed: its children end');
 # (The server's own processes notice too, each in its time, and hold its shared memory until then.)
-poll_until('all of the dead server has ended', sub { !grep { (readlink($_) // '') eq $node->data_dir } glob '/proc/[0-9]*/cwd' });
+poll_until('all of the dead server has ended', sub { !kill(0, $postmaster) && !grep { (readlink($_) // '') eq $node->data_dir } glob '/proc/[0-9]*/cwd' });
 $node->adjust_conf('postgresql.auto.conf', 'pg_ark.fault', undef, 1);
 $node->start;
 my $row = wait_backup($node, $id);
