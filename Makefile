@@ -4,6 +4,7 @@
 #   make install         into the directories of the server that pg_config names
 #   make quickstart      install what is needed, build, install, and show a loss and a recovery
 #   make check           build and run every test, in a work directory of its own
+#   make soak            hours of backups and restore tests under changing load (PG_ARK_ROUNDS, default 20)
 #   make installcheck    the regression tests against a running server that has pg_ark preloaded
 #   make deps            install what building and testing needs (Debian)
 #   make format          clang-format, in place
@@ -16,13 +17,14 @@ SUPPORTED_MAJORS = 15
 BUILD ?= build
 
 # These goals work where nothing is installed yet.
-STANDALONE = quickstart check deps format help
+STANDALONE = quickstart check soak deps format help
 GOALS = $(or $(MAKECMDGOALS),all)
 
 ifneq ($(filter $(STANDALONE),$(GOALS)),)
 
 quickstart: ; @scripts/quickstart
 check:      ; @scripts/check
+soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} TESTS='test/tap/022_no_false_alarms.pl' scripts/check tap
 deps:       ; @scripts/install-deps build test
 format:     ; @clang-format -i $$(git ls-files -co --exclude-standard '*.cpp' '*.hpp')
 help:       ; @sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -56,11 +58,12 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 CXX := $(shell command -v ccache) g++
 
-# The executable: the engine and the command line, with none of PostgreSQL's flags or headers.
+# The executable: the engine and the command line, with none of PostgreSQL's flags, and no header of
+# its but libpq's.
 PROGRAM_OBJS = $(patsubst %.cpp,$(BUILD)/%.o,$(ENGINE_SOURCES) $(CLI_SOURCES))
 PROGRAM_CXXFLAGS = -std=c++20 -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -pthread -Isrc \
-                   $(WARNINGS) $(DEFINES) -MMD -MP
-PROGRAM_LIBS = -pthread -lzstd -lcrypto
+                   -isystem $(includedir) $(WARNINGS) $(DEFINES) -MMD -MP
+PROGRAM_LIBS = -pthread -lzstd -lcrypto -L$(libdir) -lpq
 
 all: $(BUILD)/pg_ark
 install: install-program

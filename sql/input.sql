@@ -43,3 +43,35 @@ SELECT ark.adopt();
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(*) FROM ark.backup_progress;
 SELECT count(*) FROM ark.backup_log WHERE status = 'in_progress';
+-- Restore tests and verifications.
+SELECT ark.test_backup_restoration(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.test_backup_restoration('manual_20200101_000000_00000000');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.start_restore_test(NULL);
+SELECT ark.verify_backup(NULL);
+SELECT ark.verify_backup('manual_20200101_000000_00000000');
+CALL ark.restore_test(NULL);
+CALL ark.restore_test('manual_20200101_000000_00000000');
+SELECT ark.cancel_restore_test(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.cancel_restore_test('6ba7b810-9dad-11d1-80b4-00c04fd430c8');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO ark.backup_log (backup_id, backup_type, started_at, status)
+    VALUES ('regress_failed', 'manual', now(), 'failed'), ('regress_good', 'manual', now(), 'completed');
+SELECT ark.test_backup_restoration('regress_failed');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.start_restore_test('regress_good', '[1]');
+SELECT ark.start_restore_test('regress_good', '{"wait": false}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.start_restore_test('regress_good', '{"jobs": 65}');
+SELECT ark.start_restore_test('regress_good', '{"jobs": true}');
+SELECT ark.start_restore_test('regress_good', '{"tested_by": "me"}');
+SELECT ark.start_restore_test('regress_good', '{"notes": 1}');
+SELECT ark.start_restore_test('regress_good', jsonb_build_object('notes', repeat('x', 4097)));
+CALL ark.restore_test('regress_good', '{"no_such_option": 1}');
+SELECT ark.verify_backup('regress_good', '{"wait": "yes"}');
+SELECT ark.verify_backup('regress_good', '{"no_such_option": 1}');
+DELETE FROM ark.backup_log WHERE backup_id LIKE 'regress%';
+SELECT count(*) FROM ark.test_progress;
+SELECT (SELECT count(*) FROM ark.backup_tests) + (SELECT count(*) FROM ark.backup_verification) AS rows;

@@ -65,7 +65,7 @@ COMMENT ON COLUMN ark.backup_log.stop_segment IS 'Last WAL segment that the back
 COMMENT ON COLUMN ark.backup_log.files IS 'Number of files';
 COMMENT ON COLUMN ark.backup_log.database_bytes IS 'Bytes of all files';
 COMMENT ON COLUMN ark.backup_log.stored_bytes IS 'Bytes in the repository, without WAL';
-COMMENT ON COLUMN ark.backup_log.corrupt_page_count IS 'Number of pages with a wrong checksum';
+COMMENT ON COLUMN ark.backup_log.corrupt_page_count IS 'Number of pages with a wrong checksum, and of files of relations that were missing';
 COMMENT ON COLUMN ark.backup_log.corrupt_pages IS 'The first 1000 of them: relation, database, fork, block, path, reason';
 COMMENT ON COLUMN ark.backup_log.repository IS 'URL of the repository';
 COMMENT ON COLUMN ark.backup_log.repository_id IS 'Identity of the repository, whatever its URL';
@@ -89,10 +89,10 @@ COMMENT ON TABLE ark.backup_verification IS 'What was checked of a backup, and w
 COMMENT ON INDEX ark.backup_verification_backup_id IS 'For the verifications of one backup';
 COMMENT ON COLUMN ark.backup_verification.id IS 'Identity of the verification';
 COMMENT ON COLUMN ark.backup_verification.backup_id IS 'Backup that was checked; no foreign key, the row outlives that of an expired backup';
-COMMENT ON COLUMN ark.backup_verification.verification_type IS 'checksum (page checksums, while the backup was taken), restore_test, integrity_check';
-COMMENT ON COLUMN ark.backup_verification.verification_date IS 'When the check ended';
+COMMENT ON COLUMN ark.backup_verification.verification_type IS 'checksum (page checksums while the backup was taken; everything in the repository by ark.verify_backup), restore_test, integrity_check';
+COMMENT ON COLUMN ark.backup_verification.verification_date IS 'When the check ended; while ark.verify_backup runs, when it began';
 COMMENT ON COLUMN ark.backup_verification.success IS 'true: checked and right; false: checked and wrong; null: nothing could be checked, details says why';
-COMMENT ON COLUMN ark.backup_verification.details IS 'checksum: data_checksums, corrupt_pages, pages, note';
+COMMENT ON COLUMN ark.backup_verification.details IS 'What was checked and found, or why nothing could be: error; in_progress while ark.verify_backup runs. restore_test: test_id, error_count';
 COMMENT ON COLUMN ark.backup_verification.verified_by IS 'Whoever the caller named; null for checks that belong to the backup';
 
 CREATE TABLE ark.backup_tests (
@@ -115,14 +115,14 @@ COMMENT ON INDEX ark.backup_tests_backup_id IS 'For the tests of one backup';
 COMMENT ON COLUMN ark.backup_tests.id IS 'Identity of the test';
 COMMENT ON COLUMN ark.backup_tests.backup_id IS 'Backup that was tested';
 COMMENT ON COLUMN ark.backup_tests.test_type IS 'restore_test, integrity_check, spot_check';
-COMMENT ON COLUMN ark.backup_tests.test_environment IS 'Where it ran';
+COMMENT ON COLUMN ark.backup_tests.test_environment IS 'Where it ran: host, version of PostgreSQL, scratch directory';
 COMMENT ON COLUMN ark.backup_tests.started_at IS 'When it began';
 COMMENT ON COLUMN ark.backup_tests.completed_at IS 'When it ended; null while it runs';
-COMMENT ON COLUMN ark.backup_tests.success IS 'null while it runs';
+COMMENT ON COLUMN ark.backup_tests.success IS 'true: a server came up from the backup and nothing was wrong; false: damage was found; null while it runs, and where nothing is known: errors and notes say why';
 COMMENT ON COLUMN ark.backup_tests.errors IS 'What was wrong, each with relation and block where there is one';
-COMMENT ON COLUMN ark.backup_tests.data_verified IS 'What was checked, and how much of it';
+COMMENT ON COLUMN ark.backup_tests.data_verified IS 'What was checked, how much of it, and the seconds of each step; rto_seconds is the time until the server was up';
 COMMENT ON COLUMN ark.backup_tests.tested_by IS 'Whoever the caller named';
-COMMENT ON COLUMN ark.backup_tests.notes IS 'Free text';
+COMMENT ON COLUMN ark.backup_tests.notes IS 'What the caller noted, and what could not be checked';
 
 ----------------------------------------------------------------------------------------------------
 -- Functions that start a job and return
@@ -143,10 +143,34 @@ CREATE FUNCTION ark.cancel_backup(p_backup_id text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'pg_ark_cancel_backup';
 COMMENT ON FUNCTION ark.cancel_backup(text) IS 'Asks a running backup to stop; false where it has ended already';
 
+CREATE FUNCTION ark.start_restore_test(p_backup_id text, p_options jsonb DEFAULT '{}') RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_start_restore_test';
+COMMENT ON FUNCTION ark.start_restore_test(text, jsonb) IS 'Starts a restore test and returns the id of its row in ark.backup_tests; options: tested_by, jobs, notes';
+
+CREATE FUNCTION ark.cancel_restore_test(p_test_id uuid) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_cancel_restore_test';
+COMMENT ON FUNCTION ark.cancel_restore_test(uuid) IS 'Asks a running restore test or verification to stop; false where it has ended already';
+
 CREATE FUNCTION ark.adopt() RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'pg_ark_adopt';
 COMMENT ON FUNCTION ark.adopt() IS 'Tells a restored cluster that it has taken the original''s place: archiving goes on, and a full backup is started, whose id is returned';
+
+----------------------------------------------------------------------------------------------------
+-- Functions that wait. Their snapshot holds VACUUM back until they return; cancelling one ends the job.
+----------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION ark.test_backup_restoration(p_backup_id text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_test_backup_restoration';
+COMMENT ON FUNCTION ark.test_backup_restoration(text) IS 'Restores a backup to a scratch server and questions it: true where nothing is wrong, false where damage was found; an error where nothing is known. Waits; the row is in ark.backup_tests';
+
+CREATE FUNCTION ark.verify_backup(p_backup_id text, p_options jsonb DEFAULT '{}') RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_verify_backup';
+COMMENT ON FUNCTION ark.verify_backup(text, jsonb) IS 'Reads a backup and its WAL back from the repository and checks every checksum; returns the id of its row in ark.backup_verification. Waits unless options say {"wait": false}; others: tested_by, jobs, notes';
 
 ----------------------------------------------------------------------------------------------------
 -- Procedures that wait. They commit while they wait, so they cannot pin their search_path: their code
@@ -160,6 +184,10 @@ COMMENT ON PROCEDURE ark.backup(text, text, jsonb, text) IS 'Takes a backup and 
 CREATE PROCEDURE ark.wait_for_backup(p_backup_id text, p_timeout interval DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'pg_ark_wait_for_backup';
 COMMENT ON PROCEDURE ark.wait_for_backup(text, interval) IS 'Waits for the end of a backup; an error where it failed or the time is over. Cancelling the wait leaves the backup running';
+
+CREATE PROCEDURE ark.restore_test(p_backup_id text, p_options jsonb DEFAULT '{}', INOUT p_test_id uuid DEFAULT NULL, INOUT p_success boolean DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'pg_ark_restore_test';
+COMMENT ON PROCEDURE ark.restore_test(text, jsonb, uuid, boolean) IS 'Does a restore test and waits for its end, telling its progress; returns the id of its row in ark.backup_tests and what came out. Cancelling the call ends the test';
 
 ----------------------------------------------------------------------------------------------------
 -- State
@@ -208,6 +236,33 @@ COMMENT ON COLUMN ark.backup_progress.started_at IS 'When the backup was asked f
 COMMENT ON COLUMN ark.backup_progress.updated_at IS 'When the figures were last reported';
 COMMENT ON COLUMN ark.backup_progress.cancel_requested IS 'Whether ark.cancel_backup was called';
 COMMENT ON COLUMN ark.backup_progress.worker_pid IS 'Process id of the background worker';
+
+CREATE FUNCTION ark.running_tests(
+    OUT test_id uuid, OUT backup_id text, OUT kind text, OUT phase text, OUT doing text,
+    OUT done bigint, OUT total bigint, OUT requested_at timestamptz, OUT updated_at timestamptz,
+    OUT cancel_requested boolean, OUT worker_pid integer) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 2 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_running_tests';
+COMMENT ON FUNCTION ark.running_tests() IS 'Running restore tests and verifications as shared memory knows them; see the view ark.test_progress';
+
+CREATE VIEW ark.test_progress AS
+    SELECT r.test_id, r.backup_id, r.kind, r.phase, r.doing, r.done, r.total,
+           CASE WHEN r.total > 0 THEN pg_catalog.round(100.0 * LEAST(r.done, r.total) / r.total, 1) END AS percent,
+           r.requested_at AS started_at, r.updated_at, r.cancel_requested, r.worker_pid
+    FROM ark.running_tests() AS r;
+COMMENT ON VIEW ark.test_progress IS 'Running restore tests and verifications: what they are at, how far';
+COMMENT ON COLUMN ark.test_progress.test_id IS 'Id of its row in ark.backup_tests, of a verification in ark.backup_verification';
+COMMENT ON COLUMN ark.test_progress.backup_id IS 'Backup that is tested';
+COMMENT ON COLUMN ark.test_progress.kind IS 'restore_test, verification';
+COMMENT ON COLUMN ark.test_progress.phase IS 'starting, waiting (for its turn), opening; of a restore test preparing, restoring, verifying_files, recovering, checking_pages, checking, cleaning; of a verification marker, packs, files, manifest, wal';
+COMMENT ON COLUMN ark.test_progress.doing IS 'What it is at';
+COMMENT ON COLUMN ark.test_progress.done IS 'Done in this phase: bytes, or relations when checking';
+COMMENT ON COLUMN ark.test_progress.total IS 'To do in this phase';
+COMMENT ON COLUMN ark.test_progress.percent IS 'done of total';
+COMMENT ON COLUMN ark.test_progress.started_at IS 'When it was asked for';
+COMMENT ON COLUMN ark.test_progress.updated_at IS 'When it last reported';
+COMMENT ON COLUMN ark.test_progress.cancel_requested IS 'Whether it was told to stop';
+COMMENT ON COLUMN ark.test_progress.worker_pid IS 'Process id of the background worker';
 
 CREATE FUNCTION ark.archiver_state(
     OUT last_file text, OUT last_stored_at timestamptz, OUT stored_count bigint, OUT ahead bigint,
@@ -276,4 +331,4 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ark FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA ark FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA ark FROM PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO pg_monitor;
-GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.archiver_state() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state() TO pg_monitor;

@@ -9,6 +9,10 @@ BEGIN;
 CALL ark.backup('full', 'x');
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
+BEGIN;
+CALL ark.restore_test('x');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
 CREATE FUNCTION pg_temp.waits() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL ark.wait_for_backup('x'); END $$;
 SELECT pg_temp.waits();
 \echo :LAST_ERROR_SQLSTATE

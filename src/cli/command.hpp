@@ -40,6 +40,8 @@ struct CommandContext {
 void add_restore_command(const CommandContext& context);
 void add_list_command(const CommandContext& context);
 void add_info_command(const CommandContext& context);
+void add_verify_command(const CommandContext& context);
+void add_drill_command(const CommandContext& context);
 void add_wal_get_command(const CommandContext& context);
 void add_version_command(const CommandContext& context);
 
@@ -48,5 +50,10 @@ void add_version_command(const CommandContext& context);
 int run_server_backup();
 int run_server_archive();
 int run_server_catalog();
+int run_server_verify();
+int run_server_drill();
+
+/// The role of the process above each program of a restore test: core/drill/guard.hpp.
+int run_server_guard(int argc, char** argv);
 
 }  // namespace ark

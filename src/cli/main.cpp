@@ -28,6 +28,10 @@ int server_role(std::string_view role) {
             return run_server_archive();
         if (role == "server-catalog")
             return run_server_catalog();
+        if (role == "server-verify")
+            return run_server_verify();
+        if (role == "server-drill")
+            return run_server_drill();
     } catch (const Error& error) {
         if (error.code != ErrorCode::cancelled)
             print_error(error, OutputFormat::text);
@@ -57,6 +61,17 @@ Error usage_error(const CLI::App& app, int argc, char** argv, const CLI::ParseEr
                                              : "Run \"pg_ark --help\"."};
 }
 
+// What --output says, where the command line as a whole cannot be read.
+OutputFormat wanted_output(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        const bool next_is_json = i + 1 < argc && std::string_view(argv[i + 1]) == "json";
+        if (word == "--output=json" || (word == "--output" && next_is_json))
+            return OutputFormat::json;
+    }
+    return OutputFormat::text;
+}
+
 int run_command(int argc, char** argv) {
     CLI::App app{"Brings PostgreSQL clusters back from a pg_ark repository.", "pg_ark"};
     app.require_subcommand(1);
@@ -67,6 +82,8 @@ int run_command(int argc, char** argv) {
         "  pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/restored\n"
         "  pg_ark restore --repo file:///srv/ark -D /tmp/pg --target-time '2026-11-20 "
         "14:59:00+00'\n"
+        "  pg_ark verify --repo file:///srv/ark\n"
+        "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill\n"
         "Run 'pg_ark COMMAND --help' for one command.");
     int status = 0;
     OutputFormat output = OutputFormat::text;
@@ -74,6 +91,8 @@ int run_command(int argc, char** argv) {
     add_restore_command(context);
     add_list_command(context);
     add_info_command(context);
+    add_verify_command(context);
+    add_drill_command(context);
     add_wal_get_command(context);
     add_version_command(context);
     try {
@@ -81,7 +100,7 @@ int run_command(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0)
             return app.exit(error);
-        print_error(usage_error(app, argc, argv, error), output);
+        print_error(usage_error(app, argc, argv, error), wanted_output(argc, argv));
         return kExitUsage;
     } catch (const Error& error) {
         print_error(error, output);
@@ -104,6 +123,8 @@ int run_command(int argc, char** argv) {
 int main(int argc, char** argv) {
     signal(SIGPIPE, SIG_IGN);
     const std::string_view first = argc > 1 ? argv[1] : "";
+    if (first == "server-guard")
+        return ark::run_server_guard(argc, argv);
     if (argc == 2 && first.starts_with("server-")) {
         const int status = ark::server_role(first);
         if (status >= 0)

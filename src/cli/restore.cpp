@@ -1,14 +1,12 @@
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
 #include <atomic>
-#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/own_program.hpp"
 #include "cli/restore_report.hpp"
 #include "cli/restore_wal.hpp"
 #include "core/base/clock.hpp"
@@ -30,6 +28,7 @@ struct RestoreOptions {
     std::string timeline = "latest";
     std::string action = "pause";
     std::vector<std::string> tablespace_maps;
+    bool accept_corrupt_pages = false;
     bool take_over = false;
     bool dry_run = false;
     bool force = false;
@@ -67,18 +66,6 @@ class Watcher final : public RestoreListener {
     RestoreReport& report_;
 };
 
-std::string own_program() {
-    std::array<char, PATH_MAX> buffer{};
-    const ssize_t n = ::readlink("/proc/self/exe", buffer.data(), buffer.size());
-    std::string path = n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : "";
-    if (path.empty() || ::access(path.c_str(), X_OK) != 0) {
-        throw Error(ErrorCode::refused, "the server would not be able to run \"" + path + "\"",
-                    "Its restore_command calls this program.",
-                    "Install pg_ark where the user that runs PostgreSQL can execute it.");
-    }
-    return path;
-}
-
 RestoreRequest request_of(const RestoreOptions& options) {
     if (options.directory.empty()) {
         throw Error(ErrorCode::invalid_argument, "no data directory given", {}, "Use -D DIR.");
@@ -93,6 +80,7 @@ RestoreRequest request_of(const RestoreOptions& options) {
     for (const std::string& text : options.tablespace_maps) {
         request.destination.tablespace_map.push_back(parse_tablespace_map(text));
     }
+    request.accept_corrupt_pages = options.accept_corrupt_pages;
     request.take_over = options.take_over;
     request.jobs = options.jobs;
     return request;
@@ -161,6 +149,8 @@ void add_options(CLI::App& command, RestoreOptions& options) {
                     "put the tablespace of directory OLD into NEW; repeat for each")
         ->option_text("OLD=NEW")
         ->allow_extra_args(false);
+    command.add_flag("--accept-corrupt-pages", options.accept_corrupt_pages,
+                     "restore a backup although pages of it were corrupt when it was taken");
     command.add_flag("--take-over", options.take_over,
                      "the restored cluster takes the original's place: it archives at once");
     command.add_flag("--dry-run", options.dry_run, "say what would be done; change nothing");

@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 
 #include "core/base/clock.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/restore/config_text.hpp"
 
 namespace ark {
 
@@ -15,8 +15,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kSecond = 1000000000;
-constexpr int64_t kTerminalInterval = kSecond / 5;
-constexpr int64_t kLogInterval = 5 * kSecond;
 
 json texts(const std::vector<std::string>& all) {
     json out = json::array();
@@ -34,21 +32,6 @@ void print_warnings(const std::vector<std::string>& warnings) {
     for (const std::string& text : warnings) {
         std::fprintf(stderr, "pg_ark: warning: %s\n", text.c_str());
     }
-}
-
-std::string duration(int64_t seconds) {
-    const auto two = [](int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
-    if (seconds >= 3600) {
-        return std::to_string(seconds / 3600) + ":" + two(seconds / 60 % 60) + ":" +
-               two(seconds % 60);
-    }
-    return std::to_string(seconds / 60) + ":" + two(seconds % 60);
-}
-
-uint64_t per_second(uint64_t bytes, int64_t nanos) {
-    return nanos > 0 ? static_cast<uint64_t>(static_cast<double>(bytes) * kSecond /
-                                             static_cast<double>(nanos))
-                     : 0;
 }
 
 const char* what_happens(const RestoreRequest& request) {
@@ -81,7 +64,7 @@ void line(const char* label, const std::string& text) {
 
 RestoreReport::RestoreReport(OutputFormat output, const RestoreRequest& request,
                              const RestorePlan& plan)
-    : output_(output), request_(request), plan_(plan), terminal_(::isatty(STDERR_FILENO) == 1) {}
+    : output_(output), request_(request), plan_(plan) {}
 
 void RestoreReport::plan(bool dry_run) {
     print_warnings(plan_.warnings);
@@ -179,11 +162,8 @@ void RestoreReport::progress(const RestoreProgress& p) {
     const int64_t now = monotonic_nanos();
     if (p.phase == RestorePhase::writing && writing_since_ == 0)
         writing_since_ = now;
-    const bool new_phase = p.phase != last_phase_;
-    if (!new_phase && now < next_report_)
+    if (!bar_.due(p.phase != last_phase_, output_ == OutputFormat::text))
         return;
-    const bool to_terminal = output_ == OutputFormat::text && terminal_;
-    next_report_ = now + (to_terminal ? kTerminalInterval : kLogInterval);
     if (output_ == OutputFormat::text) {
         print_progress_text(p);
     } else {
@@ -200,33 +180,14 @@ void RestoreReport::progress(const RestoreProgress& p) {
 
 void RestoreReport::print_progress_text(const RestoreProgress& p) {
     if (p.phase == RestorePhase::done) {
-        if (terminal_)
-            std::fprintf(stderr, "\r\033[K");
+        bar_.clear();
         return;
     }
-    const int64_t nanos = monotonic_nanos() - writing_since_;
-    const uint64_t rate = writing_since_ == 0 ? 0 : per_second(p.bytes, nanos);
-    const double share =
-        p.bytes_total == 0 ? 1 : static_cast<double>(p.bytes) / static_cast<double>(p.bytes_total);
+    const int64_t nanos = writing_since_ == 0 ? 0 : monotonic_nanos() - writing_since_;
     std::string text = name_of(p.phase);
-    if (p.phase == RestorePhase::writing && p.bytes > 0) {
-        text += " " + std::to_string(static_cast<int>(share * 100)) + " %, " +
-                human_bytes(p.bytes) + " of " + human_bytes(p.bytes_total);
-        if (rate > 0) {
-            text += ", " + human_bytes(rate) + "/s, " +
-                    duration(static_cast<int64_t>(
-                        (p.bytes_total - std::min(p.bytes, p.bytes_total)) / rate)) +
-                    " left";
-        }
-    }
-    if (!terminal_) {
-        std::fprintf(stderr, "pg_ark: %s\n", text.c_str());
-        return;
-    }
-    constexpr int kBar = 30;
-    const auto filled = static_cast<size_t>(std::clamp(share, 0.0, 1.0) * kBar);
-    std::fprintf(stderr, "\r\033[K[%s%s] %s", std::string(filled, '#').c_str(),
-                 std::string(kBar - filled, '.').c_str(), text.c_str());
+    if (p.phase == RestorePhase::writing && p.bytes > 0)
+        text += " " + describe_progress(p.bytes, p.bytes_total, nanos);
+    bar_.show(share_of(p.bytes, p.bytes_total), text);
 }
 
 void RestoreReport::result(const RestoreResult& result) {
@@ -269,7 +230,7 @@ void RestoreReport::print_result_text(const RestoreResult& result) const {
             result.kept_wal_directory.c_str());
     }
     std::printf("\nStart it:\n  %s -D %s start\n", pg_ctl_of(plan_.source.backup).c_str(),
-                directory.c_str());
+                shell_word(directory).c_str());
     if (!request_.take_over)
         std::printf("  (with -o '-p PORT' while the original runs on this host)\n");
     std::printf("It fetches WAL from the repository up to %s, %s.\n",

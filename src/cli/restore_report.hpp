@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/command.hpp"
+#include "cli/progress_bar.hpp"
 #include "core/restore/job.hpp"
 
 namespace ark {
@@ -29,9 +30,8 @@ class RestoreReport {
     const OutputFormat output_;
     const RestoreRequest& request_;
     const RestorePlan& plan_;
-    const bool terminal_;
+    ProgressBar bar_;
     int64_t writing_since_ = 0;
-    int64_t next_report_ = 0;
     RestorePhase last_phase_ = RestorePhase::clearing;
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/archive/wal_scan.hpp"
 #include "core/archive/wal_source.hpp"
+#include "core/pgdata/wal_reader.hpp"
 
 namespace ark {
 
@@ -51,8 +52,19 @@ class RepositoryWalOnWay final : public WalOnWay {
         return source_.last_contiguous(first);
     }
     Lsn end(Lsn from) override { return end_of_wal(source_, from); }
+    bool has_record_from(Lsn lsn) override { return reader_from(lsn).next().has_value(); }
     std::optional<WalMoment> last_transaction(Lsn from) override {
         return moment_of(ark::last_transaction(source_, from));
+    }
+    std::optional<WalMoment> first_transaction_after(UnixMicros time, bool or_at,
+                                                     Lsn from) override {
+        WalReader reader = reader_from(from);
+        while (const auto record = reader.next()) {
+            const auto end = decode_transaction_end(*record);
+            if (end && (end->time > time || (or_at && end->time == time)))
+                return WalMoment{record->lsn, record->end, end->time};
+        }
+        return std::nullopt;
     }
     std::optional<WalMoment> end_of_transaction(uint32_t xid, Lsn from) override {
         return moment_of(find_transaction(source_, xid, from));
@@ -69,6 +81,13 @@ class RepositoryWalOnWay final : public WalOnWay {
     }
 
  private:
+    WalReader reader_from(Lsn lsn) {
+        WalReader reader(source_.segment_size(),
+                         [this](uint64_t number) { return source_.read_segment(number); });
+        reader.seek(lsn);
+        return reader;
+    }
+
     BoundedWal source_;
 };
 

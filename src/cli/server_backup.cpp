@@ -18,9 +18,9 @@ class PipeHost : public BackupHost {
  public:
     explicit PipeHost(Channel& channel) : channel_(channel) {}
 
-    BackupStart start() override {
+    BackupStart start(const TableSink& tables) override {
         channel_.send(Message("ready"));
-        const Message message = channel_.expect("start");
+        const Message message = expect_after_tables("start", tables);
         return {lsn_of(message, "lsn"), static_cast<TimelineId>(message.number("timeline"))};
     }
 
@@ -29,9 +29,9 @@ class PipeHost : public BackupHost {
         return from_hex(channel_.expect("control").token("data"));
     }
 
-    BackupStop stop() override {
+    BackupStop stop(const TableSink& tables) override {
         channel_.send(Message("copied"));
-        const Message message = channel_.expect("stop");
+        const Message message = expect_after_tables("stop", tables);
         BackupStop out;
         out.lsn = lsn_of(message, "lsn");
         out.timeline = static_cast<TimelineId>(message.number("timeline"));
@@ -81,6 +81,41 @@ class PipeHost : public BackupHost {
     }
 
  private:
+    Message expect_after_tables(const std::string& verb, const TableSink& tables) {
+        for (;;) {
+            std::optional<Message> message = channel_.receive();
+            if (!message)
+                throw Error(ErrorCode::cancelled, "the server has ended the job");
+            if (message->verb() == verb)
+                return std::move(*message);
+            if (message->verb() != "table") {
+                throw Error(ErrorCode::protocol_violation,
+                            "unexpected message \"" + message->verb() + "\"");
+            }
+            tables(table_of(*message));
+        }
+    }
+
+    static TableState table_of(const Message& message) {
+        TableState table;
+        if (message.has("missing")) {
+            table.missing = true;
+            table.path = message.text("missing");
+            return table;
+        }
+        table.database = message.text("database");
+        table.schema = message.text("schema");
+        table.name = message.text("name");
+        table.database_oid = static_cast<uint32_t>(message.number("database_oid"));
+        table.oid = static_cast<uint32_t>(message.number("oid"));
+        table.filenode = static_cast<uint32_t>(message.number("filenode"));
+        table.bytes = message.number("bytes");
+        table.changes = message.number("changes");
+        if (message.has("rows"))
+            table.rows = message.number("rows");
+        return table;
+    }
+
     static Lsn lsn_of(const Message& message, const std::string& key) {
         const auto lsn = parse_lsn(message.token(key));
         if (lsn)
@@ -103,6 +138,7 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     request.reason = first.text_or("reason", "");
     request.created_by = first.token_or("created_by", "");
     request.role = first.text_or("role", "");
+    request.superuser = first.text_or("superuser", "");
     request.started_at = static_cast<UnixMicros>(first.number("started_at"));
     for (;;) {
         const std::optional<Message> message = channel.receive();

@@ -2,7 +2,8 @@
 
 #include "cli/child/opening.hpp"
 #include "cli/command.hpp"
-#include "core/backup/job.hpp"
+#include "core/backup/cleanup.hpp"
+#include "core/repo/marker.hpp"
 #include "core/repo/probe.hpp"
 
 namespace ark {
@@ -45,6 +46,12 @@ void cleanup(Channel& channel, const Opening& opening, const std::string& id) {
     channel.send(message.add_number("objects", result.objects).add_text("kept", result.kept));
 }
 
+void tidy(Channel& channel, const Opening& opening) {
+    const uint64_t objects = remove_abandoned(*opening.repository, opening.cluster_name());
+    Message message("cleaned");
+    channel.send(message.add_number("objects", objects).add_text("kept", ""));
+}
+
 void check(Channel& channel, const Opening& opening) {
     const ProbeResult result = probe_repository(*opening.repository);
     Message message("checked");
@@ -64,6 +71,8 @@ void answer(Channel& channel, const Opening& opening, const Message& message) {
         find(channel, opening, message.token("id"));
     } else if (verb == "cleanup") {
         cleanup(channel, opening, message.token("id"));
+    } else if (verb == "tidy") {
+        tidy(channel, opening);
     } else if (verb == "check") {
         check(channel, opening);
     } else {

@@ -137,6 +137,8 @@ void add_wal_get_command(const CommandContext& context) {
     command->add_option("--timeout", request.timeout_s, "seconds to try for (default 60)")
         ->check(CLI::Range(0, 1000000000))
         ->option_text("SECONDS");
+    // For scratch servers alone: a cluster recovered so has its later tablespaces in odd places.
+    command->add_flag("--contain-tablespaces", request.contain_tablespaces)->group("");
     command->footer(
         "Exit status: 0 the file is there, 1 the repository does not have it, above 125 anything "
         "else.\n"

@@ -18,6 +18,8 @@ constexpr int kGraceMs = 2000;
 // The pause before the next start doubles from the first to the last.
 constexpr int kFirstPauseMs = 500;
 constexpr int kLastPauseMs = 30 * 1000;
+// A child that fails this often in a row is started anew: it may hold on to what has changed.
+constexpr int kMostFailures = 10;
 
 // All of this belongs to the archiver process.
 Child* child = nullptr;
@@ -25,6 +27,7 @@ bool is_open = false;
 char* started_with = nullptr;  // in TopMemoryContext
 TimestampTz not_before = 0;
 int pause_ms = 0;
+int failures_in_a_row = 0;
 
 // Everything that a running child has been told or was made from; another text means another child.
 char* present_signature(const char* program) {
@@ -89,6 +92,7 @@ Pushed archive_child_push(const char* name, const char* path, TimestampTz deadli
                            answered_name != nullptr ? answered_name : "")));
     }
     pause_ms = 0;
+    failures_in_a_row = 0;
     Pushed pushed = {};
     const char* result = get_token(answer, "result");
     strlcpy(pushed.result, result != nullptr ? result : "stored", sizeof(pushed.result));
@@ -97,7 +101,9 @@ Pushed archive_child_push(const char* name, const char* path, TimestampTz deadli
 }
 
 void archive_child_after_error() {
-    if (child != nullptr && child->answered && !child->ended)
+    failures_in_a_row++;
+    if (child != nullptr && child->answered && !child->ended &&
+        failures_in_a_row % kMostFailures != 0)
         return;
     archive_child_stop();
     pause_ms = pause_ms == 0 ? kFirstPauseMs : Min(pause_ms * 2, kLastPauseMs);

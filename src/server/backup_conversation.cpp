@@ -3,6 +3,7 @@
 #include "server/backup_conversation.hpp"
 
 #include "server/backup_sql.hpp"
+#include "server/census.hpp"
 #include "server/control_file.hpp"
 #include "server/conversation.hpp"
 #include "server/settings.hpp"
@@ -66,6 +67,7 @@ void prepare(BackupJob* job) {
     if (job->request->created_by[0] != '\0')
         message_token(&out, "created_by", job->request->created_by);
     message_text(&out, "role", facts.role);
+    message_text(&out, "superuser", facts.superuser);
     message_number(&out, "started_at", to_unix_time(job->started_at));
     send(job, &out);
 
@@ -79,6 +81,7 @@ void prepare(BackupJob* job) {
     StringInfoData last = new_message("prepare");
     send(job, &last);
     (void)receive_verb(job->child, "ready", deadline_in_ms(kOpenTimeoutMs));
+    job->ready = true;
 }
 
 void start(BackupJob* job) {
@@ -86,6 +89,7 @@ void start(BackupJob* job) {
     const BackupStart started = backup_start(job->request->backup_id);
     job->result.start_lsn = started.lsn;
     fault_point("module_started");
+    send_census(job->child);
     StringInfoData out = new_message("start");
     message_lsn(&out, "lsn", started.lsn);
     message_number(&out, "timeline", started.timeline);
@@ -98,11 +102,13 @@ void stop(BackupJob* job) {
     const BackupStop stopped = backup_stop();
     job->result.timeline = stopped.timeline;
     job->result.stop_lsn = stopped.lsn;
+    const uint64 stopped_at = to_unix_time(GetCurrentTimestamp());
     fault_point("module_stopped");
+    send_census(job->child);
     StringInfoData out = new_message("stop");
     message_lsn(&out, "lsn", stopped.lsn);
     message_number(&out, "timeline", stopped.timeline);
-    message_number(&out, "stopped_at", to_unix_time(GetCurrentTimestamp()));
+    message_number(&out, "stopped_at", stopped_at);
     message_text(&out, "label", stopped.label);
     message_text(&out, "tablespace_map", stopped.tablespace_map);
     message_text(&out, "snapshot", stopped.snapshot);

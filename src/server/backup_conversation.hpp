@@ -13,6 +13,7 @@ struct BackupJob {
     JobRequest* request;
     TimestampTz started_at;
     Child* child;  ///< NULL: not started, or stopped
+    bool ready;    ///< the child may have written something
     JobProgress progress;
     BackupResult result;
 };

@@ -7,6 +7,7 @@
 #include "server/backup_conversation.hpp"
 #include "server/catalog_client.hpp"
 #include "server/conversation.hpp"
+#include "server/job_row.hpp"
 #include "server/settings.hpp"
 #include "server/worker.hpp"
 
@@ -23,8 +24,6 @@ namespace {
 constexpr int kPoliteMs = 2 * 1000;
 constexpr int kGraceMs = 10 * 1000;
 constexpr int kShutdownGraceMs = 3 * 1000;
-// Each try waits for a lock as long as lock_timeout says.
-constexpr int kRowTries = 6;
 
 void report_end(const BackupJob& job, TimestampTz started_at) {
     const long ms = TimestampDifferenceMilliseconds(started_at, GetCurrentTimestamp());
@@ -35,42 +34,13 @@ void report_end(const BackupJob& job, TimestampTz started_at) {
                             ms / 1000, ms % 1000)));
 }
 
-// False: no row. The caller, if it still waits, throws what is kept in the job.
-bool make_row(const BackupJob& job, TimestampTz started_at) {
-    volatile bool made = false;
-    PG_TRY();
-    {
-        begin_sql("pg_ark: beginning of a backup");
-        if (!extension_is_here())
-            ereport(ERROR,
-                    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                     errmsg("the extension pg_ark is not visible in database \"%s\"",
-                            settings.database),
-                     errhint("A transaction that creates the extension has to commit before it "
-                             "can start a backup.")));
-        insert_backup_row(*job.request, started_at);
-        if (!job_begin_commit(job.ref))
-            ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
-                            errmsg("the request for a backup has been withdrawn")));
-        commit_sql();
-        made = true;
-    }
-    PG_CATCH();
-    {
-        ErrorData* error = take_error(job.context);
-        if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE) {
-            error->detail = error->message;
-            error->message = pstrdup("the row in ark.backup_log could not be written");
-            error->hint = pstrdup(
-                "A transaction, maybe the one that asks for the backup, holds a "
-                "lock on ark.backup_log. Let it end first.");
-        }
-        JobError kept = {};
-        copy_error(&kept, *error);
-        job_end(job.ref, &kept);
-    }
-    PG_END_TRY();
-    return made;
+JobRow row_of(const BackupJob& job) {
+    return {job.context, "backup", job.request->backup_id, "ark.backup_log"};
+}
+
+void insert_row(const void* pointer) {
+    const auto* job = static_cast<const BackupJob*>(pointer);
+    insert_backup_row(*job->request, job->started_at);
 }
 
 enum class Settled { kNoBackup, kLeftovers, kCompleted };
@@ -106,18 +76,16 @@ Settled settle_with_repository(BackupJob* job) {
     return settled;
 }
 
-// Ends the child and finds out what is left. One that reported an error and exits in order has
-// removed what it wrote. Else the repository is asked: the marker may be durable, or the child may
-// have had no time.
+// Ends the child and finds out what is left. One that has not begun to write leaves nothing. Else
+// the repository is asked: the marker may be durable, or the child had no time to remove what it
+// wrote, or could not, for the same reason that made it fail.
 Settled settle(BackupJob* job) {
     if (job->child == nullptr)
         return Settled::kNoBackup;
     const bool ending = worker_is_ending();
-    const bool refused = job->child->refused;
-    const int status =
-        child_stop(job->child, ending ? 0 : kPoliteMs, ending ? kShutdownGraceMs : kGraceMs);
+    (void)child_stop(job->child, ending ? 0 : kPoliteMs, ending ? kShutdownGraceMs : kGraceMs);
     job->child = nullptr;
-    if (refused && WIFEXITED(status))
+    if (!job->ready)
         return Settled::kNoBackup;
     return ending ? Settled::kLeftovers : settle_with_repository(job);
 }
@@ -143,36 +111,24 @@ BackupFailure describe_failure(const BackupJob& job, const ErrorData& error, boo
     return failure;
 }
 
-// One try; `failure` NULL: the backup is complete.
-bool try_to_write_end(const BackupJob& job, const BackupFailure* failure) {
-    volatile bool written = false;
-    PG_TRY();
-    {
-        begin_sql("pg_ark: end of a backup");
-        if (failure == nullptr)
-            complete_backup_row(job.request->backup_id, job.result);
-        else
-            fail_backup_row(job.request->backup_id, *failure);
-        commit_sql();
-        written = true;
-    }
-    PG_CATCH();
-    {
-        const ErrorData* error = take_error(job.context);
-        ereport(LOG, (errmsg("could not write the end of backup \"%s\" into ark.backup_log: %s",
-                             job.request->backup_id, error->message)));
-    }
-    PG_END_TRY();
-    return written;
+/// `failure` NULL: the backup is complete.
+struct BackupEnd {
+    const BackupJob* job;
+    const BackupFailure* failure;
+};
+
+void write_row(const void* pointer) {
+    const auto* end = static_cast<const BackupEnd*>(pointer);
+    const char* id = end->job->request->backup_id;
+    if (end->failure == nullptr)
+        complete_backup_row(id, end->job->result);
+    else
+        fail_backup_row(id, *end->failure);
 }
 
-// The row is a copy of the truth: what cannot be written now the sweep writes later.
 void write_end(const BackupJob& job, const BackupFailure* failure) {
-    for (int i = 0; i < kRowTries && !(worker_is_ending() && i > 1); i++) {
-        if (try_to_write_end(job, failure))
-            return;
-    }
-    request_sweep();
+    const BackupEnd end = {&job, failure};
+    write_job_end(row_of(job), write_row, &end);
 }
 
 void end_badly(BackupJob* job, ErrorData* error) {
@@ -227,9 +183,8 @@ void run_backup(JobRef ref) {
     job->request = job_request_of(ref);
     job->started_at = GetCurrentTimestamp();
     strlcpy(job->progress.phase, "starting", sizeof(job->progress.phase));
-    if (!make_row(*job, job->started_at))
+    if (!make_job_row(ref, row_of(*job), insert_row, job))
         return;
-    job_visible(ref);
     fault_point("module_row_visible");
     ErrorData* volatile error = nullptr;
     PG_TRY();

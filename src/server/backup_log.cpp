@@ -69,6 +69,8 @@ void complete_backup_row(const char* backup_id, const BackupResult& result) {
     // Somebody deleted the row: the sweep inserts it again from the repository.
     if (rows > 0)
         insert_verification(backup_id, result);
+    else
+        request_sweep();
 }
 
 bool adopt_marker(const char* backup_id, const char* json, const char* repository_id) {

@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "access/xlog.h"
+#include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -59,6 +60,7 @@ ServerFacts read_server_facts(const JobRequest& request) {
     begin_sql("pg_ark: reading the configuration");
     facts.reason = to_utf8(context, request.reason);
     facts.role = to_utf8(context, request.role);
+    facts.superuser = to_utf8(context, GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false));
     facts.config_file = setting(context, "config_file");
     facts.hba_file = setting(context, "hba_file");
     facts.ident_file = setting(context, "ident_file");

@@ -12,6 +12,7 @@ namespace ark {
 struct ServerFacts {
     const char* reason;  ///< UTF-8, as `role`
     const char* role;
+    const char* superuser;  ///< name of the bootstrap superuser
     const char* config_file;
     const char* hba_file;
     const char* ident_file;

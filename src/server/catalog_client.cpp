@@ -107,6 +107,14 @@ char* catalog_cleanup(CatalogClient* client, const char* backup_id) {
     return kept != nullptr ? kept : pstrdup("");
 }
 
+uint64 catalog_tidy(CatalogClient* client) {
+    ask(client, "tidy", nullptr);
+    const Message message = answer(client);
+    if (!message_is(message, "cleaned"))
+        unexpected(message);
+    return get_number(message, "objects");
+}
+
 List* catalog_list(CatalogClient* client) {
     List* found = NIL;
     ask(client, "list", nullptr);

@@ -1,6 +1,7 @@
 #pragma once
 /// A restored cluster is a clone until told otherwise: restore leaves a marker file in its data
-/// directory, and as long as it is there nothing is written to the repository.
+/// directory, and as long as it is there nothing is written to the repository but the evidence of
+/// tests, under names that nobody else has.
 #include "server/pg_version.hpp"
 
 namespace ark {

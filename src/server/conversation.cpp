@@ -98,11 +98,16 @@ Message receive_known_opened(Child* child, TimestampTz deadline) {
         FlushErrorState();
         const bool absent = error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
                             (error->sqlerrcode == ERRCODE_CONNECTION_FAILURE && child->refused);
-        if (absent && error->detail == nullptr)
+        if (absent) {
             error->detail = psprintf(
-                "This server has used a repository there, and makes no new one in its place. To "
-                "begin anew, remove the file \"%s\" in the data directory.",
+                "%s%sThis server has used a repository there, and makes no new one in its "
+                "place.",
+                error->detail != nullptr ? error->detail : "", error->detail != nullptr ? " " : "");
+            error->hint = psprintf(
+                "Check that its file system is mounted. To begin anew, remove the file \"%s\" in "
+                "the data directory.",
                 kKnownRepositoryFile);
+        }
         ReThrowError(error);
     }
     PG_END_TRY();
@@ -186,10 +191,13 @@ char* open_after_greeting(Child* child, const OpenOptions& options, TimestampTz 
                                                    : receive_verb(child, "opened", deadline);
     const char* token = get_token(opened, "repository_id");
     char* id = pstrdup(token != nullptr ? token : "");
+    // Where the module refuses what the child has opened, the child is of no use any more.
+    child->answered = false;
     if (options.create)
         remember_repository(id);
     else
         require_known_repository(id);
+    child->answered = true;
     return id;
 }
 

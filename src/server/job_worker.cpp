@@ -3,6 +3,7 @@
 #include "server/backup_job.hpp"
 #include "server/settings.hpp"
 #include "server/sweep.hpp"
+#include "server/test_job.hpp"
 #include "server/worker.hpp"
 
 extern "C" {
@@ -15,6 +16,20 @@ namespace ark {
 namespace {
 
 JobRef own_job;
+
+const char* name_of(JobKind kind) {
+    switch (kind) {
+        case JobKind::kSweep:
+            return "pg_ark sweep";
+        case JobKind::kRestoreTest:
+            return "pg_ark restore test";
+        case JobKind::kVerification:
+            return "pg_ark verification";
+        case JobKind::kBackup:
+            break;
+    }
+    return "pg_ark backup";
+}
 
 // Also where the connection to the database fails: nobody is to wait for us then.
 void end_own_job(int code, Datum) {
@@ -30,14 +45,13 @@ void end_own_job(int code, Datum) {
 }  // namespace
 
 bool start_job_worker(JobRef ref, BackgroundWorkerHandle** handle) {
-    const bool sweep = job_kind(ref) == JobKind::kSweep;
     BackgroundWorker worker = {};
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = BGW_NEVER_RESTART;
     strlcpy(worker.bgw_library_name, "pg_ark", sizeof(worker.bgw_library_name));
     strlcpy(worker.bgw_function_name, "pg_ark_job_main", sizeof(worker.bgw_function_name));
-    strlcpy(worker.bgw_name, sweep ? "pg_ark sweep" : "pg_ark backup", sizeof(worker.bgw_name));
+    strlcpy(worker.bgw_name, name_of(job_kind(ref)), sizeof(worker.bgw_name));
     strlcpy(worker.bgw_type, worker.bgw_name, sizeof(worker.bgw_type));
     worker.bgw_main_arg = Int32GetDatum(ref.slot);
     static_assert(sizeof(ref.generation) <= BGW_EXTRALEN);
@@ -61,8 +75,11 @@ void pg_ark_job_main(Datum slot) {
     ark::set_session_defaults();
     MemoryContextSwitchTo(
         AllocSetContextCreate(TopMemoryContext, "pg_ark job", ALLOCSET_DEFAULT_SIZES));
-    if (ark::job_kind(ark::own_job) == ark::JobKind::kSweep)
+    const ark::JobKind kind = ark::job_kind(ark::own_job);
+    if (kind == ark::JobKind::kSweep)
         ark::run_sweep(ark::own_job);
+    else if (ark::is_test(kind))
+        ark::run_test(ark::own_job);
     else
         ark::run_backup(ark::own_job);
     proc_exit(0);

@@ -2,6 +2,8 @@
 
 #include <csignal>
 
+#include "server/settings.hpp"
+
 extern "C" {
 #include "miscadmin.h"
 #include "storage/procarray.h"
@@ -35,9 +37,40 @@ void move_to(Job* job, JobState state) {
 }
 
 JobView view_of(const Job& job, int slot) {
-    return {
-        true,           {slot, job.generation}, job.state, job.cancel_requested, job.row_visible,
-        job.worker_pid, job.progress,           job.error};
+    return {true,           {slot, job.generation}, job.kind,
+            job.state,      job.cancel_requested,   job.row_visible,
+            job.worker_pid, job.progress,           job.verdict,
+            job.error};
+}
+
+// Under the lock, which the caller's process has.
+int active_jobs(JobKind kind) {
+    int count = 0;
+    for (const Job& job : shared->jobs)
+        count += is_active(job) && job.kind == kind ? 1 : 0;
+    return count;
+}
+
+// NULL: there is none. Under the lock.
+const Job* find_active(JobKind kind) {
+    for (const Job& job : shared->jobs) {
+        if (is_active(job) && job.kind == kind)
+            return &job;
+    }
+    return nullptr;
+}
+
+int free_slot(int reserved) {
+    int first = -1;
+    int count = 0;
+    for (int i = 0; i < kJobSlots; i++) {
+        if (!may_be_taken(shared->jobs[i]))
+            continue;
+        count++;
+        if (first < 0)
+            first = i;
+    }
+    return count > reserved ? first : -1;
 }
 
 [[noreturn]] void refuse_second(JobKind kind, const char* running) {
@@ -52,22 +85,44 @@ JobView view_of(const Job& job, int slot) {
     pg_unreachable();
 }
 
+[[noreturn]] void refuse_test(int running) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg_plural("%d restore test is under way", "%d restore tests are under way",
+                           static_cast<unsigned long>(running), running),
+             errdetail("pg_ark.restore_test_limit is %d, and pg_ark.restore_test_when_busy is "
+                       "refuse.",
+                       settings.restore_test_limit),
+             errhint("Try again when one has ended (ark.test_progress shows them), or raise "
+                     "pg_ark.restore_test_limit.")));
+    pg_unreachable();
+}
+
+// Throws where no other job of that kind may be. Under the lock, which an error releases first.
+void require_alone(JobKind kind) {
+    if (is_test(kind)) {
+        const int running = active_jobs(JobKind::kRestoreTest);
+        if (kind == JobKind::kRestoreTest && running >= settings.restore_test_limit &&
+            settings.restore_test_when_busy == kRefuseWhenBusy) {
+            unlock_shared();
+            refuse_test(running);
+        }
+        return;
+    }
+    if (const Job* job = find_active(kind)) {
+        char running[kBackupIdSize];
+        strlcpy(running, job->request.backup_id, sizeof(running));
+        unlock_shared();
+        refuse_second(kind, running);
+    }
+}
+
 }  // namespace
 
 JobRef job_request(JobKind kind, const JobRequest* request, bool caller) {
     lock_shared(LW_EXCLUSIVE);
-    int slot = -1;
-    for (int i = 0; i < kJobSlots; i++) {
-        const Job& job = shared->jobs[i];
-        if (is_active(job) && job.kind == kind) {
-            char running[kBackupIdSize];
-            strlcpy(running, job.request.backup_id, sizeof(running));
-            unlock_shared();
-            refuse_second(kind, running);
-        }
-        if (slot < 0 && may_be_taken(job))
-            slot = i;
-    }
+    require_alone(kind);
+    const int slot = free_slot(is_test(kind) ? kReservedSlots : 0);
     if (slot < 0) {
         unlock_shared();
         ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -118,6 +173,26 @@ bool job_is_active(const char* backup_id) {
     return job_of_backup(backup_id).found;
 }
 
+JobView job_of_test(const char* test_id) {
+    JobView view = {};
+    lock_shared(LW_SHARED);
+    for (int i = 0; i < kJobSlots; i++) {
+        const Job& job = shared->jobs[i];
+        if (is_active(job) && is_test(job.kind) && strcmp(job.request.test_id, test_id) == 0)
+            view = view_of(job, i);
+    }
+    unlock_shared();
+    return view;
+}
+
+const Job* copy_of_jobs() {
+    auto* jobs = static_cast<Job*>(palloc(sizeof(shared->jobs)));
+    lock_shared(LW_SHARED);
+    memcpy(static_cast<void*>(jobs), shared->jobs, sizeof(shared->jobs));
+    unlock_shared();
+    return jobs;
+}
+
 bool job_withdraw(JobRef ref) {
     lock_shared(LW_EXCLUSIVE);
     Job* job = slot_of(ref);
@@ -142,17 +217,14 @@ void job_release(JobRef ref) {
     unlock_shared();
 }
 
-bool job_cancel(const char* backup_id) {
-    bool found = false;
+bool job_cancel(JobRef ref) {
     lock_shared(LW_EXCLUSIVE);
-    for (Job& job : shared->jobs) {
-        if (!is_active(job) || job.kind != JobKind::kBackup ||
-            strcmp(job.request.backup_id, backup_id) != 0)
-            continue;
-        found = true;
-        job.cancel_requested = true;
-        if (job.worker_pid != 0)
-            kill(job.worker_pid, SIGINT);
+    Job* job = slot_of(ref);
+    const bool found = job != nullptr && is_active(*job);
+    if (found) {
+        job->cancel_requested = true;
+        if (job->worker_pid != 0)
+            kill(job->worker_pid, SIGINT);
     }
     unlock_shared();
     return found;
@@ -195,6 +267,29 @@ void job_set_progress(JobRef ref, const JobProgress& progress) {
         job->progress = progress;
         job->progress.updated_at = GetCurrentTimestamp();
     }
+    unlock_shared();
+}
+
+bool job_admit(JobRef ref, int limit) {
+    lock_shared(LW_EXCLUSIVE);
+    Job* job = slot_of(ref);
+    int before = 0;
+    for (const Job& other : shared->jobs) {
+        if (is_active(other) && other.kind == JobKind::kRestoreTest && &other != job &&
+            (other.admitted || other.generation < ref.generation))
+            before++;
+    }
+    if (job != nullptr && before < limit)
+        job->admitted = true;
+    const bool admitted = job != nullptr && job->admitted;
+    unlock_shared();
+    return admitted;
+}
+
+void job_set_verdict(JobRef ref, Verdict verdict) {
+    lock_shared(LW_EXCLUSIVE);
+    if (Job* job = slot_of(ref))
+        job->verdict = verdict;
     unlock_shared();
 }
 

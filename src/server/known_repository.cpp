@@ -19,10 +19,17 @@ constexpr size_t kMostBytes = 8192;
 char* read_memory() {
     char* text = static_cast<char*>(palloc0(kMostBytes + 1));
     const int fd = BasicOpenFile(kKnownRepositoryFile, O_RDONLY | PG_BINARY);
-    if (fd < 0)
+    if (fd < 0 && errno == ENOENT)
         return nullptr;
-    const ssize_t n = read(fd, text, kMostBytes);
-    close(fd);
+    const ssize_t n = fd < 0 ? -1 : read(fd, text, kMostBytes);
+    const int error = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    // Not knowing is not the same as none: a new repository could be begun beside the old one.
+    if (n < 0)
+        ereport(ERROR, (errcode_for_file_access(),
+                        errmsg("could not read file \"%s\": %m", kKnownRepositoryFile)));
     return n > 0 ? text : nullptr;
 }
 

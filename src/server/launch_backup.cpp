@@ -1,62 +1,16 @@
 #include "server/launch_backup.hpp"
 
+#include "server/launch.hpp"
 #include "server/preconditions.hpp"
 
 extern "C" {
 #include "miscadmin.h"
 #include "pgtime.h"
-#include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 }
 
 namespace ark {
-namespace {
-
-// A worker gives up its wait for a lock after lock_timeout (5 s); the rest is for its start.
-constexpr int kStartMs = 10 * 1000;
-// More for a commit that is under way when the time is over.
-constexpr int kCommitMs = 10 * 1000;
-constexpr long kSliceMs = 200;
-
-void wait_a_little() {
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kSliceMs,
-                    wait_event());
-    ResetLatch(MyLatch);
-    CHECK_FOR_INTERRUPTS();
-}
-
-// Whether the row is there within that time. Throws the worker's reason where there will be none.
-bool row_appears(JobRef ref, int timeout_ms) {
-    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
-    while (GetCurrentTimestamp() < end) {
-        const JobView view = job_view(ref);
-        if (view.row_visible)
-            return true;
-        if (view.state == JobState::kEnded)
-            throw_error(view.error, "could not start a backup: ");
-        wait_a_little();
-    }
-    return false;
-}
-
-void wait_for_row(JobRef ref, const char* backup_id) {
-    if (row_appears(ref, kStartMs))
-        return;
-    if (job_withdraw(ref))
-        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-                        errmsg("could not start a backup within %d seconds", kStartMs / 1000),
-                        errdetail("The request has been withdrawn."),
-                        errhint("A transaction that holds locks on the extension's tables, or a "
-                                "busy server, does this. The server's log may say more.")));
-    if (!row_appears(ref, kCommitMs))
-        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-                        errmsg("could not see the start of backup \"%s\" in time", backup_id),
-                        errdetail("It may have begun."),
-                        errhint("Look for it in ark.backup_log before you start another.")));
-}
-
-}  // namespace
 
 void make_backup_id(char* id, size_t size, const char* prefix) {
     uint32 random = 0;
@@ -90,7 +44,7 @@ char* launch_backup(JobRequest* request, bool adopting) {
     require_preconditions(adopting);
     const JobRef ref = job_request(JobKind::kBackup, request, true);
     PG_TRY();
-    { wait_for_row(ref, request->backup_id); }
+    { wait_for_row(ref, JobKind::kBackup, request->backup_id); }
     PG_CATCH();
     {
         (void)job_withdraw(ref);

@@ -33,6 +33,8 @@ constexpr int kRestartSeconds = 5;
 constexpr long kIdleMs = 60L * 1000;
 // While a worker starts or runs its end is noticed by a signal; this is for a lost one.
 constexpr long kBusyMs = 1000;
+// Without any cause; what is left by others is dead after a day (core/backup/cleanup.hpp).
+constexpr int kSweepEveryMs = 6 * 3600 * 1000;
 // A worker that has not attached by then never will.
 constexpr int kAttachMs = 30 * 1000;
 
@@ -175,9 +177,13 @@ bool sweep_is_running() {
 // A sweep needs the database; where that does not exist yet the request stays for later.
 bool sweep_is_due() {
     lock_shared(LW_SHARED);
-    const bool asked = shared->sweep_requested && shared->sweep_not_before <= GetCurrentTimestamp();
+    const TimestampTz now = GetCurrentTimestamp();
+    const bool asked = shared->sweep_requested && shared->sweep_not_before <= now;
+    const bool old = shared->last_sweep_at != 0 &&
+                     TimestampDifferenceExceeds(shared->last_sweep_at, now, kSweepEveryMs);
     unlock_shared();
-    return asked && settings.repositories[0] != '\0' && !sweep_is_running() && database_exists();
+    return (asked || old) && settings.repositories[0] != '\0' && !sweep_is_running() &&
+           database_exists();
 }
 
 void start_sweep() {

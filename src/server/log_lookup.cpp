@@ -16,17 +16,31 @@ char* copy(MemoryContext context, int column) {
     return value != nullptr ? MemoryContextStrdup(context, value) : nullptr;
 }
 
+/// SPI as the superuser, for fixed statements that name every object and operator with its schema:
+/// the caller's search_path decides nothing, and an error restores the user with the transaction.
+struct Lookup {
+    Oid user;
+    int security;
+};
+
+Lookup begin_lookup() {
+    Lookup lookup = {};
+    GetUserIdAndSecContext(&lookup.user, &lookup.security);
+    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, lookup.security | SECURITY_LOCAL_USERID_CHANGE);
+    SPI_connect();
+    return lookup;
+}
+
+void end_lookup(const Lookup& lookup) {
+    SPI_finish();
+    SetUserIdAndSecContext(lookup.user, lookup.security);
+}
+
 }  // namespace
 
-// The statement is fixed and names every object and operator with its schema: the caller's
-// search_path decides nothing, and an error restores the user with the transaction.
 LoggedBackup look_up_backup(const char* backup_id) {
     MemoryContext context = CurrentMemoryContext;
-    Oid user = InvalidOid;
-    int security = 0;
-    GetUserIdAndSecContext(&user, &security);
-    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, security | SECURITY_LOCAL_USERID_CHANGE);
-    SPI_connect();
+    const Lookup lookup = begin_lookup();
     const uint64 rows =
         sql("SELECT status, error OPERATOR(pg_catalog.->>) 'sqlstate', "
             "error OPERATOR(pg_catalog.->>) 'message', error OPERATOR(pg_catalog.->>) 'detail', "
@@ -35,13 +49,23 @@ LoggedBackup look_up_backup(const char* backup_id) {
             backup_id);
     const LoggedBackup found = {copy(context, 1), copy(context, 2), copy(context, 3),
                                 copy(context, 4), copy(context, 5)};
-    SPI_finish();
-    SetUserIdAndSecContext(user, security);
+    end_lookup(lookup);
     if (rows == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("backup \"%s\" does not exist", backup_id),
                         errhint("The backups are in ark.backup_log.")));
     return found;
+}
+
+bool test_is_known(const char* test_id) {
+    const Lookup lookup = begin_lookup();
+    const uint64 rows =
+        sql("SELECT 1 FROM ark.backup_tests WHERE id OPERATOR(pg_catalog.=) $1::pg_catalog.uuid "
+            "UNION ALL SELECT 1 FROM ark.backup_verification "
+            "WHERE id OPERATOR(pg_catalog.=) $1::pg_catalog.uuid",
+            test_id);
+    end_lookup(lookup);
+    return rows > 0;
 }
 
 void require_backup_id(const char* backup_id) {

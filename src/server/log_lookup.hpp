@@ -16,6 +16,9 @@ struct LoggedBackup {
 /// ERRCODE_UNDEFINED_OBJECT where there is none. Uses SPI.
 LoggedBackup look_up_backup(const char* backup_id);
 
+/// Whether there is or was a test or verification of that id, in the same way.
+bool test_is_known(const char* test_id);
+
 /// Throws where a function was called with NULL for an id.
 void require_backup_id(const char* backup_id);
 

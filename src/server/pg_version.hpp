@@ -27,6 +27,10 @@ extern "C" {
 /// The module is compiled with hidden symbols: what the server looks up is exported by name.
 #define ARK_EXPORT __attribute__((visibility("default")))
 
+/// Declared in libpq/libpq.h, which wants the headers of Kerberos where the server was built with
+/// it.
+extern "C" bool pq_check_connection(void);
+
 /// Opens the definition of a function that SQL calls.
 #define ARK_SQL_FUNCTION(name)                               \
     extern "C" {                                             \

@@ -9,9 +9,7 @@ extern "C" {
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
-#if PG_VERSION_NUM >= 160000
 #include "postmaster/pgarch.h"
-#endif
 }
 
 namespace ark {

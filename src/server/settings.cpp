@@ -79,6 +79,17 @@ bool check_program(char** value, void**, GucSource) {
     return false;
 }
 
+bool check_scratch_directory(char** value, void**, GucSource) {
+    if ((*value)[0] == '\0' || is_absolute_path(*value))
+        return true;
+    GUC_check_errdetail("\"%s\" is not an absolute path.", *value);
+    GUC_check_errhint("Leave it empty to use a directory beside the data directory.");
+    return false;
+}
+
+const struct config_enum_entry kWhenBusy[] = {
+    {"wait", kWaitWhenBusy, false}, {"refuse", kRefuseWhenBusy, false}, {nullptr, 0, false}};
+
 const StringSetting kStrings[] = {
     {"pg_ark.repositories", &settings.repositories, "", "Where backups and WAL are kept, as a URL.",
      "One URL of the form file:///directory. Empty: nothing is archived, no backup can be taken.",
@@ -87,6 +98,14 @@ const StringSetting kStrings[] = {
      "Empty: the system identifier.", 0, check_cluster},
     {"pg_ark.program", &settings.program, "", "Path of the pg_ark executable.",
      "Empty: \"pg_ark\" beside the server's own executable.", GUC_SUPERUSER_ONLY, check_program},
+    {"pg_ark.scratch_directory", &settings.scratch_directory, "",
+     "Directory in which restore tests bring backups up.",
+     "Empty: pg_ark-scratch-<system identifier> beside the data directory.", GUC_SUPERUSER_ONLY,
+     check_scratch_directory},
+    {"pg_ark.restore_test_libraries", &settings.restore_test_libraries, "",
+     "Libraries that the scratch server of a restore test preloads.",
+     "Those that its tables need, for an access method or a resource manager of their own.",
+     GUC_SUPERUSER_ONLY, nullptr},
 #ifdef PG_ARK_TEST_FAULTS
     {"pg_ark.fault", &settings.fault, "", "Name of the step at which a process is to fail.",
      "For tests of pg_ark itself.", GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, nullptr},
@@ -109,6 +128,16 @@ const IntSetting kInts[] = {
     {"pg_ark.shutdown_timeout", &settings.shutdown_timeout_s, 30, 0, 3600,
      "How long archiving may hold up a shutdown of the server.",
      "Counted from the end of the shutdown checkpoint.", GUC_UNIT_S},
+    {"pg_ark.restore_test_limit", &settings.restore_test_limit, 2, 1, 8,
+     "Number of restore tests that may run at the same time.",
+     "pg_ark.restore_test_when_busy says what becomes of one more.", 0},
+    {"pg_ark.restore_test_jobs", &settings.restore_test_jobs, 2, 1, 64,
+     "Number of files and relations that a restore test or a verification works on at the same "
+     "time.",
+     nullptr, 0},
+    {"pg_ark.restore_test_memory", &settings.restore_test_memory_mb, 64, 16, 65536,
+     "Memory that the scratch server of a restore test is given.",
+     "So much for its shared buffers, and as much for its checks.", GUC_UNIT_MB},
 };
 
 void define_string(const StringSetting& s, GucContext context) {
@@ -124,6 +153,10 @@ void define_settings(bool preloaded) {
     for (const IntSetting& s : kInts)
         DefineCustomIntVariable(s.name, s.short_description, s.long_description, s.value, s.boot,
                                 s.min, s.max, PGC_SIGHUP, s.flags, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "pg_ark.restore_test_when_busy", "What a restore test does where no more may run.",
+        "wait: for its turn. refuse: an error.", &settings.restore_test_when_busy, kWaitWhenBusy,
+        kWhenBusy, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     // Loaded late (by archive_library alone) a PGC_POSTMASTER setting would be a FATAL error.
     define_string({"pg_ark.database", &settings.database, "postgres",
                    "Database in which the extension pg_ark is created.", nullptr, 0, nullptr},

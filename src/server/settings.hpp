@@ -3,6 +3,9 @@
 
 namespace ark {
 
+/// What a restore test does where as many as may be at once are under way.
+enum WhenBusy : int { kWaitWhenBusy, kRefuseWhenBusy };
+
 /// The values of the pg_ark.* settings, kept by the server. docs/configuration.md describes each.
 /// Strings are never NULL. Read them on the main thread only, as all of the module does.
 struct Settings {
@@ -11,12 +14,18 @@ struct Settings {
     char* database;      ///< where the extension lives
     char* program;       ///< the executable; "": see program_path()
     int backup_jobs;     ///< lanes of a backup
-    int compression_level;   ///< zstd
-    int memory_limit_mb;     ///< of one child
-    int wal_timeout_s;       ///< how long a backup waits for its WAL
-    int push_timeout_s;      ///< hard deadline of one archived file
-    int shutdown_timeout_s;  ///< bound of the archiver's last cycle
-    char* fault;             ///< test builds only; else ""
+    int compression_level;         ///< zstd
+    int memory_limit_mb;           ///< of one child
+    int wal_timeout_s;             ///< how long a backup waits for its WAL
+    int push_timeout_s;            ///< hard deadline of one archived file
+    int shutdown_timeout_s;        ///< bound of the archiver's last cycle
+    char* scratch_directory;       ///< of restore tests; "": see scratch_directory()
+    char* restore_test_libraries;  ///< shared_preload_libraries of the scratch server
+    int restore_test_limit;        ///< at once
+    int restore_test_when_busy;    ///< a WhenBusy
+    int restore_test_jobs;         ///< threads and connections of one test
+    int restore_test_memory_mb;    ///< of the scratch server
+    char* fault;                   ///< test builds only; else ""
 };
 extern Settings settings;
 

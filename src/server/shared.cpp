@@ -38,16 +38,6 @@ void on_startup() {
     LWLockRelease(AddinShmemInitLock);
 }
 
-// Never cut inside a character: the copy ends in messages and rows.
-void copy_field(char* to, size_t size, const char* from) {
-    const int room = static_cast<int>(size) - 1;
-    const int length = from == nullptr ? 0 : static_cast<int>(strlen(from));
-    const int kept = length <= room ? length : pg_mbcliplen(from, length, room);
-    if (kept > 0)
-        memcpy(to, from, kept);
-    to[kept] = '\0';
-}
-
 }  // namespace
 
 void request_shared_memory() {
@@ -81,11 +71,20 @@ void request_sweep() {
     wake_launcher();
 }
 
+void copy_text(char* to, size_t size, const char* from) {
+    const int room = static_cast<int>(size) - 1;
+    const int length = from == nullptr ? 0 : static_cast<int>(strlen(from));
+    const int kept = length <= room ? length : pg_mbcliplen(from, length, room);
+    if (kept > 0)
+        memcpy(to, from, kept);
+    to[kept] = '\0';
+}
+
 void copy_error(JobError* to, const ErrorData& error) {
     to->sqlstate = error.sqlerrcode;
-    copy_field(to->message, sizeof(to->message), error.message);
-    copy_field(to->detail, sizeof(to->detail), error.detail);
-    copy_field(to->hint, sizeof(to->hint), error.hint);
+    copy_text(to->message, sizeof(to->message), error.message);
+    copy_text(to->detail, sizeof(to->detail), error.detail);
+    copy_text(to->hint, sizeof(to->hint), error.hint);
 }
 
 void throw_error(const JobError& error, const char* prefix) {

@@ -13,14 +13,17 @@ extern "C" {
 
 namespace ark {
 
-inline constexpr int kJobSlots = 16;
+inline constexpr int kJobSlots = 24;
+/// Tests leave these free: a backup and a sweep find a slot whatever else is going on.
+inline constexpr int kReservedSlots = 4;
 inline constexpr int kBackupIdSize = 64;
 inline constexpr int kReasonSize = 4096 + 1;
 inline constexpr int kUuidSize = 37;
 inline constexpr int kTokenSize = 32;
+inline constexpr int kDoingSize = 256;
 inline constexpr int kWalNameSize = 64;
 
-enum class JobKind : int { kBackup, kSweep };
+enum class JobKind : int { kBackup, kSweep, kRestoreTest, kVerification };
 
 /// A slot goes through these in order; from any of them to kEnded.
 enum class JobState : int {
@@ -33,12 +36,14 @@ enum class JobState : int {
     kEnded,       ///< the slot may be taken again unless somebody is waiting
 };
 
-/// What a backup is asked to be.
+/// What a job is asked to do. A backup is known by its backup_id, a test or verification by its
+/// test_id.
 struct JobRequest {
-    char backup_id[kBackupIdSize];
-    char backup_type[kTokenSize];  ///< what users see: manual, full
-    char reason[kReasonSize];
-    char created_by[kUuidSize];  ///< "" where not given
+    char backup_id[kBackupIdSize];  ///< the backup to take, or to test
+    char test_id[kUuidSize];        ///< "" for a backup
+    char backup_type[kTokenSize];   ///< what users see: manual, full; "" for a test
+    char reason[kReasonSize];       ///< of a test: its notes
+    char created_by[kUuidSize];     ///< "" where not given
     char role[NAMEDATALEN];
     int jobs;               ///< 0: as the setting says
     int compression_level;  ///< 0: as the setting says
@@ -46,6 +51,8 @@ struct JobRequest {
 
 struct JobProgress {
     char phase[kTokenSize];
+    char doing[kDoingSize];    ///< of a test: what it is at, for people
+    uint64 done, total;        ///< of a test: in its phase
     char segment[kTokenSize];  ///< the WAL segment waited for
     uint64 files, files_total, bytes, bytes_total, stored, corrupt_pages;
     TimestampTz copy_started_at;  ///< 0: not yet
@@ -60,19 +67,24 @@ struct JobError {
     char hint[1024];
 };
 
+/// What a test came to.
+enum class Verdict : int { kUnknown, kGood, kDamaged };
+
 struct Job {
-    uint64 generation;  ///< tells one use of the slot from the next
+    uint64 generation;  ///< tells one use of the slot from the next, and the older from the newer
     JobKind kind;
     JobState state;
     bool withdrawn;         ///< the caller gave up before the row was there
-    bool cancel_requested;  ///< by ark.cancel_backup
+    bool cancel_requested;  ///< by ark.cancel_backup, ark.cancel_restore_test or a caller's end
+    bool admitted;          ///< a restore test whose turn has come
     bool row_visible;       ///< the row is committed, also where the job has ended since
-    pid_t caller_pid;       ///< 0: nobody waits for the start
+    pid_t caller_pid;       ///< 0: nobody waits for the start (of a test: for its end)
     Latch* caller_latch;
     pid_t worker_pid;  ///< 0: none yet
     TimestampTz requested_at;
     JobRequest request;
     JobProgress progress;
+    Verdict verdict;
     JobError error;
 };
 
@@ -118,6 +130,10 @@ void unlock_shared();
 /// Asks the launcher to sweep soon (a row and the repository may contradict each other).
 void request_sweep();
 void wake_launcher();
+
+/// Copies text (NULL: nothing) to a field of `size` bytes, cut between characters where it is
+/// longer: the copy ends in messages and rows.
+void copy_text(char* to, size_t size, const char* from);
 
 /// Copies the error that is being handled (PG_CATCH has copied it) to where others can read it.
 void copy_error(JobError* to, const ErrorData& error);

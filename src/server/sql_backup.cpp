@@ -77,7 +77,8 @@ ARK_SQL_FUNCTION(pg_ark_cancel_backup) {
     ark::require_loaded_here();
     const char* id = ark::text_argument(fcinfo, 0);
     ark::require_backup_id(id);
-    if (ark::job_cancel(id))
+    const ark::JobView job = ark::job_of_backup(id);
+    if (job.found && ark::job_cancel(job.ref))
         PG_RETURN_BOOL(true);
     // It may have ended; an id that never was is an error.
     (void)ark::look_up_backup(id);

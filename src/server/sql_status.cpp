@@ -60,10 +60,7 @@ ARK_SQL_FUNCTION(pg_ark_running_backups) {
     ark::require_loaded_here();
     InitMaterializedSRF(fcinfo, 0);
     // Copied first: storing rows may throw, and takes memory.
-    auto* jobs = static_cast<ark::Job*>(palloc(sizeof(ark::shared->jobs)));
-    ark::lock_shared(LW_SHARED);
-    memcpy(static_cast<void*>(jobs), ark::shared->jobs, sizeof(ark::shared->jobs));
-    ark::unlock_shared();
+    const ark::Job* jobs = ark::copy_of_jobs();
     for (int i = 0; i < ark::kJobSlots; i++) {
         const ark::Job& job = jobs[i];
         if (job.kind == ark::JobKind::kBackup && job.state != ark::JobState::kFree &&

@@ -4,13 +4,13 @@
 #include "server/log_lookup.hpp"
 #include "server/preconditions.hpp"
 #include "server/sql_backup.hpp"
+#include "server/wait_notice.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -20,25 +20,7 @@ namespace ark {
 namespace {
 
 constexpr long kSliceMs = 500;
-constexpr int kNoticeMs = 5 * 1000;
-constexpr int kRepeatMs = 60 * 1000;
 constexpr TimestampTz kForever = PG_INT64_MAX;
-
-bool call_is_atomic(FunctionCallInfo fcinfo) {
-    return fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) ||
-           castNode(CallContext, fcinfo->context)->atomic;
-}
-
-void require_own_transactions(FunctionCallInfo fcinfo, const char* procedure) {
-    if (call_is_atomic(fcinfo))
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
-             errmsg("%s cannot wait inside a transaction block", procedure),
-             errdetail("It would hold back VACUUM until the backup has ended."),
-             errhint("Call it outside of BEGIN ... COMMIT and of functions, or start the backup "
-                     "with ark.start_backup and look into ark.backup_log.")));
-}
 
 double megabytes(uint64 bytes) {
     return static_cast<double>(bytes) / (1024 * 1024);
@@ -56,28 +38,6 @@ char* describe_progress(const JobProgress& p) {
     return psprintf("%s, %.0f of %.0f MB, %.0f MB/s, about %.0f s left", p.phase,
                     megabytes(p.bytes), megabytes(p.bytes_total), rate,
                     rate > 0 ? megabytes(left) / rate : 0);
-}
-
-/// What the caller was told last: the same again only after a minute.
-struct Told {
-    TimestampTz at;
-    char* text;
-};
-
-void tell_progress(const char* backup_id, const JobProgress& progress, Told* told) {
-    const TimestampTz now = GetCurrentTimestamp();
-    if (!TimestampDifferenceExceeds(told->at, now, kNoticeMs))
-        return;
-    char* text = describe_progress(progress);
-    const bool same = told->text != nullptr && strcmp(text, told->text) == 0;
-    if (same && !TimestampDifferenceExceeds(told->at, now, kRepeatMs)) {
-        pfree(text);
-        return;
-    }
-    ereport(NOTICE, (errmsg("backup %s: %s", backup_id, text)));
-    if (told->text != nullptr)
-        pfree(told->text);
-    *told = {now, text};
 }
 
 // Whether it has ended well; throws where it has ended otherwise. Called when there is no job any
@@ -126,7 +86,7 @@ void wait_loop(const char* backup_id, TimestampTz deadline) {
         SPI_commit();
         give_up_at(deadline, backup_id);
         if (job.found)
-            tell_progress(backup_id, job.progress, &told);
+            tell("backup", backup_id, describe_progress(job.progress), &told);
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kSliceMs,
                         wait_event());
         ResetLatch(MyLatch);
@@ -156,6 +116,10 @@ void wait_for(const char* backup_id, TimestampTz deadline) {
     ereport(NOTICE, (errmsg("backup %s: completed", backup_id)));
 }
 
+void require_no_block(FunctionCallInfo fcinfo, const char* procedure) {
+    require_own_transactions(fcinfo, procedure, "backup", "ark.start_backup", "ark.backup_log");
+}
+
 TimestampTz deadline_of(Interval* timeout) {
     if (timeout == nullptr)
         return kForever;
@@ -181,7 +145,7 @@ ARK_SQL_FUNCTION(pg_ark_wait_for_backup) {
     ark::require_loaded_here();
     const char* id = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
     ark::require_backup_id(id);
-    ark::require_own_transactions(fcinfo, "ark.wait_for_backup");
+    ark::require_no_block(fcinfo, "ark.wait_for_backup");
     ark::wait_for(id, ark::deadline_of(PG_ARGISNULL(1) ? nullptr : PG_GETARG_INTERVAL_P(1)));
     PG_RETURN_NULL();
 }
@@ -189,7 +153,7 @@ ARK_SQL_FUNCTION(pg_ark_wait_for_backup) {
 /// ark.backup(p_type text, p_reason text, p_options jsonb, INOUT p_backup_id text)
 ARK_SQL_FUNCTION(pg_ark_backup) {
     ark::require_loaded_here();
-    ark::require_own_transactions(fcinfo, "ark.backup");
+    ark::require_no_block(fcinfo, "ark.backup");
     ark::JobRequest* request = ark::request_from_arguments(fcinfo);
     const char* id = ark::launch_backup(request, false);
     ereport(NOTICE, (errmsg("backup %s: started", id)));

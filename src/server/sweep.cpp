@@ -3,7 +3,9 @@
 #include "server/backup_log.hpp"
 #include "server/catalog_client.hpp"
 #include "server/clone.hpp"
+#include "server/scratch.hpp"
 #include "server/sql_call.hpp"
+#include "server/sweep_tests.hpp"
 #include "server/worker.hpp"
 
 extern "C" {
@@ -87,8 +89,11 @@ void write_orphan_end(const char* backup_id, const char* kept) {
         "WHERE backup_id = $1 AND error->>'leftovers' = 'true'",
         backup_id);
     commit_sql();
-    ereport(LOG, (errmsg("backup \"%s\" did not end: its leftovers are swept", backup_id),
-                  kept[0] != '\0' ? errdetail_internal("%s", kept) : 0));
+    if (kept[0] == '\0')
+        ereport(LOG, (errmsg("backup \"%s\" did not end: its leftovers are swept", backup_id)));
+    else
+        ereport(LOG, (errmsg("backup \"%s\" did not end: its leftovers stay for now", backup_id),
+                      errdetail_internal("%s.", kept)));
 }
 
 // A row without a job: either its marker was written, then it is a backup, or it never will be.
@@ -142,6 +147,34 @@ void settle_missing(Sweep* sweep, char* backup_id) {
     ereport(LOG, (errmsg("backup \"%s\" is no longer in the repository", backup_id)));
 }
 
+// What a lost row, another primary or a killed upload left. A copy of the cluster keeps its hands
+// off.
+void tidy(Sweep* sweep, char*) {
+    if (is_clone())
+        return;
+    const uint64 objects = catalog_tidy(sweep->catalog);
+    if (objects > 0)
+        ereport(LOG, (errmsg("removed " UINT64_FORMAT
+                             " objects of unfinished backups and uploads from the repository",
+                             objects)));
+}
+
+// These need no repository, and come first: it may be away.
+void sweep_tests(Sweep*, char*) {
+    begin_sql("pg_ark sweep");
+    const bool here = extension_is_here();
+    commit_sql();
+    if (here)
+        end_orphaned_tests();
+}
+
+void sweep_scratch(Sweep*, char*) {
+    const uint64 count = sweep_scratch_directory();
+    if (count > 0)
+        ereport(LOG, (errmsg("removed what " UINT64_FORMAT " restore tests left in \"%s\"", count,
+                             scratch_directory())));
+}
+
 void sweep_all(Sweep* sweep) {
     begin_sql("pg_ark sweep");
     if (!extension_is_here()) {
@@ -164,6 +197,7 @@ void sweep_all(Sweep* sweep) {
                              catalog_repository_id(sweep->catalog), cluster_name()));
     commit_sql();
     try_all(sweep, settle_missing, completed);
+    try_step(sweep, tidy, nullptr);
 }
 
 void note_result(const Sweep& sweep) {
@@ -191,6 +225,8 @@ void run_step(Sweep* sweep, char*) {
 void run_sweep(JobRef ref) {
     auto* sweep = static_cast<Sweep*>(palloc0(sizeof(Sweep)));
     sweep->context = CurrentMemoryContext;
+    try_step(sweep, sweep_tests, nullptr);
+    try_step(sweep, sweep_scratch, nullptr);
     try_step(sweep, run_step, nullptr);
     if (sweep->catalog != nullptr)
         catalog_close(sweep->catalog);

@@ -5,7 +5,8 @@ use Test::More;
 use lib 'test/lint';
 use Lint qw(files slurp);
 
-my @jobs  = qw(backup archive restore retention drill);
+my @jobs  = qw(backup archive restore retention);
+my @under = qw(repo store pipeline pgdata base);
 my %below = (
     base      => [],
     pgdata    => ['base'],
@@ -13,7 +14,10 @@ my %below = (
     http      => ['base'],
     store     => [ 'http', 'base' ],
     repo      => [ 'store', 'pipeline', 'pgdata', 'base' ],
-    (map { $_ => [ 'repo', 'store', 'pipeline', 'pgdata', 'base' ] } @jobs),
+    (map { $_ => [@under] } @jobs),
+    # What proves a backup uses what takes one and brings one back.
+    verify => [ @jobs, @under ],
+    drill  => [ 'verify', @jobs, @under ],
 );
 
 # The layer of a path below src/.
@@ -58,6 +62,11 @@ is(violations('src/cli/a.cpp', qq(#include "core/restore/plan.hpp"\n)), 0, 'the 
 my @sources = files(qr/\.[ch]pp$/, 'src');
 cmp_ok(scalar @sources, '>', 10, 'there are sources to look at');
 is_deeply([ map { violations($_, slurp($_)) } @sources ], [], 'includes point down');
+
+# Where versions of PostgreSQL differ is in one file.
+sub versions { my ($path, $text) = @_; return $path =~ m{/pg_version\.hpp$} ? 0 : scalar(() = $text =~ /^[ \t]*#[ \t]*(?:el)?if.*PG_VERSION_NUM/mg) }
+is(versions('src/server/a.cpp', "#if PG_VERSION_NUM >= 160000\n"), 1, 'a version is asked for elsewhere');
+is_deeply([ grep { versions($_, slurp($_)) } @sources ], [], 'versions of PostgreSQL are told apart in pg_version.hpp alone');
 
 # Unknown folders of the engine would be outside the rule.
 is_deeply([ grep { m{^src/core/([^/]+)/} && !$below{$1} } @sources ], [], 'every folder of the engine is a known layer');

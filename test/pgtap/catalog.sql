@@ -51,8 +51,14 @@ SELECT has_function('ark', 'start_backup', ARRAY['text', 'text', 'jsonb']);
 SELECT function_returns('ark', 'start_backup', ARRAY['text', 'text', 'jsonb'], 'text');
 SELECT has_function('ark', 'cancel_backup', ARRAY['text']);
 SELECT has_function('ark', 'preflight', ARRAY[]::name[]);
-SELECT is((SELECT count(*)::int FROM functions WHERE proname IN ('backup', 'wait_for_backup') AND prokind = 'p'), 2,
-    'backup and wait_for_backup are procedures');
+SELECT is((SELECT count(*)::int FROM functions WHERE proname IN ('backup', 'wait_for_backup', 'restore_test') AND prokind = 'p'), 3,
+    'backup, wait_for_backup and restore_test are procedures');
+SELECT function_returns('ark', 'test_backup_restoration', ARRAY['text'], 'boolean');
+SELECT function_returns('ark', 'start_restore_test', ARRAY['text', 'jsonb'], 'uuid');
+SELECT function_returns('ark', 'verify_backup', ARRAY['text', 'jsonb'], 'uuid');
+SELECT function_returns('ark', 'cancel_restore_test', ARRAY['uuid'], 'boolean');
+SELECT columns_are('ark', 'test_progress', ARRAY['test_id', 'backup_id', 'kind', 'phase', 'doing', 'done', 'total', 'percent',
+    'started_at', 'updated_at', 'cancel_requested', 'worker_pid'], 'the columns of test_progress');
 SELECT has_view('ark', 'backup_progress', 'backup_progress is a view');
 SELECT columns_are('ark', 'backup_verification', ARRAY['id', 'backup_id', 'verification_type', 'verification_date',
     'success', 'details', 'verified_by'], 'the columns of backup_verification');

@@ -13,6 +13,7 @@ inline BackupMarker sample_marker() {
     m.reason = "before \"migration\" 42\n";
     m.created_by = "7f2c1d8e-0000-4000-8000-000000000001";
     m.role = "b\xC3\xB6ss";
+    m.superuser = "postgres";
     m.parent = "full_1";
     m.started_at = 1795140900123456;
     m.stopped_at = 1795140901123456;
@@ -43,6 +44,7 @@ inline BackupMarker sample_marker() {
     m.stored_bytes = 1ULL << 38;
     m.packs = {{1000, "aa"}, {0, ""}, {1ULL << 33, "cc"}};
     m.manifest_sha256 = "dd";
+    m.census_sha256 = std::string(64, 'c');
     m.index_sha256 = "ee";
     m.tablespaces = {{16400, "/mnt/\xE4\xF6"}, {4294967295U, "/mnt/b"}};
     m.data_directory = "/var/lib/\xFF";

@@ -17,16 +17,20 @@ constexpr Lsn kStopLsn = 0x4000100;
 /// "control_file", "stop", "progress", "corrupt_page", "warning", "wait") and may throw.
 class ScriptedHost final : public BackupHost {
  public:
-    BackupStart start() override {
+    BackupStart start(const TableSink& tables) override {
         note("start");
+        for (const TableState& table : tables_at_start)
+            tables(table);
         return begun;
     }
     Bytes control_file() override {
         note("control_file");
         return control;
     }
-    BackupStop stop() override {
+    BackupStop stop(const TableSink& tables) override {
         note("stop");
+        for (const TableState& table : tables_at_stop)
+            tables(table);
         return ended;
     }
     void progress(const BackupProgress& progress) override {
@@ -49,6 +53,8 @@ class ScriptedHost final : public BackupHost {
     BackupStop ended{kStopLsn,         1,
                      1795140900000000, "START WAL LOCATION: 0/2000028\n",
                      "730:730:",       kStopLsn + 100};
+    std::vector<TableState> tables_at_start;
+    std::vector<TableState> tables_at_stop;
     std::function<void(const std::string& call)> before;
     std::map<std::string, int> calls;
     BackupProgress last_progress;

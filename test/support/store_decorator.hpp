@@ -50,6 +50,14 @@ class StoreDecorator final : public ObjectStore {
         before_("list_parts", prefix);
         return inner_->list_parts(prefix);
     }
+    void make_durable(const std::string& name) override {
+        before_("make_durable", name);
+        inner_->make_durable(name);
+    }
+    uint64_t remove_temporaries(const std::string& prefix, UnixMicros before) override {
+        before_("remove_temporaries", prefix);
+        return inner_->remove_temporaries(prefix, before);
+    }
     bool remove(const std::string& name) override {
         before_("remove", name);
         return inner_->remove(name);

@@ -69,6 +69,41 @@ trouble($node, 'gone', sub { rename $directory, "$directory.away" or die $! },
 sub all_directories { return split /\n/, qx(find '$directory' -type d) }
 trouble($node, 'read-only', sub { chmod 0500, reverse all_directories() }, sub { system("chmod -R u+w '$directory'") });
 
+# A file system that is not mounted leaves an empty mount point behind. Nothing begins anew in it: not the archiver,
+# not a backup, not preflight(), not a restarted server.
+{
+    my $same = sub { my ($what) = @_; is_deeply([ find_objects($directory) ], [], "$what: nothing was written into the mount point") };
+    trouble($node, 'not mounted',
+        sub { rename $directory, "$directory.away" or die $!; mkdir $directory or die $! },
+        sub {
+            $same->('a running server');
+            $node->restart;
+            my $mark = log_mark($node);
+            $node->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')});
+            wait_log($node, qr/makes no new one in its place/, $mark);
+            preflight_failures($node);
+            is(wait_backup($node, start_backup_sql($node, 'into nothing'))->{status}, 'failed', 'a restarted server: a backup fails');
+            $same->('a restarted server');
+            rmdir $directory or die $!;
+            rename "$directory.away", $directory or die $! });
+    # Another repository in its place is as wrong.
+    rename $directory, "$directory.away" or die $!;
+    mkdir $directory or die $!;
+    system("cp '$directory.away/ark.json' '$directory/' && sed -i 's/\"repository_id\": \"..../\"repository_id\": \"0000/' '$directory/ark.json'");
+    my $mark = log_mark($node);
+    $node->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')});
+    wait_log($node, qr/holds another repository than before/, $mark);
+    # The archiver's process saw the right one; one that begins now has only the server's memory.
+    kill 'KILL', ark_children($node, 'server-archive');
+    poll_until('it is tried again', sub {
+        $node->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')});
+        log_has($node, qr/is not the one that this server has used there/, $mark) });
+    is_deeply([ find_objects($directory) ], ['ark.json'], 'another repository in its place: nothing is written into it');
+    system("rm -rf '$directory'");
+    rename "$directory.away", $directory or die $!;
+    poll_until('the backlog is gone', sub { waiting($node) == 0 });
+}
+
 # A shutdown is not held up by it either (pg_ark.shutdown_timeout bounds the last cycle).
 set_config($node, 'pg_ark.shutdown_timeout' => '3s');
 chmod 0500, reverse all_directories();

@@ -50,5 +50,14 @@ my ($listed) = grep { $_->{backup_id} eq $id } backups($node->{ark_repository});
 my ($status, $info) = ark('info', $id, '--repo', $node->{ark_repository}, '--output', 'json');
 is($status, 0, 'pg_ark info works');
 like($info, qr/corrupt/, 'the marker has the damage too');
+
+# Restored only by somebody who knows.
+my $place = PostgreSQL::Test::Utils::tempdir('restored') . '/data';
+my ($refused, undef, $why) = ark('restore', '--repo', $node->{ark_repository}, '-D', $place);
+is($refused, 6, 'restore refuses the damage');
+like($why, qr/holds 4 corrupt pages.*block/s, 'and names it');
+like($why, qr/--accept-corrupt-pages/, 'and says how to get it all the same');
+ok(!-e $place, 'before anything is written');
+is((ark('restore', '--repo', $node->{ark_repository}, '-D', $place, '--accept-corrupt-pages'))[0], 0, 'with --accept-corrupt-pages it restores');
 never_restarted($node);
 done_testing();

@@ -83,7 +83,7 @@ ark_fails([], qr/\S/, 'no command');
 
 # What must work without anything.
 like(ark_ok(['--help'], '--help'), qr/restore.*list/s, '--help names the commands');
-for my $command (qw(restore list info wal-get version)) {
+for my $command (qw(restore list info verify wal-get version)) {
     my $help = ark_ok([ $command, '--help' ], "$command --help");
     like($help, qr/pg_ark $command/, "$command --help has an example");
 }
@@ -101,6 +101,8 @@ is($out, '', 'an error leaves standard output empty');
 like($err, qr/^pg_ark: error: /m, 'errors look like those of PostgreSQL\'s tools');
 (undef, undef, $err) = ark('list', '--nonsense');
 like($err, qr/^pg_ark: error: .*nonsense.*\nHINT: /m, 'those of usage too');
+(undef, $out) = ark('list', '--nonsense', '--output', 'json');
+like(eval { JSON::PP::decode_json($out)->{error}{message} } // $out, qr/nonsense/, 'as JSON where that was asked for');
 
 never_restarted($node);
 done_testing();

@@ -66,6 +66,10 @@ $beside->stop;
 # ---- a tablespace created after the backup: replay makes it again at its own path, which no map changes
 my $later = PostgreSQL::Test::Utils::tempdir('later') . '/later';
 mkdir $later;
+$node->safe_psql('postgres', 'CREATE TABLE moments AS SELECT 1 AS a');
+my ($early, $early_time) = split /\|/, $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn(), clock_timestamp()');
+$node->safe_psql('postgres', 'INSERT INTO moments VALUES (2)');
+archive_now($node) for 1 .. 3;    # so little in each that the server looks ahead over all of them
 my $before = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 $node->safe_psql('postgres', "CREATE TABLESPACE later LOCATION '$later'");
 $node->safe_psql('postgres', 'CREATE TABLE in_later TABLESPACE later AS SELECT 1 AS a');
@@ -74,7 +78,15 @@ my @map = ('--tablespace-map', "$space=$place/other");
 ark_fails([ 'restore', '--repo', $url, '-D', "$place/b", @map ], qr/\Q$later\E.*another cluster/s,
     'a tablespace that replay would make in the living one\'s place');
 ok(!-e "$place/b", 'nothing was made');
-ark_ok([ 'restore', '--repo', $url, '-D', "$place/b", @map, '--target-lsn', $before, '--dry-run' ], 'before it was created: fine');
+ark_fails([ 'restore', '--repo', $url, '-D', "$place/b", @map, '--target-lsn', $before ], qr/\Q$later\E.*after the target/s,
+    'to a moment in the same segment: recovery could not get it');
+for my $target ([ '--target-lsn', $early ], [ '--target-time', $early_time ]) {
+    my $name = $target->[0] =~ s/^--target-//r;
+    my $copy = restore_node($node, "early_$name", '--tablespace-map', "$space=$place/early_$name", @$target, '--target-action', 'promote');
+    start_restored($copy);
+    is($copy->safe_psql('postgres', 'SELECT string_agg(a::text, $$,$$) FROM moments'), '1', "@$target: segments before it was created recovery works");
+    $copy->stop;
+}
 is($node->safe_psql('postgres', 'SELECT count(*) FROM in_later'), 1, 'the living one is as it was');
 
 # ---- the source dies with WAL that nobody has, and is replaced in its place

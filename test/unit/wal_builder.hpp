@@ -71,6 +71,14 @@ class WalBuilder {
             write(make_of_size(static_cast<uint32_t>(total)));
         }
     }
+    /// Records up to so many bytes (a multiple of 8, 8 at least) before the segment's end.
+    void fill_segment_but(uint64_t left) {
+        while (room_in_segment() > left) {
+            const uint64_t room = room_in_segment() - left;
+            const uint64_t total = room <= 2000 ? room : std::min<uint64_t>(1000, room - 1000);
+            write(make_of_size(static_cast<uint32_t>(total)));
+        }
+    }
     /// One record of exactly this many bytes, header included.
     Lsn add_of_size(uint32_t total) { return write(make_of_size(total)); }
 

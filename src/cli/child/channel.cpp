@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -85,15 +86,21 @@ void limit_memory(uint64_t megabytes) {
 #else
     if (megabytes == 0)
         return;
-    const rlimit limit{megabytes << 20, megabytes << 20};
+    // The soft limit alone: a server that we start has its own settings, and gets the rest back.
+    rlimit limit{};
+    getrlimit(RLIMIT_DATA, &limit);
+    limit.rlim_cur = std::min<rlim_t>(megabytes << 20, limit.rlim_max);
     setrlimit(RLIMIT_DATA, &limit);
 #endif
 }
 
 Channel::Channel() = default;
 
-// Reads what there is, waiting up to `millis` (-1: without end); false when nothing came.
+// Reads what there is, waiting up to `millis` (-1: without end); false when nothing came. Nothing
+// more is read where no line has ended within the longest that there is.
 bool Channel::fill(int millis) {
+    if (buffer_.size() > kMaxLineBytes)
+        throw Error(ErrorCode::protocol_violation, "a message from the server is too long");
     std::array<pollfd, 2> fds{{{STDIN_FILENO, POLLIN, 0}, {g_wake[0], POLLIN, 0}}};
     const int n = poll(fds.data(), fds.size(), millis);
     if (stop_requested()) {
@@ -124,9 +131,6 @@ std::optional<Message> Channel::receive() {
         }
         if (closed_)
             return std::nullopt;
-        if (buffer_.size() > kMaxLineBytes) {
-            throw Error(ErrorCode::protocol_violation, "a message from the server is too long");
-        }
         fill(-1);
     }
 }

@@ -20,7 +20,7 @@ class Channel {
     /// The same, where the other side's going is the end of the job. Error: cancelled.
     Message expect(const std::string& verb);
     /// Waits up to `millis` for input, and returns true when a message may be read. Error:
-    /// cancelled when the other side has gone or a signal came.
+    /// cancelled when the other side has gone or a signal came; as receive.
     bool wait(int millis);
     /// Error: cancelled when nobody reads any more.
     void send(const Message& message);

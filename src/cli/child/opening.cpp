@@ -145,7 +145,8 @@ int Opening::setting_number(const std::string& name, int missing) const {
     return value;
 }
 
-std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_memory) {
+std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_memory,
+                                         const std::function<bool(const Message&)>& other) {
     Opening opening;
     while (const std::optional<Message> message = channel.receive()) {
         try {
@@ -161,7 +162,7 @@ std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_
                 Message answer("opened");
                 channel.send(answer.add_token("repository_id", opening.repository->id()));
                 return opening;
-            } else {
+            } else if (!other || !other(*message)) {
                 throw Error(ErrorCode::protocol_violation, "unexpected message \"" + verb + "\"",
                             "The conversation was not opened yet.");
             }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,6 +37,10 @@ struct Opening {
 ///
 /// Memory is limited to memory_limit_mb, but never below what holding `segments_in_memory` whole
 /// WAL segments takes: archiving must not depend on that setting's size.
-std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_memory = 0);
+///
+/// `other` answers what needs no repository and may come instead of `open`; false: not known to it.
+std::optional<Opening> open_conversation(
+    Channel& channel, uint64_t segments_in_memory = 0,
+    const std::function<bool(const Message&)>& other = nullptr);
 
 }  // namespace ark

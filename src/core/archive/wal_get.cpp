@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "core/archive/contain_tablespaces.hpp"
 #include "core/archive/fetch.hpp"
 #include "core/archive/tablespace_guard.hpp"
 #include "core/archive/wal_source.hpp"
@@ -167,7 +168,7 @@ class Attempt {
     std::optional<Bytes> fetch(const std::string& name) {
         switch (file_.kind) {
             case WalFileKind::segment:
-                return fetch_segment(context(), name);
+                return fetch_contained(name);
             case WalFileKind::history:
                 return fetch_history(context(), file_.timeline);
             case WalFileKind::partial:
@@ -178,13 +179,26 @@ class Attempt {
         return std::nullopt;
     }
 
+    std::optional<Bytes> fetch_contained(const std::string& name) {
+        std::optional<Bytes> content = fetch_segment(context(), name);
+        if (!content || !request_.contain_tablespaces)
+            return content;
+        const uint64_t size = content->size();
+        const TimelineId timeline = file_.timeline;
+        contain_tablespaces(
+            *content, parse_wal_file_name(name)->segment_number(size), [&](uint64_t number) {
+                return fetch_segment(context(), segment_name({timeline, number}, size));
+            });
+        return content;
+    }
+
     void guard(ByteView content) {
         if (!recovering_ || file_.kind != WalFileKind::segment)
             return;
         const uint64_t size = content.size();
         const uint64_t number = file_.segment_number(size);
         check_tablespaces_in(*recovering_, content, number, [&] {
-            return fetch_segment(context(), segment_name({file_.timeline, number + 1}, size));
+            return fetch_contained(segment_name({file_.timeline, number + 1}, size));
         });
     }
 

@@ -18,10 +18,11 @@ enum class OnError {
 };
 
 struct WalGetRequest {
-    std::string name;             ///< a segment's, a history file's or a .partial's
-    std::string path;             ///< where the file goes, beside its temporary name
-    std::string cluster;          ///< its directory in the repository; empty: found out
-    std::string target_timeline;  ///< a number, "latest", or empty: no way to follow
+    std::string name;                  ///< a segment's, a history file's or a .partial's
+    std::string path;                  ///< where the file goes, beside its temporary name
+    std::string cluster;               ///< its directory in the repository; empty: found out
+    std::string target_timeline;       ///< a number, "latest", or empty: no way to follow
+    bool contain_tablespaces = false;  ///< archive/contain_tablespaces.hpp: for scratch servers
     OnError on_error = OnError::abort;
     int64_t timeout_s = 60;
     std::string working_directory = ".";  ///< the data directory, where the server calls

@@ -72,9 +72,7 @@ std::optional<ByteView> RepositoryWal::read_segment(uint64_t number) {
 
 // A listing is good enough here: what it misses makes restore promise less, never more.
 std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first) {
-    std::set<uint64_t> numbers;
-    for (const TimelineId timeline : history_.timelines())
-        add_segments(timeline, first, numbers);
+    const std::set<uint64_t> numbers = listed(first);
     uint64_t next = first;
     while (numbers.contains(next))
         ++next;
@@ -82,6 +80,13 @@ std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first) {
     if (holds_fork(next) && read_segment(next))
         ++next;
     return next == first ? std::nullopt : std::optional(next - 1);
+}
+
+std::set<uint64_t> RepositoryWal::listed(uint64_t first) {
+    std::set<uint64_t> numbers;
+    for (const TimelineId timeline : history_.timelines())
+        add_segments(timeline, first, numbers);
+    return numbers;
 }
 
 // The complete segments of one timeline that the way takes to their end.

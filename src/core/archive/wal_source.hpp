@@ -48,10 +48,16 @@ class RepositoryWal final : public WalSource {
 
     const TimelineHistory& history() const { return history_; }
 
+    /// Numbers, from `first` on, of the complete segments on the way that a listing shows, whatever
+    /// is missing between them. The segment that holds a fork may be readable without being among
+    /// them.
+    std::set<uint64_t> listed(uint64_t first);
+    /// True for a segment in which the way leaves a timeline.
+    bool holds_fork(uint64_t number) const;
+
  private:
     std::optional<Bytes> fetch(uint64_t number);
     void add_segments(TimelineId timeline, uint64_t first, std::set<uint64_t>& numbers);
-    bool holds_fork(uint64_t number) const;
 
     Repository& repository_;
     std::string cluster_;

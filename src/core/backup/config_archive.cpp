@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "core/base/file.hpp"
@@ -13,23 +15,77 @@ namespace {
 
 constexpr size_t kConfigFileLimit = 16 << 20;
 
-std::set<std::string> outside_files(const BackupRequest& request) {
-    std::set<std::string> out;
-    const std::string inside = request.data_directory + "/";
-    const auto consider = [&](const std::string& path) {
-        if (path.starts_with('/') && !path.starts_with(inside))
-            out.insert(path);
-    };
-    for (const auto& [kind, path] : request.config_files)
-        consider(path);
-    for (const std::string& path : request.config_includes)
-        consider(path);
-    return out;
+std::string normal(const std::string& path) {
+    return std::filesystem::path(path).lexically_normal().string();
 }
 
+// Whether the copy of the data directory lacks this file: it lies elsewhere, or the way to it leads
+// over a symbolic link, which no backup follows.
+bool is_kept_outside(const std::string& path, const std::string& data_directory) {
+    const std::string inside = normal(data_directory + "/");
+    if (!normal(path).starts_with(inside))
+        return true;
+    std::error_code failed;
+    const auto really = std::filesystem::canonical(path, failed);
+    if (failed)
+        return std::filesystem::is_symlink(path, failed);  // a dead link: the warning will say so
+    const auto root = std::filesystem::canonical(data_directory, failed);
+    return !failed && really != root / normal(path).substr(inside.size());
+}
+
+// The configuration files that are not in the packs.
+class OutsideFiles {
+ public:
+    explicit OutsideFiles(const BackupRequest& request) : request_(request) {
+        for (const auto& [kind, path] : request.config_files) {
+            add(path);
+            if (kind == "hba_file" || kind == "ident_file")
+                add_name_lists(path);
+        }
+        for (const std::string& path : request.config_includes)
+            add(path);
+        const std::string changes = request.data_directory + "/postgresql.auto.conf";
+        std::error_code absent;
+        if (std::filesystem::is_symlink(changes, absent))
+            add(changes);
+    }
+    const std::set<std::string>& paths() const { return paths_; }
+
+ private:
+    void add(const std::string& path) {
+        if (path.starts_with('/') && is_kept_outside(path, request_.data_directory))
+            paths_.insert(path);
+    }
+
+    // The files that "@name" names, and those that they name.
+    void add_name_lists(const std::string& path) {
+        if (!seen_.insert(path).second)
+            return;
+        try {
+            const Bytes text = read_file(path, kConfigFileLimit);
+            for (const std::string& name : included_name_lists(as_text(text))) {
+                const std::string list =
+                    name.starts_with('/') ? name : parent_directory(path) + "/" + name;
+                add(list);
+                add_name_lists(list);
+            }
+        } catch (const Error&) {
+            // Where it is kept outside, append_file fails too, and there it is told.
+            return;
+        }
+    }
+
+    const BackupRequest& request_;
+    std::set<std::string> paths_;
+    std::set<std::string> seen_;
+};
+
 void append_file(Bytes& archive, const std::string& path) {
-    const File file = File::open(path, O_RDONLY);
+    // O_NONBLOCK: a FIFO of that name must not hang the backup.
+    const File file = File::open(path, O_RDONLY | O_NONBLOCK);
     const struct stat st = file.stat();
+    if (!S_ISREG(st.st_mode))
+        throw Error(ErrorCode::unsupported, "\"" + path + "\" is not a regular file");
     const Bytes content = read_file(path, kConfigFileLimit);
     const Bytes header =
         tar_file_header(path.substr(1), content.size(), st.st_mode & 07777, st.st_mtim.tv_sec);
@@ -40,10 +96,59 @@ void append_file(Bytes& archive, const std::string& path) {
 
 }  // namespace
 
+// As the server takes these files apart (next_token in src/backend/libpq/hba.c): words end at
+// blanks and commas, quotes keep those together, # begins a comment; a word whose @ is not quoted
+// names a file.
+std::vector<std::string> included_name_lists(std::string_view text) {
+    std::vector<std::string> out;
+    std::string word;
+    bool quoted = false;
+    bool begins_quoted = false;
+    bool comment = false;
+    const auto end_word = [&] {
+        if (word.size() > 1 && word[0] == '@' && !begins_quoted)
+            out.push_back(word.substr(1));
+        word.clear();
+        begins_quoted = false;
+    };
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (text.substr(i, 2) == "\\\n") {
+            ++i;  // the line goes on in the next
+        } else if (c == '\n') {
+            end_word();
+            quoted = comment = false;
+        } else if (comment) {
+            continue;
+        } else if (c == '"') {
+            begins_quoted = begins_quoted || word.empty();
+            quoted = !quoted;
+        } else if (!quoted && (c == ' ' || c == '\t' || c == '\r' || c == ',')) {
+            end_word();
+        } else if (!quoted && c == '#') {
+            end_word();
+            comment = true;
+        } else {
+            word += c;
+        }
+    }
+    end_word();
+    return out;
+}
+
+bool leads_to_configuration(const BackupRequest& request, const std::string& path) {
+    const OutsideFiles outside(request);
+    const std::string whole = normal(request.data_directory + "/" + path);
+    return std::ranges::any_of(outside.paths(), [&](const std::string& file) {
+        return normal(file) == whole || normal(file).starts_with(whole + "/");
+    });
+}
+
 bool store_config_archive(Repository& repository, const BackupRequest& request,
                           const Writer& writer, BackupHost& host) {
     Bytes archive;
-    for (const std::string& path : outside_files(request)) {
+    const OutsideFiles outside(request);
+    for (const std::string& path : outside.paths()) {
         try {
             append_file(archive, path);
         } catch (const Error& error) {

@@ -1,14 +1,26 @@
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "core/backup/host.hpp"
 #include "core/repo/repository.hpp"
 
 namespace ark {
 
-/// Stores config.tar.zst: the configuration files of the request that lie outside the data
-/// directory (those inside are in the packs), under their absolute paths without the leading slash.
-/// False where there are none. A file that is gone or unreadable is a warning: the backup is whole
-/// without it.
+/// What "@name" in the text of a pg_hba.conf or pg_ident.conf includes, as it is written there.
+std::vector<std::string> included_name_lists(std::string_view text);
+
+/// Whether this path of the data directory (relative to it) is one of the request's configuration
+/// files, or a directory on the way to one: a link there is no loss.
+bool leads_to_configuration(const BackupRequest& request, const std::string& path);
+
+/// Stores config.tar.zst: the configuration files of the request that the packs do not have, since
+/// they lie outside the data directory or are reached over a symbolic link in it, and the files
+/// that pg_hba.conf and pg_ident.conf include by "@name"; under their absolute paths without the
+/// leading slash, as the server names them. False where there are none. A file that is gone or
+/// unreadable is a warning: the backup is whole without it.
 bool store_config_archive(Repository& repository, const BackupRequest& request,
                           const Writer& writer, BackupHost& host);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "core/base/error.hpp"
 #include "core/pgdata/relation_name.hpp"
 #include "core/pgdata/wal_name.hpp"
+#include "core/repo/census.hpp"
 #include "core/repo/marker.hpp"
 
 namespace ark {
@@ -22,6 +24,7 @@ struct BackupRequest {
     std::string reason;
     std::string created_by;
     std::string role;
+    std::string superuser;  ///< name of the bootstrap superuser
     UnixMicros started_at = 0;
     std::string data_directory;
     std::string cluster;  ///< directory name in the repository
@@ -64,6 +67,8 @@ struct BackupProgress {
     std::string segment;  ///< the one waited for
 };
 
+using TableSink = std::function<void(const TableState&)>;
+
 /// The SQL side of a backup, as the job sees it: the server module at the other end of the pipe.
 /// Called from the job's main thread only. Each function throws Error (cancelled) once the other
 /// side has gone or asked for the end.
@@ -74,12 +79,14 @@ class BackupHost {
     BackupHost& operator=(const BackupHost&) = delete;
     virtual ~BackupHost() = default;
 
-    /// Says that the repository is ready; returns when pg_backup_start has.
-    virtual BackupStart start() = 0;
+    /// Says that the repository is ready; returns when pg_backup_start has. The server's tables
+    /// after that are given to `tables`, if it can tell.
+    virtual BackupStart start(const TableSink& tables) = 0;
     /// pg_control, read whole under ControlFileLock.
     virtual Bytes control_file() = 0;
-    /// Says that every file is copied; returns when pg_backup_stop has.
-    virtual BackupStop stop() = 0;
+    /// Says that every file is copied; returns when pg_backup_stop has. The server's tables after
+    /// that are given to `tables`, if it can tell.
+    virtual BackupStop stop(const TableSink& tables) = 0;
 
     /// May drop some: the host sends a few a second.
     virtual void progress(const BackupProgress& progress) = 0;

@@ -6,9 +6,11 @@
 #include <exception>
 #include <thread>
 
+#include "core/backup/cleanup.hpp"
 #include "core/backup/config_archive.hpp"
 #include "core/backup/lane.hpp"
 #include "core/backup/manifest_writer.hpp"
+#include "core/backup/missing_segments.hpp"
 #include "core/backup/wal_wait.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
@@ -48,10 +50,12 @@ class BackupJob {
     void watch_lanes(const std::atomic<int>& running);
     void take_findings(const CopyLane& lane);
     void write_last_pack();
+    ObjectWriter stream(ObjectKind kind, const std::string& place);
+    void count(const TableState& table);
     void write_index_and_manifest();
     void check_packs();
     void commit();
-    void report(const SuspectPage& page);
+    void report(const CorruptPage& page);
     BackupProgress progress(BackupPhase phase) const;
     BackupMarker describe_backup() const;
     std::string object_name(const std::string& place) const {
@@ -74,13 +78,18 @@ class BackupJob {
     RecordRun last_records_;
     std::vector<SuspectPage> suspects_;
     std::vector<Lsn> more_suspects_;
+    CensusWriter census_;
+    std::optional<ObjectWriter> census_object_;
     BackupMarker marker_;
 };
 
 BackupMarker BackupJob::run(bool& ours) {
     check_request();
     ours = true;
-    start_ = host_.start();
+    start_ = host_.start([this](const TableState& table) {
+        if (!table.missing)
+            census_.at_start(table);
+    });
     PG_ARK_FAULT_POINT("backup_after_start");
     list_files();
     copy_files();
@@ -94,6 +103,8 @@ BackupMarker BackupJob::run(bool& ours) {
                  progress(BackupPhase::waiting_for_wal), host_);
     host_.progress(progress(BackupPhase::finishing));
     check_packs();
+    // Whose server has gone meanwhile has perhaps been swept by the next one: no marker then.
+    host_.wait(0);
     commit();
     return marker_;
 }
@@ -128,9 +139,14 @@ BackupProgress BackupJob::progress(BackupPhase phase) const {
 void BackupJob::list_files() {
     host_.progress(progress(BackupPhase::listing));
     files_ = FileList::read(request_.data_directory, [this](const std::string& path) {
+        if (leads_to_configuration(request_, path))
+            return;
         host_.warning(Error(ErrorCode::unsupported, "skipping special file \"" + path + "\"",
                             "It is neither a regular file nor a directory."));
     });
+    for (const CorruptPage& page :
+         find_missing_segments(files_, request_.data_directory, control_.relation_segment_blocks))
+        report(page);
     state_ = std::make_unique<CopyState>(files_, request_.data_directory, control_, start_.lsn);
     state_->verify_pages = control_.data_checksum_version != 0 && control_.block_size == kPageBytes;
     for (uint32_t i = 0; i < files_.size(); ++i) {
@@ -212,19 +228,19 @@ void BackupJob::take_findings(const CopyLane& lane) {
     marker_.pages_verified += findings.verified;
     marker_.files += lane.copied_files();
     for (const SuspectPage& page : findings.corrupt)
-        report(page);
+        report(page.page);
     marker_.corrupt_page_count += findings.corrupt_count - findings.corrupt.size();
     suspects_.insert(suspects_.end(), findings.suspect.begin(), findings.suspect.end());
     more_suspects_.insert(more_suspects_.end(), findings.more_suspects.begin(),
                           findings.more_suspects.end());
 }
 
-void BackupJob::report(const SuspectPage& page) {
+void BackupJob::report(const CorruptPage& page) {
     ++marker_.corrupt_page_count;
     if (marker_.corrupt_pages.size() >= kMaxReportedPages)
         return;
-    marker_.corrupt_pages.push_back(page.page);
-    host_.corrupt_page(page.page, page.relation);
+    marker_.corrupt_pages.push_back(page);
+    host_.corrupt_page(page, parse_relation_path(page.path).value_or(RelationPath{}));
 }
 
 ContentSource source_of(ByteView content) {
@@ -233,9 +249,10 @@ ContentSource source_of(ByteView content) {
     };
 }
 
-IndexEntry small_file(const std::string& path, ByteView content) {
+IndexEntry small_file(const std::string& path, ByteView content, uint32_t mode) {
     IndexEntry entry;
     entry.path = path;
+    entry.mode = mode;
     entry.modified = now_micros();
     entry.size = content.size();
     return entry;
@@ -248,7 +265,7 @@ void BackupJob::write_last_pack() {
     if (parse_control_file(control).system_identifier != request_.system_identifier) {
         throw Error(ErrorCode::corrupt, "pg_control is of another cluster");
     }
-    stop_ = host_.stop();
+    stop_ = host_.stop([this](const TableState& table) { count(table); });
     if (stop_.timeline != start_.timeline) {
         throw Error(ErrorCode::refused, "the server changed its timeline during the backup",
                     "It began on timeline " + std::to_string(start_.timeline) + " and ended on " +
@@ -262,16 +279,40 @@ void BackupJob::write_last_pack() {
     const auto unreached = [&](Lsn lsn) { return lsn > stop_.flush_lsn; };
     for (const SuspectPage& page : suspects_) {
         if (unreached(page.lsn))
-            report(page);
+            report(page.page);
     }
     marker_.corrupt_page_count +=
         static_cast<uint64_t>(std::ranges::count_if(more_suspects_, unreached));
     PackWriter last(packs_, last_records_);
-    last.add_file(small_file(kLabelPath, as_bytes(stop_.label)), source_of(as_bytes(stop_.label)));
-    last.add_file(small_file(kControlPath, control), source_of(control));
+    // pg_control's mode is what the server gives its files: 0640 where the group may read them.
+    const std::string control_path = request_.data_directory + "/" + kControlPath;
+    const uint32_t mode = File::open(control_path, O_RDONLY).stat().st_mode & 0666;
+    const ByteView label = as_bytes(stop_.label);
+    last.add_file(small_file(kLabelPath, label, mode), source_of(label));
+    last.add_file(small_file(kControlPath, control, mode), source_of(control));
     last.finish();
     last_records_.seal();
     marker_.files += 2;
+}
+
+ObjectWriter BackupJob::stream(ObjectKind kind, const std::string& place) {
+    return {repository_.store(),
+            request_.cluster,
+            kind,
+            place,
+            writer_,
+            request_.compression_level,
+            true};
+}
+
+void BackupJob::count(const TableState& table) {
+    if (table.missing) {
+        report({table.path, 0, "the relation's file is missing"});
+        return;
+    }
+    if (!census_object_)
+        census_object_.emplace(stream(ObjectKind::census, place::census(request_.id)));
+    census_.at_stop(*census_object_, table);
 }
 
 void BackupJob::write_index_and_manifest() {
@@ -281,10 +322,6 @@ void BackupJob::write_index_and_manifest() {
             runs.push_back(run);
     }
     RecordMerge merge(std::move(runs));
-    const auto stream = [&](ObjectKind kind, const std::string& place) {
-        return ObjectWriter(repository_.store(), request_.cluster, kind, place, writer_,
-                            request_.compression_level, true);
-    };
     ObjectWriter index = stream(ObjectKind::index, place::index(request_.id));
     ObjectWriter manifest_object = stream(ObjectKind::manifest, place::manifest(request_.id));
     ManifestWriter manifest(manifest_object, request_.pg_version_num, request_.system_identifier);
@@ -303,6 +340,11 @@ void BackupJob::write_index_and_manifest() {
     marker_.index_sha256 = written_index.plain_sha256;
     marker_.manifest_sha256 = written_manifest.plain_sha256;
     marker_.stored_bytes = written_index.stored_bytes + written_manifest.stored_bytes;
+    if (census_object_) {
+        const WrittenObject written_census = census_object_->finish();
+        marker_.census_sha256 = written_census.plain_sha256;
+        marker_.stored_bytes += written_census.stored_bytes;
+    }
     for (const PackInfo& pack : packs_.packs())
         marker_.stored_bytes += pack.stored_bytes;
 }
@@ -326,6 +368,8 @@ void BackupJob::check_packs() {
     }
     check(place::index(request_.id), std::nullopt);
     check(place::manifest(request_.id), std::nullopt);
+    if (!marker_.census_sha256.empty())
+        check(place::census(request_.id), std::nullopt);
     if (marker_.has_config_archive)
         check(place::config(request_.id), std::nullopt);
 }
@@ -338,6 +382,7 @@ BackupMarker BackupJob::describe_backup() const {
     m.reason = request_.reason;
     m.created_by = request_.created_by;
     m.role = request_.role;
+    m.superuser = request_.superuser;
     m.started_at = request_.started_at;
     m.stopped_at = stop_.stopped_at;
     m.completed_at = now_micros();
@@ -385,11 +430,13 @@ void BackupJob::commit() {
 // nothing else is touched.
 void BackupJob::remove_everything() noexcept {
     try {
+        PG_ARK_FAULT_POINT("backup_before_cleanup");
         ObjectStore& store = repository_.store();
         store.remove(object_name(place::marker(request_.id)));
         store.remove(object_name(place::index(request_.id)));
         store.remove(object_name(place::manifest(request_.id)));
         store.remove(object_name(place::config(request_.id)));
+        store.remove(object_name(place::census(request_.id)));
         for (uint32_t i = 0; i < packs_.opened(); ++i) {
             store.remove(object_name(place::pack(request_.id, i)));
         }
@@ -405,18 +452,6 @@ void BackupJob::remove_own() noexcept {
                                  request_.data_directory);
     } catch (const std::exception& error) {
         static_cast<void>(error);  // as above
-    }
-}
-
-// Nothing for an object that says nothing about its writer.
-std::optional<Writer> writer_of(ObjectStore& store, const std::string& name) {
-    try {
-        const std::optional<ObjectHeader> header = read_header(store, name);
-        return header ? std::optional(header->writer) : std::nullopt;
-    } catch (const Error& error) {
-        if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported)
-            throw;
-        return Writer{};
     }
 }
 
@@ -454,44 +489,6 @@ BackupMarker take_backup(Repository& repository, const BackupRequest& request, B
             job.remove_everything();
         throw;
     }
-}
-
-CleanupResult remove_unfinished_backup(Repository& repository, const std::string& cluster,
-                                       const std::string& backup_id,
-                                       const std::string& data_directory) {
-    CleanupResult result;
-    if (!is_valid_name_part(backup_id)) {
-        throw Error(ErrorCode::invalid_argument, "invalid backup id \"" + backup_id + "\"");
-    }
-    ObjectStore& store = repository.store();
-    if (store.head(cluster + "/" + place::marker(backup_id))) {
-        result.kept = "the backup has its marker: it is complete";
-        return result;
-    }
-    const Writer self = make_writer(data_directory);
-    std::vector<std::string> names;
-    store.list(cluster + "/" + place::backup(backup_id), [&](const ObjectInfo& object) {
-        names.push_back(object.name);
-        return true;
-    });
-    for (const std::string& name : names) {
-        const std::optional<Writer> writer = writer_of(store, name);
-        if (!writer)
-            continue;
-        if (writer->host != self.host || writer->data_directory != self.data_directory) {
-            result.kept = "\"" + name + "\" " +
-                          (writer->host.empty() ? "does not say who wrote it"
-                                                : "was written by " + describe(*writer));
-            return result;
-        }
-    }
-    for (const std::string& name : names)
-        result.objects += store.remove(name) ? 1 : 0;
-    // Where the writer was alive after all its marker may have come meanwhile: it must not stand
-    // for what has just been removed.
-    if (result.objects > 0)
-        result.objects += store.remove(cluster + "/" + place::marker(backup_id)) ? 1 : 0;
-    return result;
 }
 
 }  // namespace ark

@@ -16,16 +16,4 @@ namespace ark {
 /// (pg_control), conflict, timeout (WAL), cancelled.
 BackupMarker take_backup(Repository& repository, const BackupRequest& request, BackupHost& host);
 
-/// What a clean-up did.
-struct CleanupResult {
-    uint64_t objects = 0;
-    std::string kept;  ///< why something was left alone; empty when nothing was
-};
-
-/// Removes what is left of a backup that has no marker, and only where this host and data directory
-/// wrote it: another host's backup of the same cluster may be running under its id.
-CleanupResult remove_unfinished_backup(Repository& repository, const std::string& cluster,
-                                       const std::string& backup_id,
-                                       const std::string& data_directory);
-
 }  // namespace ark

@@ -79,6 +79,8 @@ void act(const std::string& action, const char* name) {
         throw system_error(EIO, std::string("fault point ") + name);
     if (action == "sleep")
         sleep(60);
+    if (action == "stop")
+        raise(SIGSTOP);
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ namespace ark {
 /// `point=action[@n]`, several separated by commas: at the n-th passing (1 unless given) of the
 /// named point the process does the action: kill (SIGKILL to itself), segv, exit3, oom (allocates
 /// until its budget ends), enospc, eio (an ark::Error as if the system call had failed), sleep (60
-/// s). Read from the environment variable PG_ARK_FAULT at start, replaced by set_faults.
+/// s), stop (SIGSTOP to itself). Read from the environment variable PG_ARK_FAULT at start, replaced
+/// by set_faults.
 void set_faults(const std::string& specification);
 
 #if defined(PG_ARK_TEST_FAULTS)

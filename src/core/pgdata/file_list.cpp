@@ -148,8 +148,10 @@ class FileLister {
                 throw system_error(errno, "could not stat directory \"" + actual + "\"");
             if (!is_emptied(relative))
                 return;
-            st.st_mode = 0700;  // a link to a place that is gone: its content does not matter
+            st.st_mode = root_mode_;  // a link to a place that is gone: its content does not matter
         }
+        if (relative.empty())
+            root_mode_ = st.st_mode & 07777;
         const auto id = static_cast<uint32_t>(out_.directories_.size());
         out_.directories_.push_back({relative, st.st_mode & 07777});
         if (relative == "pg_wal") {
@@ -167,7 +169,7 @@ class FileLister {
     }
 
     void add_fixed_directory(const std::string& relative) {
-        out_.directories_.push_back({relative, 0700});
+        out_.directories_.push_back({relative, root_mode_});
     }
 
     static std::unordered_set<uint32_t> unlogged_in(const std::string& directory,
@@ -232,7 +234,7 @@ class FileLister {
                 return;  // dropped since
             throw system_error(error_number, "could not stat tablespace \"" + full + "\"");
         }
-        out_.directories_.push_back({path, 0700});
+        out_.directories_.push_back({path, root_mode_});
         for (const std::string& name : read_names(full)) {
             if (name.starts_with(version_prefix()))
                 visit_directory(path + "/" + name, full + "/" + name);
@@ -262,6 +264,8 @@ class FileLister {
     const std::function<void(const std::string&)>& special_;
     std::set<std::string> tablespace_locations_;
     std::string version_prefix_;
+    uint32_t root_mode_ =
+        0700;  // 0750 where the group may read the cluster: so are its directories
 };
 
 FileList FileList::read(const std::string& data_directory,

@@ -28,48 +28,15 @@ class SegmentWalk {
               },
               WalChecks::structure) {
         reader_.seek(number * bytes.size());
-        while (const auto record = reader_.next()) {
-            if (is_switch(*record))
-                switch_end_ = record->lsn + record->bytes.size();
+        while (reader_.next()) {
         }
     }
     const WalStop& stop() const { return reader_.stop(); }
     TimelineId last_timeline() const { return reader_.timeline(); }
-    /// Where the switch record ends that ended the segment.
-    std::optional<Lsn> switch_end() const { return switch_end_; }
 
  private:
     WalReader reader_;
-    std::optional<Lsn> switch_end_;
 };
-
-// An empty page header, or one that an earlier use of the recycled file left.
-bool may_stand_behind_switch(ByteView page, const WalSegmentFacts& facts) {
-    if (is_all_zero(page.first(kShortPageHeader)))
-        return true;
-    const WalPageHeader header = decode_page_header(page);
-    return header.magic == facts.first.magic && header.address < facts.first.address &&
-           header.address % facts.page_size == 0;
-}
-
-void check_behind_switch(ByteView bytes, const std::string& name, Lsn from) {
-    const WalSegmentFacts facts = decode_segment_facts(bytes).value();
-    const Lsn begin = facts.first.address;
-    const uint64_t page_size = facts.page_size;
-    const uint64_t offset = from - begin;
-    const uint64_t next_page = (offset + page_size - 1) / page_size * page_size;
-    if (!is_all_zero(bytes.subspan(offset, next_page - offset))) {
-        throw bad_segment(name, "is not complete",
-                          "At " + to_text(from) + ": bytes follow a switch record on its page.");
-    }
-    for (uint64_t at = next_page; at < bytes.size(); at += page_size) {
-        if (may_stand_behind_switch(bytes.subspan(at, page_size), facts))
-            continue;
-        throw bad_segment(name, "is not complete",
-                          "At " + to_text(begin + at) + ": a page follows the switch record at " +
-                              to_text(from - kWalRecordHeader) + ".");
-    }
-}
 
 }  // namespace
 
@@ -127,8 +94,6 @@ void check_complete_segment(ByteView bytes, const std::string& name, const WalOr
         throw bad_segment(name, "is of another timeline than its name says",
                           "It has pages of timeline " + std::to_string(walk.last_timeline()) + ".");
     }
-    if (walk.switch_end())
-        check_behind_switch(bytes, name, *walk.switch_end());
 }
 
 Lsn end_of_valid_pages(ByteView bytes, uint64_t number) {

@@ -25,10 +25,10 @@ uint64_t check_segment_header(ByteView bytes, const std::string& name, const Wal
 /// Whether each record matches its checksum is not looked at: damage there is found by
 /// verification, and refusing the segment would stop archiving for good.
 ///
-/// Behind a switch the server writes zeros. Where it was killed while it did, what the recycled
-/// file held before stays behind the last zeros for ever (crash recovery goes on in the next
-/// segment), so pages of an earlier use are let through there; anything else is refused. Error:
-/// corrupt, saying where and why.
+/// Behind a switch the server writes zeros. Where it crashed while it did, what the file held
+/// before stays there for ever, also on the switch record's own page: crash recovery goes on in the
+/// next segment. No reader looks behind a switch, whose record is checked whole, so nor does this.
+/// Error: corrupt, saying where and why.
 void check_complete_segment(ByteView bytes, const std::string& name, const WalOrigin& origin);
 
 /// Where the valid part of a segment ends, by page headers and links between records: the first

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "core/base/error.hpp"
-#include "core/pipeline/digest.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/repo/object_reader.hpp"
 
 namespace ark {
 
@@ -14,9 +14,6 @@ using nlohmann::json;
 
 constexpr const char* kFile = "file";
 constexpr const char* kDirectory = "directory";
-
-// Stored bytes fetched at a time; a frame of 1 MiB that does not compress is a little longer.
-constexpr size_t kReadBytes = 4 << 20;
 
 EntryType type_of(const std::string& text) {
     if (text == kDirectory)
@@ -80,104 +77,38 @@ IndexEntry parse_index_line(std::string_view line) {
 }
 
 struct IndexReader::State {
-    State(Repository& repository_in, std::string name_in, std::string expected_in)
-        : repository(repository_in), name(std::move(name_in)), expected(std::move(expected_in)) {}
+    State(Repository& repository, const std::string& cluster, const std::string& place,
+          std::string expected_in)
+        : object(repository.store(), cluster, ObjectKind::index, place),
+          lines(object),
+          expected(std::move(expected_in)) {}
 
-    Error damaged(const std::string& what) const {
-        return {ErrorCode::corrupt, "object \"" + name + "\" is damaged", what};
-    }
-
-    // Appends the next stored bytes to `stored`; false at the end of the object.
-    bool fetch() {
-        const size_t before = stored.size();
-        stored.resize(before + kReadBytes);
-        const size_t n = repository.store().get_range(
-            name, offset, MutableByteView(stored).subspan(before, kReadBytes));
-        stored.resize(before + n);
-        offset += n;
-        return n > 0;
-    }
-
-    void check_header(const std::string& place) {
-        fetch();
-        const ParsedHeader parsed = parse_header(stored, name);
-        if (parsed.header.kind != ObjectKind::index || parsed.header.place != place) {
-            throw damaged("It is an object of another place: \"" + parsed.header.place + "\".");
-        }
-        stored.erase(stored.begin(), stored.begin() + static_cast<ptrdiff_t>(parsed.frame_bytes));
-    }
-
-    // Appends the next frame's plaintext to `text`; false at the end.
-    bool next_frame() {
-        for (;;) {
-            const ByteView rest = ByteView(stored).subspan(consumed);
-            const auto length = rest.empty() ? std::nullopt : frame_length(rest, name);
-            if (!length && rest.size() > FrameCompressor::max_frame_bytes())
-                throw damaged("It has a frame that is longer than frames are.");
-            if (length) {
-                Bytes plain(kFrameBytes);
-                plain.resize(decompressor.decompress(rest.first(*length), plain, name));
-                consumed += *length;
-                digest.update(plain);
-                text.erase(0, text_used);
-                text_used = 0;
-                text += as_text(plain);
-                return true;
-            }
-            stored.erase(stored.begin(), stored.begin() + static_cast<ptrdiff_t>(consumed));
-            consumed = 0;
-            if (!fetch()) {
-                if (!stored.empty())
-                    throw damaged("It ends in the middle of a frame.");
-                return false;
-            }
-        }
-    }
-
-    Repository& repository;
-    std::string name;
+    ObjectReader object;
+    LineReader lines;
     std::string expected;
-    uint64_t offset = 0;
-    Bytes stored;
-    size_t consumed = 0;
-    FrameDecompressor decompressor;
-    Sha256 digest;
-    std::string text;
-    size_t text_used = 0;
     std::string last_path;
     bool finished = false;
 };
 
 IndexReader::IndexReader(Repository& repository, const std::string& cluster,
                          const std::string& backup_id, const std::string& expected_sha256)
-    : state_(std::make_unique<State>(repository, cluster + "/" + place::index(backup_id),
-                                     expected_sha256)) {
-    state_->check_header(place::index(backup_id));
-}
+    : state_(
+          std::make_unique<State>(repository, cluster, place::index(backup_id), expected_sha256)) {}
 IndexReader::~IndexReader() = default;
 
 std::optional<IndexEntry> IndexReader::next() {
     State& s = *state_;
     if (s.finished)
         return std::nullopt;
-    size_t newline = 0;
-    while ((newline = s.text.find('\n', s.text_used)) == std::string::npos) {
-        if (s.next_frame())
-            continue;
+    const auto line = s.lines.next();
+    if (!line) {
         s.finished = true;
-        if (s.text_used != s.text.size())
-            throw s.damaged("It ends in the middle of a line.");
-        if (s.digest.finish() != s.expected) {
-            throw s.damaged("Its content does not match the digest in the backup's marker.");
-        }
+        s.object.check_digest(s.expected);
         return std::nullopt;
     }
-    IndexEntry entry =
-        parse_index_line(std::string_view(s.text).substr(s.text_used, newline - s.text_used));
-    s.text_used = newline + 1;
-    if (!s.last_path.empty() && entry.path <= s.last_path) {
-        throw s.damaged("Its paths are not in order.");
-    }
+    IndexEntry entry = parse_index_line(*line);
+    if (!s.last_path.empty() && entry.path <= s.last_path)
+        throw s.object.damaged("Its paths are not in order.");
     s.last_path = entry.path;
     return entry;
 }

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/base/error.hpp"
+#include "core/pipeline/digest.hpp"
 #include "core/repo/json_text.hpp"
 
 namespace ark {
@@ -116,6 +117,7 @@ void origin_of_json(const json& j, BackupMarker& m) {
     m.reason = text_member(j, "reason");
     m.created_by = member<std::string>(j, "created_by");
     m.role = text_member(j, "role");
+    m.superuser = text_member(j, "superuser");
     m.parent = member<std::string>(j, "parent");
     m.started_at = read_member(j, "started_at", time_of_json);
     m.stopped_at = read_member(j, "stopped_at", time_of_json);
@@ -137,11 +139,30 @@ void content_of_json(const json& j, BackupMarker& m) {
     m.stored_bytes = member<uint64_t>(j, "stored_bytes");
     m.manifest_sha256 = member<std::string>(j, "manifest_sha256");
     m.index_sha256 = member<std::string>(j, "index_sha256");
+    m.census_sha256 = member<std::string>(j, "census_sha256");
     m.has_config_archive = member<bool>(j, "has_config_archive");
     m.program_version = member<std::string>(j, "program_version");
     const json& w = j.at("writer");
     m.writer = {text_member(w, "host"), text_member(w, "boot_id"), text_member(w, "data_directory"),
                 read_member(w, "time", time_of_json)};
+}
+
+// The last member is the digest of all that stands before its comma: a flipped bit in a name or a
+// number would be valid JSON.
+std::string seal(std::string text) {
+    text.erase(text.rfind("\n}"));
+    const std::string digest = sha256_hex(as_bytes(text));
+    return text + ",\n  \"sha256\": \"" + digest + "\"\n}\n";
+}
+
+void check_seal(std::string_view text, const std::string& name) {
+    const size_t comma = text.rfind(',');
+    const std::string_view sealed = text.substr(0, comma == std::string_view::npos ? 0 : comma);
+    const std::string end = ",\n  \"sha256\": \"" + sha256_hex(as_bytes(sealed)) + "\"\n}\n";
+    if (text.substr(sealed.size()) == end)
+        return;
+    throw Error(ErrorCode::corrupt, "invalid content in \"" + name + "\"",
+                "It is not what its checksum says.", "Use another backup (\"pg_ark list\").");
 }
 
 }  // namespace
@@ -155,6 +176,7 @@ std::string to_json(const BackupMarker& m) {
            {"reason", json_of_text(m.reason)},
            {"created_by", m.created_by},
            {"role", json_of_text(m.role)},
+           {"superuser", json_of_text(m.superuser)},
            {"parent", m.parent},
            {"started_at", json_of_time(m.started_at)},
            {"stopped_at", json_of_time(m.stopped_at)},
@@ -184,6 +206,7 @@ std::string to_json(const BackupMarker& m) {
            {"stored_bytes", m.stored_bytes},
            {"manifest_sha256", m.manifest_sha256},
            {"index_sha256", m.index_sha256},
+           {"census_sha256", m.census_sha256},
            {"has_config_archive", m.has_config_archive},
            {"program_version", m.program_version},
            {"writer",
@@ -192,11 +215,13 @@ std::string to_json(const BackupMarker& m) {
              {"data_directory", json_of_text(m.writer.data_directory)},
              {"time", json_of_time(m.writer.time)}}}};
     j.update(lists_to_json(m));
-    return j.dump(2) + "\n";
+    return seal(j.dump(2));
 }
 
 BackupMarker parse_marker(std::string_view text, const std::string& name) {
     return with_parsed_json(text, name, [&](const json& j) {
+        // Before the format: a flipped bit there is damage, no newer version.
+        check_seal(text, name);
         if (member<int>(j, "pg_ark_backup") != kFormat) {
             throw Error(ErrorCode::unsupported,
                         "backup \"" + name + "\" has a format that this version does not read", {},

@@ -44,6 +44,7 @@ struct BackupMarker {
     std::string reason;
     std::string created_by;  ///< uuid or empty
     std::string role;        ///< the role that asked
+    std::string superuser;   ///< the bootstrap superuser's name: whom a scratch server lets in
     std::string parent;      ///< empty for a full backup
     UnixMicros started_at = 0;
     UnixMicros stopped_at = 0;    ///< pg_backup_stop returned
@@ -74,6 +75,7 @@ struct BackupMarker {
     std::vector<PackInfo> packs;             ///< in number order, without a gap
     std::string manifest_sha256;             ///< of the exact manifest bytes
     std::string index_sha256;
+    std::string census_sha256;  ///< empty: there is no census
     std::vector<Tablespace> tablespaces;
     std::string data_directory;  ///< of the source
     std::map<std::string, std::string>
@@ -84,8 +86,8 @@ struct BackupMarker {
     Writer writer;
 };
 
-/// The JSON object of docs/repository-format.md "Marker"; text that is not UTF-8 is written as
-/// {"hex": "…"}.
+/// The JSON object of docs/repository-format.md "Marker", sealed with a digest of itself; text that
+/// is not UTF-8 is written as {"hex": "…"}.
 std::string to_json(const BackupMarker& marker);
 /// `name`: for messages. Error: corrupt, naming the field; unsupported for a newer format.
 BackupMarker parse_marker(std::string_view text, const std::string& name);

@@ -1,5 +1,6 @@
 #include "core/repo/object.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,8 +25,8 @@ constexpr std::string_view kHeaderTag = "PGARKHDR";
 constexpr size_t kHeaderPrefix = 4 + 4 + 8 + 4;  // magic, length, tag, CRC
 constexpr int kFormat = 1;
 
-constexpr std::array<const char*, 6> kKindNames{"wal",   "partial",  "pack",
-                                                "index", "manifest", "config"};
+constexpr std::array<const char*, 7> kKindNames{"wal",      "partial", "pack",  "index",
+                                                "manifest", "config",  "census"};
 
 ObjectKind kind_of(const std::string& text, const std::string& name) {
     const auto found = std::find(kKindNames.begin(), kKindNames.end(), text);
@@ -75,6 +76,8 @@ ObjectHeader header_of_json(const json& j, const std::string& name) {
     h.writer.boot_id = text_member(w, "boot_id");
     h.writer.data_directory = text_member(w, "data_directory");
     h.writer.time = parse_time(member<std::string>(w, "time"), false).value_or(0);
+    if (w.contains("directory_id"))
+        h.writer.directory_id = text_member(w, "directory_id");
     return h;
 }
 
@@ -123,7 +126,15 @@ Writer make_writer(const std::string& data_directory) {
     writer.boot_id = trimmed_file("/proc/sys/kernel/random/boot_id");
     writer.data_directory = data_directory;
     writer.time = now_micros();
+    struct stat st {};
+    if (!data_directory.empty() && stat(data_directory.c_str(), &st) == 0)
+        writer.directory_id = std::to_string(st.st_dev) + ":" + std::to_string(st.st_ino);
     return writer;
+}
+
+bool same_data_directory(const Writer& a, const Writer& b) {
+    return !a.boot_id.empty() && a.boot_id == b.boot_id && !a.directory_id.empty() &&
+           a.directory_id == b.directory_id;
 }
 
 std::string describe(const Writer& writer) {
@@ -143,6 +154,7 @@ Bytes encode_header(const ObjectHeader& header) {
             {{"host", json_of_text(header.writer.host)},
              {"boot_id", json_of_text(header.writer.boot_id)},
              {"data_directory", json_of_text(header.writer.data_directory)},
+             {"directory_id", json_of_text(header.writer.directory_id)},
              {"time", to_iso8601(header.writer.time)}}}};
     if (header.plain_bytes)
         j["plain_bytes"] = *header.plain_bytes;
@@ -237,6 +249,8 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
     if (there->sha256 == header.sha256 && there->plain_bytes == header.plain_bytes &&
         there->kind == kind && there->place == place) {
         check_whole(store, name, kind, place, plaintext.size());
+        // Who put it there may have died before the last fsync.
+        store.make_durable(name);
         return StoreResult::present;
     }
     throw Error(ErrorCode::conflict,

@@ -16,17 +16,26 @@ struct Writer {
     std::string boot_id;         ///< /proc/sys/kernel/random/boot_id
     std::string data_directory;  ///< canonical path of the cluster's data directory; may be empty
     UnixMicros time = 0;
+    /// Which directory that is, whatever it is called: device and inode number, which mean
+    /// something while the kernel of `boot_id` runs. "" where it was not known.
+    std::string directory_id = {};
 };
 
 /// This process as a writer, now. Copy it and set `time` for a later object.
 Writer make_writer(const std::string& data_directory);
+
+/// Whether the same data directory of the same running kernel wrote it. A data directory has one
+/// server at a time, so whoever is that server knows that such a writer's has ended. False where
+/// either is not known. Host names say nothing: each start of a container may bring another, and
+/// two may have one.
+bool same_data_directory(const Writer& a, const Writer& b);
 
 /// "host db1, data directory \"/var/lib/…\", at 2026-11-20T02:15:00Z": for error details.
 std::string describe(const Writer& writer);
 
 /// What the name of an object promises. The header repeats it, so that an object in the wrong place
 /// is noticed.
-enum class ObjectKind { wal, partial, pack, index, manifest, config };
+enum class ObjectKind { wal, partial, pack, index, manifest, config, census };
 const char* name_of(ObjectKind kind) noexcept;
 
 /// The clear header of an object, docs/repository-format.md "Object header": a zstd skippable frame

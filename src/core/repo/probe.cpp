@@ -9,12 +9,31 @@
 
 namespace ark {
 
+namespace {
+
+std::string probe_name() {
+    std::array<std::byte, 8> random{};
+    static_cast<void>(!getrandom(random.data(), random.size(), 0));
+    return std::string(kProbeDirectory) + "/" + to_hex(random);
+}
+
+}  // namespace
+
+UnixMicros store_time(Repository& repository) {
+    ObjectStore& store = repository.store();
+    const std::string name = probe_name();
+    store.put_if_absent(name, as_bytes("time\n"));
+    const std::optional<ObjectInfo> info = store.head(name);
+    store.remove(name);
+    if (!info)
+        throw Error(ErrorCode::unavailable, "object \"" + name + "\" came and went");
+    return info->modified;
+}
+
 ProbeResult probe_repository(Repository& repository) {
     ProbeResult result;
     ObjectStore& store = repository.store();
-    std::array<std::byte, 8> random{};
-    static_cast<void>(!getrandom(random.data(), random.size(), 0));
-    const std::string name = std::string(kProbeDirectory) + "/" + to_hex(random);
+    const std::string name = probe_name();
     constexpr std::string_view kFirst = "first\n";
     constexpr std::string_view kSecond = "second\n";
     try {

@@ -19,4 +19,8 @@ struct ProbeResult {
 /// Never throws for what the store answers: that is the result.
 ProbeResult probe_repository(Repository& repository);
 
+/// What the store's clock says now, by an object that is put there for a moment. Error: the
+/// store's.
+UnixMicros store_time(Repository& repository);
+
 }  // namespace ark

@@ -163,8 +163,16 @@ std::string manifest(const std::string& backup_id) {
 std::string config(const std::string& backup_id) {
     return backup(backup_id) + "/config.tar.zst";
 }
+std::string census(const std::string& backup_id) {
+    return backup(backup_id) + "/census.zst";
+}
+
 std::string marker(const std::string& backup_id) {
     return backup(backup_id) + "/backup.json";
+}
+
+std::string evidence(const std::string& backup_id, const std::string& test_id) {
+    return backup(backup_id) + "/tests/" + test_id + ".json";
 }
 
 }  // namespace place

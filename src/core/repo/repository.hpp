@@ -62,7 +62,10 @@ std::string pack(const std::string& backup_id, uint32_t number);
 std::string index(const std::string& backup_id);
 std::string manifest(const std::string& backup_id);
 std::string config(const std::string& backup_id);
+std::string census(const std::string& backup_id);
 std::string marker(const std::string& backup_id);
+/// backup/<id>/tests/<test id>.json
+std::string evidence(const std::string& backup_id, const std::string& test_id);
 }  // namespace place
 
 /// Letters, digits, '_', '-' and '.', at most 128, not beginning with '.': safe as a name part.

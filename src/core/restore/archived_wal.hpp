@@ -43,8 +43,13 @@ class WalOnWay {
     virtual std::optional<uint64_t> last_contiguous(uint64_t first) = 0;
     /// The end of the last whole record.
     virtual Lsn end(Lsn from) = 0;
+    /// True when a record begins at `lsn` or later.
+    virtual bool has_record_from(Lsn lsn) = 0;
     /// The last end of a transaction; nullopt when none ended.
     virtual std::optional<WalMoment> last_transaction(Lsn from) = 0;
+    /// The first end of a transaction after this time (`or_at`: or at it).
+    virtual std::optional<WalMoment> first_transaction_after(UnixMicros time, bool or_at,
+                                                             Lsn from) = 0;
     virtual std::optional<WalMoment> end_of_transaction(uint32_t xid, Lsn from) = 0;
     /// The first restore point of this name.
     virtual std::optional<WalMoment> restore_point(const std::string& name, Lsn from) = 0;

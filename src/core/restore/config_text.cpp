@@ -175,4 +175,11 @@ std::string quote_shell_word(std::string_view word) {
     return out + "'";
 }
 
+std::string shell_word(const std::string& word) {
+    constexpr std::string_view kPlain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+:,./-=";
+    const bool plain = !word.empty() && word.find_first_not_of(kPlain) == std::string::npos;
+    return plain ? word : quote_shell_word(word);
+}
+
 }  // namespace ark

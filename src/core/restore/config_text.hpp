@@ -32,5 +32,7 @@ std::string commented_out(std::string_view line, std::string_view why);
 
 /// One word for the shell that runs restore_command.
 std::string quote_shell_word(std::string_view word);
+/// The same for people to read and paste: without quotes where the shell needs none.
+std::string shell_word(const std::string& word);
 
 }  // namespace ark

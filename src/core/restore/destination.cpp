@@ -12,6 +12,7 @@
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
 #include "core/pgdata/control_file.hpp"
+#include "core/restore/config_text.hpp"
 #include "core/restore/running_server.hpp"
 #include "core/restore/tree.hpp"
 #include "core/restore/unfinished.hpp"
@@ -57,17 +58,39 @@ void check_no_server(const std::string& directory) {
         return;
     throw Error(ErrorCode::refused, "a server is running in data directory " + quoted(directory),
                 server->evidence,
-                "Stop it first: pg_ctl -D " + directory + " stop. --force does not change this.");
+                "Stop it first: pg_ctl -D " + shell_word(directory) +
+                    " stop. --force does not change this.");
+}
+
+// "PG_15_202209061": what a server makes in a tablespace's location is its own.
+bool is_version_directory(const std::string& path) {
+    constexpr std::string_view kBegin = "PG_";
+    constexpr std::string_view kDigits = "0123456789";
+    std::string_view name = path;
+    name.remove_prefix(name.find_last_of('/') + 1);
+    if (!name.starts_with(kBegin))
+        return false;
+    name.remove_prefix(kBegin.size());
+    const size_t version = std::min(name.find_first_not_of(kDigits), name.size());
+    const std::string_view catalog = name.substr(version);
+    return version > 0 && catalog.size() > 1 && catalog.front() == '_' &&
+           catalog.find_first_not_of(kDigits, 1) == std::string_view::npos;
 }
 
 void check_not_in_a_cluster(const std::string& directory) {
-    for (std::string above = directory; above != "/";) {
-        above = parent_directory(above);
-        if (!exists(above + "/PG_VERSION"))
-            continue;
-        throw Error(ErrorCode::refused,
-                    quoted(directory) + " is inside the data directory " + quoted(above), {},
-                    "Choose a directory outside every cluster.");
+    constexpr const char* kHint = "Choose a directory outside every cluster.";
+    for (std::string above = directory; above != "/"; above = parent_directory(above)) {
+        if (is_version_directory(above)) {
+            throw Error(
+                ErrorCode::refused,
+                quoted(directory) + " is inside the tablespace " + quoted(parent_directory(above)),
+                "A server keeps its files in " + quoted(above) + ".", kHint);
+        }
+        if (above != directory && exists(above + "/PG_VERSION")) {
+            throw Error(ErrorCode::refused,
+                        quoted(directory) + " is inside the data directory " + quoted(above), {},
+                        kHint);
+        }
     }
 }
 
@@ -110,7 +133,7 @@ void check_occupied(Destination& out, const BackupMarker& backup, bool force) {
 class TablespaceChecker {
  public:
     TablespaceChecker(const BackupMarker& backup, Destination& out) : backup_(backup), out_(out) {
-        for (const RunningServer& server : visible_servers()) {
+        for (const RunningServer& server : servers_) {
             for (std::string& location : tablespace_links(server.data_directory)) {
                 in_use_.emplace(std::move(location), server);
             }
@@ -123,11 +146,31 @@ class TablespaceChecker {
         }
     }
 
+    // Emptying the directory would reach whatever lies below it.
+    void check_nothing_runs_inside() const {
+        const auto refuse = [&](const RunningServer& server, const std::string& what) {
+            throw Error(ErrorCode::refused,
+                        "a running server uses " + quoted(what) + ", which is inside " +
+                            quoted(out_.directory),
+                        "Process " + std::to_string(server.pid) + " works in " +
+                            quoted(server.data_directory) + ".",
+                        "Choose another directory.");
+        };
+        for (const RunningServer& server : servers_) {
+            if (is_inside(server.data_directory, out_.directory))
+                refuse(server, server.data_directory);
+        }
+        for (const auto& [location, server] : in_use_) {
+            if (is_inside(location, out_.directory))
+                refuse(server, location);
+        }
+    }
+
     void check(TablespaceTarget& t) {
         t.location = canonical_path(t.location);
+        check_not_in_a_cluster(t.location);
         const std::string what = "tablespace location " + quoted(t.location);
-        const std::string hint =
-            "Give it another place with --tablespace-map " + t.original + "=NEW.";
+        const std::string hint = hint_to_map(t.original);
         const auto user = in_use_.find(t.location);
         if (user != in_use_.end()) {
             throw Error(ErrorCode::refused, what + " belongs to a running server",
@@ -149,8 +192,11 @@ class TablespaceChecker {
             out_.old_tablespace_directories.push_back(old);
     }
 
+    // A copy of a cluster has links to the original's tablespaces: those of a running one are not
+    // the copy's.
     std::vector<std::string> abandoned() const {
         std::set<std::string> rest(own_.begin(), own_.end());
+        std::erase_if(rest, [&](const std::string& path) { return in_use_.contains(path); });
         for (const auto& t : out_.tablespaces)
             rest.erase(t.location);
         return {rest.begin(), rest.end()};
@@ -159,6 +205,7 @@ class TablespaceChecker {
  private:
     const BackupMarker& backup_;
     Destination& out_;
+    const std::vector<RunningServer> servers_ = visible_servers();
     std::vector<std::string> own_;  // locations that the replaced cluster's links lead to
     std::map<std::string, RunningServer> in_use_;
 };
@@ -189,6 +236,7 @@ Destination check_destination(const DestinationRequest& request, const BackupMar
     }
     out.tablespaces = map_tablespaces(backup.tablespaces, request.tablespace_map, out.directory);
     TablespaceChecker checker(backup, out);
+    checker.check_nothing_runs_inside();
     for (TablespaceTarget& t : out.tablespaces) {
         checker.check(t);
         check_apart_from_repository(t.location, repository_url);

@@ -20,9 +20,6 @@ struct WriteCounters {
 /// Writes every directory and file of the backup's index to its place, with `jobs` lanes;
 /// pg_control to kWaitingControlPath. Each file's size and CRC-32C is checked as it is written.
 ///
-/// The index is streamed. What lies together in a pack is written together, so that each frame is
-/// fetched and decompressed once; only frames at the edge of a batch (some 256 MB) are read again.
-///
 /// `tick` is called on this thread a few times a second; what it throws ends the writing. Error:
 /// corrupt naming file and pack, disk_full, and what the store throws.
 void write_files(Repository& repository, const BackupMarker& backup, const Layout& layout,

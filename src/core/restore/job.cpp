@@ -18,6 +18,7 @@
 #include "core/restore/kept_wal.hpp"
 #include "core/restore/manifest.hpp"
 #include "core/restore/server_config.hpp"
+#include "core/restore/server_module.hpp"
 #include "core/restore/tree.hpp"
 #include "core/restore/unfinished.hpp"
 
@@ -151,14 +152,26 @@ class RestoreJob {
     void make_location(const TablespaceTarget& t) {
         try {
             make_directories(t.location, 0700);
-            // Also the test whether it is ours to write in.
-            make_directories(t.location + "/" + tablespace_version_directory(backup_), 0700);
         } catch (Error& error) {
-            error.hint = "Make \"" + t.location +
-                         "\" for the user that runs PostgreSQL, or use --tablespace-map " +
-                         t.original + "=NEW.";
+            error.hint = hint_to_make(t);
             throw;
         }
+        // Also the test whether it is ours to write in, and nobody else's since the plan was made.
+        const std::string own = t.location + "/" + tablespace_version_directory(backup_);
+        if (::mkdir(own.c_str(), 0700) == 0)
+            return;
+        if (errno != EEXIST) {
+            throw system_error(errno, "could not create directory \"" + own + "\"",
+                               hint_to_make(t));
+        }
+        throw Error(ErrorCode::refused,
+                    "tablespace location \"" + t.location + "\" was taken meanwhile",
+                    "There is a directory \"" + own + "\".", hint_to_map(t.original));
+    }
+
+    static std::string hint_to_make(const TablespaceTarget& t) {
+        return "Make \"" + t.location + "\" for the user that runs PostgreSQL. " +
+               hint_to_map(t.original);
     }
 
     void write() {
@@ -204,15 +217,8 @@ class RestoreJob {
         // A cluster that was a standby once has left these; this one recovers from the archive.
         remove_if_exists(path("standby.signal"));
         remove_if_exists(path("recovery.signal"));
-        restore_configuration(repository_, backup_, directory_, result_.notices, result_.warnings);
-        PG_ARK_FAULT_POINT("restore_after_configuration");
-        const auto old = read_file_if_exists(path(kAutoConf), kConfigLimit);
-        const RecoverySettings settings{request_.program,     repository_.url(),
-                                        plan_.source.cluster, plan_.source.way.timeline(),
-                                        plan_.source.target,  request_.action};
-        write_small_file(path(kAutoConf),
-                         recovery_auto_conf(old ? as_text(*old) : std::string_view(), settings,
-                                            backup_.backup_id));
+        if (!request_.scratch)
+            configure_server();
         write_small_file(path("recovery.signal"), "");
         PG_ARK_FAULT_POINT("restore_after_recovery_signal");
         remove_if_exists(path(kCloneMarkName));
@@ -221,6 +227,43 @@ class RestoreJob {
         PG_ARK_FAULT_POINT("restore_after_clone_mark");
         // Once more, for the few files since: they must not be less durable than pg_control.
         durability_->finish();
+    }
+
+    void configure_server() {
+        std::vector<std::string> files = restore_configuration(repository_, backup_, directory_,
+                                                               result_.notices, result_.warnings);
+        files.push_back(path(kAutoConf));
+        const std::string without_module = settings_for_missing_module(files);
+        PG_ARK_FAULT_POINT("restore_after_configuration");
+        const auto old = read_file_if_exists(path(kAutoConf), kConfigLimit);
+        const RecoverySettings settings{request_.program,     repository_.url(),
+                                        plan_.source.cluster, plan_.source.way.timeline(),
+                                        plan_.source.target,  request_.action,
+                                        plan_.read_ahead};
+        write_small_file(path(kAutoConf),
+                         recovery_auto_conf(old ? as_text(*old) : std::string_view(), settings,
+                                            backup_.backup_id) +
+                             without_module);
+    }
+
+    // The machine may have the executable alone, and has to do. Not by changing postgresql.conf:
+    // pg_verifybackup compares it.
+    std::string settings_for_missing_module(const std::vector<std::string>& files) {
+        const int major = static_cast<int>(backup_.pg_version_num / 10000);
+        const auto libraries = find_library_directory(request_.program, major);
+        if (!libraries || exists(*libraries + "/pg_ark.so"))
+            return {};
+        std::string settings = settings_without_module(files, !request_.take_over);
+        if (settings.empty())
+            return {};
+        result_.warnings.push_back(
+            "the server's module of pg_ark is not in \"" + *libraries +
+            "\": settings at the end of postgresql.auto.conf let the server start without it. " +
+            (request_.take_over ? "Its WAL stays in pg_wal and nothing archives it: install pg_ark"
+                                : "It archives nothing; to make it the real cluster install "
+                                  "pg_ark") +
+            ", remove these settings, and restart");
+        return settings;
     }
 
     std::string clone_text() const {
@@ -263,25 +306,31 @@ class RestoreJob {
 
 // A warning where the directory has yet to be made, empty where all is well. Error: refused when it
 // is taken.
-std::string check_later_tablespace(const LaterTablespace& created, const std::string& location,
+std::string check_later_tablespace(const LaterTablespace& created, Lsn end_of_recovery,
+                                   const std::string& location,
                                    const std::string& version_directory) {
     const std::string what = "tablespace " + std::to_string(created.oid) +
                              ", created after the backup began, at LSN " + to_text(created.lsn);
     if (exists(join_path(location, version_directory))) {
-        throw Error(ErrorCode::refused,
-                    "recovery would create a tablespace in \"" + location +
-                        "\", where another cluster seems to have one",
-                    "It is " + what + ". Its place cannot be mapped.",
-                    "Choose a target before it was created, or restore on another host.");
+        throw Error(
+            ErrorCode::refused,
+            "recovery would create a tablespace in \"" + location +
+                "\", where another cluster seems to have one",
+            "It is " + what + ". Its place cannot be mapped." +
+                (created.lsn >= end_of_recovery
+                     ? " That is after the target, but in a segment that the server asks for."
+                     : ""),
+            "Choose a target two WAL segments before it was created, or restore on another "
+            "host. If no cluster uses the directory, move it away.");
     }
-    if (exists(location))
+    if (exists(location) || created.lsn >= end_of_recovery)
         return {};
     return "directory \"" + location + "\" does not exist: " + what +
            ", needs it. Make it, for the user that runs PostgreSQL, before you start the server";
 }
 
 // Where recovery will have stopped at the latest, as far as it is known.
-Lsn end_of_recovery(const Resolved& source) {
+Lsn end_of_recovery(const Resolved& source, WalOnWay& wal) {
     switch (source.target.kind) {
         case TargetKind::immediate:
             return source.backup.stop_lsn;
@@ -290,8 +339,13 @@ Lsn end_of_recovery(const Resolved& source) {
             return source.target.lsn;
         case TargetKind::xid:
             return source.stops_at_transaction->end;
-        case TargetKind::latest:
         case TargetKind::time:
+            if (const auto first = wal.first_transaction_after(
+                    source.target.time, source.target.exclusive, source.backup.stop_lsn)) {
+                return first->lsn;
+            }
+            break;
+        case TargetKind::latest:
             break;
     }
     return kMaxLsn;
@@ -317,11 +371,13 @@ void look_for_created_tablespaces(ArchivedWal& archive, RestorePlan& plan) {
     const Resolved& source = plan.source;
     if (source.wal_segments * source.backup.wal_segment_size > kShort)
         return;
-    const auto wal = archive.along(source.way, source.backup.wal_segment_size, kNoLastSegment);
+    const uint64_t segment_size = source.backup.wal_segment_size;
+    const auto wal = archive.along(source.way, segment_size, kNoLastSegment);
+    const Lsn end = end_of_recovery(source, *wal);
     const std::string version_directory = tablespace_version_directory(source.backup);
     const auto& own = plan.destination.tablespaces;
     for (const LaterTablespace& created :
-         wal->tablespaces_created(source.backup.start_lsn, end_of_recovery(source))) {
+         wal->tablespaces_created(source.backup.start_lsn, kMaxLsn)) {
         if (!created.location.starts_with('/'))
             continue;  // in place: below the data directory
         const std::string location = canonical_path(created.location);
@@ -329,10 +385,36 @@ void look_for_created_tablespaces(ArchivedWal& archive, RestorePlan& plan) {
                                         [&](const auto& t) { return t.location == location; });
         if (is_own || take_abandoned(plan.destination, location, version_directory))
             continue;
-        const std::string warning = check_later_tablespace(created, location, version_directory);
+        // wal-get gives out no segment in which a taken place is made, wherever recovery is to
+        // stop, and the server looks ahead in more segments than it replays.
+        if (created.lsn >= end && created.lsn / segment_size > end / segment_size + 1) {
+            if (exists(join_path(location, version_directory)))
+                plan.read_ahead = false;
+            continue;
+        }
+        const std::string warning =
+            check_later_tablespace(created, end, location, version_directory);
         if (!warning.empty())
             plan.warnings.push_back(warning);
     }
+}
+
+// The damage was in the data directory already: whoever restores it has to know.
+void refuse_corrupt_pages(const BackupMarker& backup) {
+    if (backup.corrupt_page_count == 0)
+        return;
+    std::string pages;
+    for (size_t i = 0; i < backup.corrupt_pages.size() && i < 5; ++i) {
+        const CorruptPage& page = backup.corrupt_pages[i];
+        pages += (i == 0 ? "" : "; ") + page.path + " block " + std::to_string(page.block);
+    }
+    throw Error(ErrorCode::corrupt,
+                "backup " + backup.backup_id + " holds " +
+                    std::to_string(backup.corrupt_page_count) + " corrupt pages",
+                "They were damaged when the backup was taken: " + pages +
+                    (backup.corrupt_page_count > 5 ? "; …" : "") + ".",
+                "Restore an older backup that has none (\"pg_ark list\"; WAL leads from it to any "
+                "later moment), or say --accept-corrupt-pages to get the damage too.");
 }
 
 void check_room_for(const RestorePlan& plan) {
@@ -361,12 +443,15 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
     plan.source = resolve_wish(repository, wal, request.cluster, request.wish);
     plan.warnings = plan.source.warnings;
     const BackupMarker& backup = plan.source.backup;
+    if (!request.accept_corrupt_pages)
+        refuse_corrupt_pages(backup);
     plan.destination = check_destination(request.destination, backup, repository.url());
     const Layout layout(plan.destination.directory, plan.destination.tablespaces);
     plan.survey = survey_index(repository, backup, layout);
     plan.fetch_bytes = backup.stored_bytes;
     check_room_for(plan);
-    look_for_created_tablespaces(wal, plan);
+    if (!request.scratch)
+        look_for_created_tablespaces(wal, plan);
     if (plan.destination.occupied) {
         // Another cluster's WAL may have the same names: nothing in the repository stands for it.
         plan.kept_wal = wal_not_in_repository(repository, plan.source.cluster,

@@ -19,7 +19,11 @@ struct RestoreRequest {
     RestoreWish wish;
     TargetAction action = TargetAction::pause;
     DestinationRequest destination;
+    bool accept_corrupt_pages = false;  ///< restore damage that the backup names in its marker
     bool take_over = false;  ///< the restored cluster takes the original's place: no clone mark
+    bool scratch = false;    ///< for a server that the caller configures from nothing and keeps to
+                             ///< itself: files stay as they are in the backup, and replay's
+                             ///< tablespaces are the caller's to contain
     int jobs = 2;
     std::string program;  ///< absolute path of this executable, for restore_command
 };
@@ -33,6 +37,7 @@ struct RestorePlan {
     std::vector<std::string>
         kept_wal;  ///< names in the old pg_wal that the repository does not have
     std::vector<std::string> warnings;  ///< source.warnings among them
+    bool read_ahead = true;             ///< RecoverySettings::read_ahead
 };
 
 /// Looks at repository and destination, and changes nothing. Error: everything that speaks against

@@ -25,20 +25,22 @@ void PackReader::open(uint32_t number, uint64_t end) {
     if (!name_.empty() && number == number_)
         return;
     const std::string place = place::pack(backup_id_, number);
-    name_ = cluster_ + "/" + place;
-    number_ = number;
+    const std::string name = cluster_ + "/" + place;
+    name_.clear();  // one that was refused is refused again
     window_size_ = 0;
     plain_offset_ = 0;
-    const auto header = read_header(repository_.store(), name_);
+    const auto header = read_header(repository_.store(), name);
     if (!header) {
-        throw Error(ErrorCode::not_found, "object \"" + name_ + "\" does not exist",
+        throw Error(ErrorCode::not_found, "object \"" + name + "\" does not exist",
                     "Backup " + backup_id_ + " is not whole: this pack is missing.",
                     "Restore another backup (\"pg_ark list\").");
     }
     if (header->kind != ObjectKind::pack || header->place != place) {
-        throw Error(ErrorCode::corrupt, "object \"" + name_ + "\" is damaged",
+        throw Error(ErrorCode::corrupt, "object \"" + name + "\" is damaged",
                     "It is an object of another place: \"" + header->place + "\".");
     }
+    name_ = name;
+    number_ = number;
 }
 
 // Makes the window begin at `offset` and hold `at_least` bytes, as far as the object has them.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/base/error.hpp"
+#include "core/restore/config_text.hpp"
 
 namespace ark {
 
@@ -172,6 +173,16 @@ std::pair<std::string, std::string> parse_tablespace_map(const std::string& text
     return {without_trailing_slashes(from), without_trailing_slashes(to)};
 }
 
+std::string hint_to_map(const std::string& original) {
+    std::string from;
+    for (const char c : original) {
+        if (c == '=')
+            from += '\\';
+        from += c;
+    }
+    return "Give it another place with --tablespace-map " + shell_word(from) + "=NEW.";
+}
+
 bool is_inside(const std::string& path, const std::string& directory) {
     if (directory == "/")
         return true;
@@ -212,7 +223,7 @@ std::vector<TablespaceTarget> map_tablespaces(
             throw Error(ErrorCode::refused,
                         "tablespace location \"" + t.location + "\" and data directory \"" +
                             data_directory + "\" contain each other",
-                        {}, "Give it another place with --tablespace-map " + t.original + "=NEW.");
+                        {}, hint_to_map(t.original));
         }
         for (const auto& other : targets) {
             if (other.oid == t.oid || !is_inside(t.location, other.location))

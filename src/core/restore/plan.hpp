@@ -56,6 +56,9 @@ struct TablespaceTarget {
 /// "OLD=NEW"; a "=" in OLD is written "\=". Error: invalid_argument unless both are absolute.
 std::pair<std::string, std::string> parse_tablespace_map(const std::string& text);
 
+/// "Give it another place with --tablespace-map …", ready to be pasted into a shell.
+std::string hint_to_map(const std::string& original);
+
 /// Applies the map. Paths are compared without trailing slashes. Error: invalid_argument for an OLD
 /// that is none of the backup's tablespaces or is given twice; refused for two tablespaces in one
 /// place or inside one another, or one inside the data directory or around it.

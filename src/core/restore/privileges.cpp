@@ -10,6 +10,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/restore/config_text.hpp"
 
 namespace ark {
 
@@ -46,11 +47,12 @@ void become_owner(const std::string& data_directory) {
         return;
     const Owner owner = owner_for(data_directory);
     if (owner.uid == 0) {
-        throw Error(
-            ErrorCode::refused, "data directory \"" + data_directory + "\" would belong to root",
-            "PostgreSQL does not start as root, nor on files of another user.",
-            "Make it first, \"install -d -m 0700 -o postgres -g postgres " + data_directory +
-                "\", or run this command as the user that runs PostgreSQL.");
+        throw Error(ErrorCode::refused,
+                    "data directory \"" + data_directory + "\" would belong to root",
+                    "PostgreSQL does not start as root, nor on files of another user.",
+                    "Make it first, \"install -d -m 0700 -o postgres -g postgres " +
+                        shell_word(data_directory) +
+                        "\", or run this command as the user that runs PostgreSQL.");
     }
     const bool named = owner.name != std::to_string(owner.uid);
     const int groups =

@@ -73,6 +73,8 @@ std::vector<Setting> recovery_settings(const RecoverySettings& s) {
                              {"recovery_target_timeline", std::to_string(s.timeline)},
                              {"recovery_target_action", name_of(s.action)},
                              {"recovery_target_inclusive", s.target.exclusive ? "off" : "on"}};
+    if (!s.read_ahead)
+        all.emplace_back("recovery_prefetch", "off");
     const Setting chosen = target_setting(s.target);
     for (const char* name : {"recovery_target", "recovery_target_lsn", "recovery_target_name",
                              "recovery_target_time", "recovery_target_xid"}) {

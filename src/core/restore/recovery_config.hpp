@@ -21,6 +21,7 @@ struct RecoverySettings {
     TimelineId timeline = 1;  ///< whose history recovery follows
     RecoveryTarget target;
     TargetAction action = TargetAction::pause;
+    bool read_ahead = true;  ///< false: the server is to ask for no segment before it needs it
 };
 
 /// The command that fetches one WAL file, as the value of restore_command: words quoted for the

@@ -40,6 +40,7 @@ class Resolver {
             throw;
         }
         name_wal();
+        note_newer_backup_elsewhere();
         note_corrupt_pages();
         return std::move(out_);
     }
@@ -93,8 +94,37 @@ class Resolver {
         } else if (own) {
             out_.way = history_of(start);
         } else {
-            out_.way = history_of(archive_.newest_timeline(start));
+            const TimelineId newest = archive_.newest_timeline(start);
+            refuse_lost_history(newest);
+            out_.way = history_of(newest);
         }
+    }
+
+    // The server looks for the next history file until one is missing: with a lost one in the row
+    // it would bring back an older timeline, without what came later.
+    void refuse_lost_history(TimelineId newest) {
+        const std::string lost = history_name(newest + 1);
+        for (const std::string& part : repository_.store().list_parts(out_.cluster + "/wal")) {
+            if (part.size() != 8 || part <= hex8(newest) || !has_objects("/wal/" + part))
+                continue;
+            throw unreachable("history file \"" + lost + "\" is not in the repository",
+                              "There is WAL in \"wal/" + part +
+                                  "\", but without this file recovery would end on "
+                                  "timeline " +
+                                  std::to_string(newest) + ".",
+                              "Put the file back (a server of that timeline has it in pg_wal), or "
+                              "name a timeline "
+                              "with --target-timeline.");
+        }
+    }
+
+    bool has_objects(const std::string& directory) const {
+        bool any = false;
+        repository_.store().list(out_.cluster + directory, [&](const ObjectInfo& /*object*/) {
+            any = true;
+            return false;
+        });
+        return any;
     }
 
     void choose() {
@@ -212,7 +242,7 @@ class Resolver {
                 return;
             case TargetKind::latest:
                 out_.stops_at_transaction = wal_->last_transaction(out_.backup.stop_lsn);
-                warn_of_later_segments();
+                refuse_gap();
                 return;
             case TargetKind::time:
                 return check_time();
@@ -243,9 +273,14 @@ class Resolver {
             kLatestHint);
     }
 
+    // Recovery stops at the first record that begins at the target or later, so there must be one:
+    // a target inside the last record is not reached.
     void check_lsn() {
-        if (out_.target.lsn < out_.wal_end)
+        const uint64_t segment = segment_number_of(out_.target.lsn, out_.backup.wal_segment_size);
+        if (segment <= last_segment_ &&
+            wal_for(out_.backup, kNoLastSegment)->has_record_from(out_.target.lsn)) {
             return;
+        }
         throw unreachable("the archived WAL does not reach " + describe(out_.target),
                           where_wal_ends(), kLatestHint);
     }
@@ -292,14 +327,23 @@ class Resolver {
                name_of_segment(*behind) + " is there.";
     }
 
-    void warn_of_later_segments() {
+    // "All there is" must not quietly become what there is before a hole.
+    void refuse_gap() const {
         const auto behind = segment_behind_gap();
-        if (!behind)
+        const std::string missing = name_of_segment(last_segment_ + 1);
+        // A running server stores segments out of order: it may have come since.
+        if (!behind || repository_.store().head(out_.cluster + "/" + place::segment(missing)))
             return;
-        out_.warnings.push_back("WAL segment " + name_of_segment(last_segment_ + 1) +
-                                " is missing, although " + name_of_segment(*behind) +
-                                " is in the repository: recovery ends before the gap, at " +
-                                to_text(out_.wal_end));
+        const auto& last = out_.stops_at_transaction;
+        throw unreachable(
+            "WAL segment \"" + missing + "\" is missing, although \"" + name_of_segment(*behind) +
+                "\" is in the repository",
+            "Recovery would end before the gap, at " + to_text(out_.wal_end) +
+                ", without what came later.",
+            "Put the segment back, or run the command again where a server is archiving at this "
+            "moment. What lies before the gap comes back with " +
+                (last ? "--target-lsn " + to_text(last->lsn) : std::string("--target immediate")) +
+                ".");
     }
 
     void name_wal() {
@@ -317,6 +361,26 @@ class Resolver {
         out_.first_segment = name_of_segment(first);
         out_.last_segment = name_of_segment(last);
         out_.wal_segments = last - first + 1;
+    }
+
+    // The newest timeline may leave the others before their newest backups: the end of a test
+    // restore that was allowed to archive is not what somebody wants who lost the real cluster.
+    void note_newer_backup_elsewhere() {
+        if (!wish_.backup_id.empty() || wish_.timeline.kind != TimelineWish::Kind::latest)
+            return;
+        const auto newer = std::find_if(backups_.rbegin(), backups_.rend(), [&](const auto& b) {
+            return b.stopped_at > out_.backup.stopped_at && !why_not(b, out_.target) &&
+                   !out_.way.contains_range(b.timeline, b.start_lsn, b.stop_lsn);
+        });
+        if (newer == backups_.rend())
+            return;
+        const std::string timeline = std::to_string(newer->timeline);
+        out_.warnings.push_back("backup " + newer->backup_id + ", which ended later (" +
+                                to_postgres_time(newer->stopped_at) + ") on timeline " + timeline +
+                                ", does not lie on the way to timeline " +
+                                std::to_string(out_.way.timeline()) +
+                                ", the newest one; --target-timeline " + timeline +
+                                " would restore what it belongs to");
     }
 
     void note_corrupt_pages() {

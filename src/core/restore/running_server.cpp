@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "core/base/bytes.hpp"
+#include "core/base/error.hpp"
 #include "core/base/file.hpp"
 
 namespace ark {
@@ -28,11 +29,13 @@ std::string proc_path(pid_t pid, const char* what) {
 }
 
 bool is_server_program(pid_t pid) {
-    const auto name = read_file_if_exists(proc_path(pid, "comm"), 1024);
-    if (!name)
-        return false;
-    const std::string_view text = as_text(*name);
-    return text.starts_with("postgres") || text.starts_with("postmaster");
+    try {
+        const auto name = read_file_if_exists(proc_path(pid, "comm"), 1024);
+        const std::string_view text = name ? as_text(*name) : std::string_view();
+        return text.starts_with("postgres") || text.starts_with("postmaster");
+    } catch (const Error&) {
+        return false;  // it ended between open and read (ESRCH)
+    }
 }
 
 std::optional<std::string> working_directory(pid_t pid) {

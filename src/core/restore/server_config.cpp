@@ -165,16 +165,19 @@ void unpack_archive(Repository& repository, const BackupMarker& backup, const Co
     }
     std::string options;
     for (const std::string& file : added)
-        options += " -i " + quote_shell_word(file);
+        options += " -i " + shell_word(file);
     notices.push_back(
         "configuration that was kept outside the data directory is in it now; to check the "
         "directory "
         "before the first start: pg_verifybackup -n" +
-        options + " " + quote_shell_word(places.data_directory()));
+        options + " " + shell_word(places.data_directory()));
 }
 
 // Follows the includes from the main file on and rewrites what has to change.
-void rewrite_all(const ConfigPlaces& places, std::vector<std::string>& warnings) {
+// Returns the places of the files that count.
+std::vector<std::string> rewrite_all(const ConfigPlaces& places,
+                                     std::vector<std::string>& warnings) {
+    std::vector<std::string> files;
     std::deque<std::string> queue{places.main_source()};
     std::set<std::string> seen;
     while (!queue.empty()) {
@@ -183,6 +186,7 @@ void rewrite_all(const ConfigPlaces& places, std::vector<std::string>& warnings)
         if (!seen.insert(source).second)
             continue;
         const std::string place = places.place_of(source);
+        files.push_back(place);
         const Bytes content = read_file(place, kConfigFileLimit);
         const ConfigRewrite rewrite =
             rewrite_config(as_text(content), source, places, exists, warnings);
@@ -199,6 +203,7 @@ void rewrite_all(const ConfigPlaces& places, std::vector<std::string>& warnings)
             }
         }
     }
+    return files;
 }
 
 }  // namespace
@@ -243,9 +248,10 @@ ConfigRewrite rewrite_config(std::string_view text, const std::string& source_pa
     return out;
 }
 
-void restore_configuration(Repository& repository, const BackupMarker& backup,
-                           const std::string& data_directory, std::vector<std::string>& notices,
-                           std::vector<std::string>& warnings) {
+std::vector<std::string> restore_configuration(Repository& repository, const BackupMarker& backup,
+                                               const std::string& data_directory,
+                                               std::vector<std::string>& notices,
+                                               std::vector<std::string>& warnings) {
     const ConfigPlaces places(backup, data_directory);
     if (backup.has_config_archive)
         unpack_archive(repository, backup, places, notices);
@@ -257,12 +263,14 @@ void restore_configuration(Repository& repository, const BackupMarker& backup,
         }
     }
     const std::string main = places.place_of(places.main_source());
+    std::vector<std::string> files;
     if (exists(main))
-        rewrite_all(places, warnings);
+        files = rewrite_all(places, warnings);
     if (main != data_directory + "/postgresql.conf") {
         notices.push_back("the source's main configuration file is \"" + main +
-                          "\": start the server with -c config_file=" + main);
+                          "\": start the server with -c config_file=" + shell_word(main));
     }
+    return files;
 }
 
 }  // namespace ark

@@ -47,9 +47,11 @@ ConfigRewrite rewrite_config(std::string_view text, const std::string& source_pa
 
 /// Brings the configuration that the source kept outside its data directory into the restored one,
 /// and rewrites what is there so that "pg_ctl -D <data directory> start" uses nothing else. Files
-/// are not fsynced. What the user should know goes to `notices` and `warnings`.
-void restore_configuration(Repository& repository, const BackupMarker& backup,
-                           const std::string& data_directory, std::vector<std::string>& notices,
-                           std::vector<std::string>& warnings);
+/// are not fsynced. What the user should know goes to `notices` and `warnings`. Returns the paths
+/// of the main file and of all that it includes.
+std::vector<std::string> restore_configuration(Repository& repository, const BackupMarker& backup,
+                                               const std::string& data_directory,
+                                               std::vector<std::string>& notices,
+                                               std::vector<std::string>& warnings);
 
 }  // namespace ark

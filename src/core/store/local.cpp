@@ -177,6 +177,20 @@ class LocalStore final : public ObjectStore {
         return parts;
     }
 
+    void make_durable(const std::string& name) override {
+        check_object_name(name);
+        const File directory = tree_.make_directory(object_directory(name));
+        if (::fsync(directory.fd()) != 0) {
+            throw local_store_error(errno,
+                                    "could not fsync directory \"" + directory.path() + "\"");
+        }
+    }
+
+    uint64_t remove_temporaries(const std::string& prefix, UnixMicros before) override {
+        check_object_prefix(prefix);
+        return tree_.find_root() ? remove_abandoned_files(tree_, prefix, before) : 0;
+    }
+
     bool remove(const std::string& name) override {
         check_object_name(name);
         const std::string directory_name = object_directory(name);

@@ -22,9 +22,9 @@ struct LocalOptions {
 ///
 /// A root that is gone is Error unavailable, never "the object is not there": an unmounted file
 /// system must not read as an empty repository. The same holds where the root is there but has lost
-/// an ark.json that this store has seen. Two exceptions let a repository be made: putting
-/// "ark.json" makes the root directory (not its parents), and a root that was never seen lists
-/// nothing.
+/// an ark.json that this store has seen, or has another one. Two exceptions let a repository be
+/// made: putting "ark.json" makes the root directory (not its parents), and a root that was never
+/// seen lists nothing.
 std::unique_ptr<ObjectStore> make_local_store(const std::string& root, LocalOptions options = {});
 
 /// The directory that a file:// URL names, decoded; nullopt for other schemes. Error:

@@ -1,5 +1,6 @@
 #include "core/store/local_file.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include "core/base/clock.hpp"
@@ -24,10 +26,12 @@ std::string last_part(const std::string& name) {
     return split_object_name(name).back();
 }
 
-// '~' is in no object's name, so a listing can tell these apart.
+// It is in no object's name, so a listing can tell these apart.
+constexpr char kTemporaryMark = '~';
+
 std::string temporary_name() {
     static std::atomic<uint64_t> counter = 0;
-    return "~" + std::to_string(::getpid()) + "-" + std::to_string(now_micros()) + "-" +
+    return kTemporaryMark + std::to_string(::getpid()) + "-" + std::to_string(now_micros()) + "-" +
            std::to_string(++counter);
 }
 
@@ -165,6 +169,44 @@ void PendingFile::cancel() noexcept {
         ::unlinkat(directory_.fd(), temporary_.c_str(), 0);
     temporary_.clear();
     file_.close();
+}
+
+// Only temporaries and entries of unknown kind are looked at one by one: an archive of WAL has
+// hundreds of thousands of objects.
+uint64_t remove_abandoned_files(LocalTree& tree, const std::string& name, UnixMicros before) {
+    const std::optional<File> directory = tree.find_directory(name);
+    if (!directory)
+        return 0;
+    const int copy = ::openat(directory->fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(copy < 0 ? nullptr : ::fdopendir(copy),
+                                                     ::closedir);
+    if (!stream) {
+        if (errno == ENOENT)
+            return 0;
+        throw local_store_error(errno, "could not read directory \"" + directory->path() + "\"");
+    }
+    uint64_t removed = 0;
+    std::vector<std::string> directories;
+    while (const dirent* entry = ::readdir(stream.get())) {
+        const std::string part = entry->d_name;
+        const bool temporary = part.front() == kTemporaryMark;
+        if (!temporary && (!is_object_name_part(part) ||
+                           (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)))
+            continue;
+        struct stat st {};
+        if (::fstatat(directory->fd(), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (S_ISDIR(st.st_mode) && !temporary) {
+            directories.push_back(name.empty() ? part : name + "/" + part);
+        } else if (S_ISREG(st.st_mode) && temporary && st.st_mtim.tv_sec * 1000000LL < before) {
+            removed += ::unlinkat(directory->fd(), entry->d_name, 0) == 0 ? 1 : 0;
+        }
+    }
+    for (const std::string& child : directories)
+        removed += remove_abandoned_files(tree, child, before);
+    if (removed > 0)
+        tree.remove_empty(name);
+    return removed;
 }
 
 }  // namespace ark

@@ -38,4 +38,8 @@ class PendingFile {
     uint64_t flushing_ = 0;  ///< writeback was started up to here
 };
 
+/// Removes the named temporaries below a directory that were last written to before `before`: their
+/// writers were killed. Returns how many. Directories that become empty go too.
+uint64_t remove_abandoned_files(LocalTree& tree, const std::string& name, UnixMicros before);
+
 }  // namespace ark

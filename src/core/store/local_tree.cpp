@@ -75,15 +75,55 @@ std::optional<File> LocalTree::find_root() const {
         throw local_store_error(errno, "could not open repository directory \"" + root_ + "\"");
     }
     File root(fd, root_);
+    if (mark_seen_)
+        check_mark(root);
+    return root;
+}
+
+void LocalTree::check_mark(const File& root) const {
     struct stat st {};
-    if (mark_seen_ && ::fstatat(fd, kMark, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (::fstatat(root.fd(), kMark, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno != ENOENT)
             throw local_store_error(errno, "could not stat " + path_of(kMark));
         throw Error(ErrorCode::unavailable,
                     "repository directory \"" + root_ + "\" has lost its file ark.json", {},
                     "Check that its file system is mounted.");
     }
-    return root;
+    const std::lock_guard lock(mutex_);
+    if (st.st_dev == mark_.device && st.st_ino == mark_.inode)
+        return;
+    // The same file system, mounted anew, may have other numbers: the content decides.
+    Mark now = read_mark(root);
+    if (now.content != mark_.content) {
+        throw Error(ErrorCode::unavailable,
+                    "repository directory \"" + root_ + "\" holds another repository than before",
+                    {}, "Check which file system is mounted there.");
+    }
+    mark_ = std::move(now);
+}
+
+LocalTree::Mark LocalTree::read_mark(const File& root) const {
+    constexpr size_t kMost = 64 * 1024;
+    const int fd = ::openat(root.fd(), kMark, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        throw local_store_error(errno, "could not open file \"" + path_of(kMark) + "\"");
+    const File file(fd, path_of(kMark));
+    const struct stat st = file.stat();
+    Bytes content(kMost);
+    content.resize(file.pread_full(content, 0));
+    return {st.st_dev, st.st_ino, std::string(as_text(content))};
+}
+
+void LocalTree::note_mark() {
+    if (mark_seen_)
+        return;
+    const int fd = ::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        throw local_store_error(errno, "could not open repository directory \"" + root_ + "\"");
+    const File root(fd, root_);
+    const std::lock_guard lock(mutex_);
+    mark_ = read_mark(root);
+    mark_seen_ = true;
 }
 
 File LocalTree::open_root() const {

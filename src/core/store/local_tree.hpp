@@ -40,8 +40,8 @@ class LocalTree {
     std::optional<File> find_root() const;
     /// mkdir of the root, durable; nothing where it exists.
     void create_root() const;
-    /// From now on a root without ark.json counts as gone.
-    void note_mark() { mark_seen_ = true; }
+    /// From now on a root without ark.json, or with another one, counts as gone.
+    void note_mark();
 
     /// The directory of this name ("" for the root); nullopt when it is not there.
     std::optional<File> find_directory(const std::string& name) const;
@@ -54,10 +54,21 @@ class LocalTree {
     std::optional<File> find_child(const File& parent, const std::string& part) const;
     std::optional<File> make_child(const File& parent, const std::string& part);
     void make_durable(const File& parent, const File& child);
+    void check_mark(const File& root) const;
+
+    /// ark.json as it was seen. Another file system mounted over the root may have a repository,
+    /// too: nothing of this one belongs there.
+    struct Mark {
+        dev_t device = 0;
+        ino_t inode = 0;
+        std::string content;
+    };
+    Mark read_mark(const File& root) const;
 
     const std::string root_;
     std::atomic<bool> mark_seen_ = false;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
+    mutable Mark mark_;
     std::map<std::string, ino_t> durable_;  ///< directories whose parents this process has fsynced
 };
 

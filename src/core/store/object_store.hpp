@@ -16,7 +16,8 @@ namespace ark {
 struct ObjectInfo {
     std::string name;
     uint64_t size = 0;
-    UnixMicros modified = 0;  ///< the store's clock; for people only
+    UnixMicros modified =
+        0;  ///< the store's clock: compare it with another object's, not with ours
 };
 
 enum class PutResult {
@@ -83,8 +84,20 @@ class ObjectStore {
     /// The next name parts below `prefix`, each once, in bytewise order: "directories" and objects.
     virtual std::vector<std::string> list_parts(const std::string& prefix) = 0;
 
+    /// The name of an object that is there survives a crash of the machine when this returns, also
+    /// where another writer put it there and was killed before he could see to it. Nothing to do
+    /// where a store shows objects only when they are durable.
+    virtual void make_durable(const std::string& /*name*/) {}
+
     /// Removes the object; true when it was there.
     virtual bool remove(const std::string& name) = 0;
+
+    /// Removes what writers that were killed left below `prefix` and nobody sees (files of uploads
+    /// that never ended), if it was last written to before `before`, by the store's clock. Returns
+    /// how many.
+    virtual uint64_t remove_temporaries(const std::string& /*prefix*/, UnixMicros /*before*/) {
+        return 0;
+    }
 
     /// Bytes that can still be written, nullopt where the store has no such limit.
     virtual std::optional<uint64_t> free_bytes() = 0;

@@ -104,7 +104,8 @@ sub set_config {
 # After a crash: waits until the server answers again.
 sub wait_running {
     my ($node) = @_;
-    poll_until('the server answers', sub { $node->psql('postgres', 'SELECT 1') == 0 });
+    # A psql that ends before it has read its input is a broken pipe here.
+    poll_until('the server answers', sub { (eval { $node->psql('postgres', 'SELECT 1') } // 1) == 0 });
 }
 
 # ---- the executable
@@ -239,7 +240,7 @@ sub start_load {
 # Ends the load; returns when its last transaction is over.
 sub stop_load {
     my ($load) = @_;
-    $load->{run}->signal('INT');
+    $load->{run}->signal('TERM');
     eval { $load->{run}->finish };
     $load->{node}->poll_query_until($load->{database},
         "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'");

@@ -54,6 +54,78 @@ TEST_F(ConfigArchive, NothingOutsideIsNoArchive) {
     EXPECT_FALSE(repository->store().head("main/" + place::config(request.id)));
 }
 
+// A link in the data directory to a file elsewhere: no backup follows it, so the archive has the
+// file, by the name that the server uses.
+TEST_F(ConfigArchive, FollowsLinksThatLeadOutOfTheDataDirectory) {
+    test::write_file(cluster.outside("etc/postgresql.conf"), "port = 5432\n");
+    test::write_file(cluster.outside("etc/conf.d/a.conf"), "work_mem = 8MB\n");
+    cluster.link("postgresql.conf", cluster.outside("etc/postgresql.conf"));
+    cluster.link("conf.d", cluster.outside("etc/conf.d"));
+    cluster.add("custom/pg_hba.conf", "local all all trust\n");
+    cluster.link("pg_hba.conf", "custom/pg_hba.conf");
+    cluster.add("pg_ident.conf", "");
+    test::write_file(cluster.outside("auto.conf"), "jit = off\n");
+    cluster.link("postgresql.auto.conf", cluster.outside("auto.conf"));
+    request.config_files = {{"config_file", cluster.path("postgresql.conf")},
+                            {"hba_file", cluster.path("pg_hba.conf")},
+                            {"ident_file", cluster.path("pg_ident.conf")}};
+    request.config_includes = {cluster.path("conf.d/a.conf")};
+    EXPECT_TRUE(store_it());
+    EXPECT_TRUE(host.warnings.empty());
+    test::write_file(cluster.outside("a.tar"), as_text(archive()));
+    const std::string prefix = cluster.path("").substr(1);
+    EXPECT_EQ(test::output_of("tar -tf " + cluster.outside("a.tar")),
+              prefix + "conf.d/a.conf\n" + prefix + "pg_hba.conf\n" + prefix +
+                  "postgresql.auto.conf\n" + prefix + "postgresql.conf\n");
+    EXPECT_EQ(
+        test::output_of("tar -xOf " + cluster.outside("a.tar") + " " + prefix + "postgresql.conf"),
+        "port = 5432\n");
+    for (const char* path : {"postgresql.conf", "conf.d", "pg_hba.conf"})
+        EXPECT_TRUE(leads_to_configuration(request, path)) << path;
+    for (const char* path : {"conf", "server.key", "pg_ident.conf"})
+        EXPECT_FALSE(leads_to_configuration(request, path)) << path;
+}
+
+// The data directory may itself be named over a link: its own files are inside all the same.
+TEST_F(ConfigArchive, ALinkToTheDataDirectoryIsNoWayOut) {
+    cluster.add("postgresql.conf", "");
+    std::filesystem::create_directory_symlink(cluster.path(), cluster.outside("link"));
+    request.data_directory = cluster.outside("link");
+    request.config_files = {{"config_file", cluster.outside("link/postgresql.conf")}};
+    EXPECT_FALSE(store_it());
+}
+
+TEST_F(ConfigArchive, ADeadLinkIsAWarning) {
+    cluster.link("postgresql.conf", cluster.outside("gone.conf"));
+    request.config_files = {{"config_file", cluster.path("postgresql.conf")}};
+    EXPECT_FALSE(store_it());
+    EXPECT_TRUE(test::mentions(host.warnings.at(0), "postgresql.conf"));
+}
+
+TEST_F(ConfigArchive, HoldsTheListsThatPgHbaNames) {
+    test::write_file(cluster.outside("etc/pg_hba.conf"), "local all @admins,@lists/ops trust\n");
+    test::write_file(cluster.outside("etc/admins"), "root @" + cluster.outside("more") + "\n");
+    test::write_file(cluster.outside("etc/lists/ops"), "@ops\n");  // names itself
+    test::write_file(cluster.outside("more"), "x\n");
+    request.config_files = {{"hba_file", cluster.outside("etc/pg_hba.conf")}};
+    EXPECT_TRUE(store_it());
+    test::write_file(cluster.outside("a.tar"), as_text(archive()));
+    const std::string prefix = cluster.outside("").substr(1);
+    EXPECT_EQ(test::output_of("tar -tf " + cluster.outside("a.tar")),
+              prefix + "etc/admins\n" + prefix + "etc/lists/ops\n" + prefix + "etc/pg_hba.conf\n" +
+                  prefix + "more\n");
+    EXPECT_TRUE(host.warnings.empty());
+}
+
+TEST(IncludedNameLists, AreTakenApartAsTheServerDoes) {
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(included_name_lists("local @a,@b all trust # @c\n@d"), (Names{"a", "b", "d"}));
+    EXPECT_EQ(included_name_lists("@\"with space\" x\n"), Names{"with space"});
+    EXPECT_EQ(included_name_lists("\"@quoted\" @ a@b \"# @x\"\n"), Names{});
+    EXPECT_EQ(included_name_lists("local @a\\\nb trust\r\n"), Names{"ab"});
+    EXPECT_EQ(included_name_lists(""), Names{});
+}
+
 // The neighbour of the data directory is outside, though its name begins alike.
 TEST_F(ConfigArchive, ANeighbourWithTheSameBeginningIsOutside) {
     test::write_file(cluster.path() + "-config/postgresql.conf", "x");

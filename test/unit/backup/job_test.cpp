@@ -454,6 +454,31 @@ TEST_F(Backup, WithoutDataChecksumsNoPageIsJudged) {
     EXPECT_EQ(marker.corrupt_page_count, 0U);
 }
 
+// initdb --allow-group-access: whoever may read the cluster may read the restored one.
+TEST_F(Backup, WhatTheServerHandsOverHasTheModeOfItsFiles) {
+    ASSERT_EQ(chmod(cluster.path("global/pg_control").c_str(), 0640), 0);
+    const BackupMarker marker = take();
+    IndexReader index(*repository, "main", request.id, marker.index_sha256);
+    std::map<std::string, uint32_t> modes;
+    while (const auto entry = index.next())
+        modes[entry->path] = entry->mode;
+    EXPECT_EQ(modes.at("global/pg_control"), 0640U);
+    EXPECT_EQ(modes.at("backup_label"), 0640U);
+    EXPECT_EQ(modes.at("PG_VERSION"), 0600U);
+}
+
+// The last moment at which the job asks whether its server lives: the next one may have swept.
+TEST_F(Backup, AsksForItsServerRightBeforeTheMarker) {
+    bool finishing = false;
+    host.before = [&](const std::string& call) {
+        finishing = finishing || call == "progress finishing";
+        if (finishing && call == "wait")
+            throw Error(ErrorCode::cancelled, "gone");
+    };
+    test::expect_error(ErrorCode::cancelled, [&] { return take(); });
+    expect_nothing_left();
+}
+
 TEST_F(Backup, OfACountlessDamageTheFirstThousandAreNamed) {
     const uint32_t pages = 1300;
     cluster.add("base/1/100", as_text(test::make_relation(1, pages, host.ended.flush_lsn + 1, 1)));
@@ -461,96 +486,6 @@ TEST_F(Backup, OfACountlessDamageTheFirstThousandAreNamed) {
     EXPECT_EQ(marker.corrupt_page_count, pages);
     EXPECT_EQ(marker.corrupt_pages.size(), kMaxReportedPages);
     EXPECT_EQ(host.corrupt.size(), kMaxReportedPages);
-}
-
-class Cleanup : public Backup {
- protected:
-    Cleanup() {
-        // What a killed backup leaves: everything but the marker.
-        take();
-        store->remove(marker_name());
-        left = objects();
-        EXPECT_GE(left.size(), 5U);
-    }
-    CleanupResult clean(const std::string& data_directory) {
-        return remove_unfinished_backup(*repository, "main", request.id, data_directory);
-    }
-    void replace(const std::string& name, ByteView content) {
-        store->remove(name);
-        store->put_if_absent(name, content);
-    }
-    std::vector<std::string> left;
-};
-
-TEST_F(Cleanup, RemovesWhatThisClusterWrote) {
-    store->put_if_absent("main/backup/manual_10/x", as_bytes("x"));
-    const CleanupResult result = clean(cluster.path());
-    EXPECT_EQ(result.objects, left.size());
-    EXPECT_EQ(result.kept, "");
-    EXPECT_TRUE(objects().empty());
-    EXPECT_TRUE(store->head("main/backup/manual_10/x")) << "a neighbour whose name begins alike";
-    EXPECT_EQ(clean(cluster.path()).objects, 0U);
-}
-
-TEST_F(Cleanup, NeverTouchesABackupWithItsMarker) {
-    store->put_if_absent(marker_name(), as_bytes("{"));
-    const CleanupResult result = clean(cluster.path());
-    EXPECT_EQ(result.objects, 0U);
-    EXPECT_TRUE(test::mentions(result.kept, "marker"));
-    EXPECT_EQ(objects().size(), left.size() + 1);
-}
-
-TEST_F(Cleanup, LeavesAnotherDataDirectorysWorkAndNamesIt) {
-    const CleanupResult result = clean("/another/data");
-    EXPECT_EQ(result.objects, 0U);
-    EXPECT_TRUE(test::mentions(result.kept, cluster.path())) << result.kept;
-    EXPECT_EQ(objects(), left);
-}
-
-TEST_F(Cleanup, OneObjectOfAnotherHostSavesAll) {
-    for (const std::string& name : left) {
-        const Bytes before = *store->get(name, 1 << 26);
-        const std::string place = name.substr(5);
-        ObjectHeader header{
-            ObjectKind::pack, place, "none",
-            std::nullopt,     {},    Writer{"elsewhere", "boot", cluster.path(), 0}};
-        replace(name, encode_header(header));
-        const CleanupResult result = clean(cluster.path());
-        EXPECT_EQ(result.objects, 0U) << name;
-        EXPECT_TRUE(test::mentions(result.kept, "elsewhere"));
-        EXPECT_EQ(objects(), left);
-        replace(name, before);
-    }
-}
-
-TEST_F(Cleanup, AnObjectThatDoesNotSayItsWriterIsKept) {
-    for (const std::string& content :
-         {std::string(), std::string("junk"), std::string(5000, 'x')}) {
-        replace(left[0], as_bytes(content));
-        const CleanupResult result = clean(cluster.path());
-        EXPECT_EQ(result.objects, 0U);
-        EXPECT_TRUE(test::mentions(result.kept, left[0])) << result.kept;
-    }
-    EXPECT_EQ(objects(), left);
-}
-
-// The writer was alive after all: its marker over removed packs would be a backup that is none.
-TEST_F(Cleanup, AMarkerThatComesMeanwhileDoesNotStand) {
-    on_store = [&](const std::string& call, const std::string& name) {
-        if (call == "remove" && name == left.back())
-            store->put_if_absent(marker_name(), as_bytes("{}"));
-    };
-    clean(cluster.path());
-    on_store = nullptr;
-    EXPECT_TRUE(objects().empty());
-}
-
-TEST_F(Cleanup, RefusesIdsThatLeadElsewhere) {
-    for (const char* id : {"", "..", "../wal", "a/b"}) {
-        test::expect_error(ErrorCode::invalid_argument, [&] {
-            return remove_unfinished_backup(*repository, "main", id, cluster.path());
-        });
-    }
 }
 
 }  // namespace

@@ -285,6 +285,23 @@ TEST(FileList, SizesAndModes) {
 }
 
 // An empty list would make an empty backup.
+// initdb --allow-group-access: the directories that are made here follow the data directory.
+TEST(FileList, DirectoriesMadeHereHaveTheModeOfTheDataDirectory) {
+    const test::FakeCluster cluster;
+    std::filesystem::create_directories(cluster.outside("space/PG_15_202209061"));
+    cluster.link("pg_tblspc/16400", cluster.outside("space"));
+    ASSERT_EQ(chmod(cluster.path().c_str(), 0750), 0);
+    const Listed listed = list(cluster.path());
+    int seen = 0;
+    for (const auto& directory : listed.list.directories()) {
+        if (directory.path == "pg_wal/archive_status" || directory.path == "pg_tblspc/16400") {
+            ++seen;
+            EXPECT_EQ(directory.mode, 0750U) << directory.path;
+        }
+    }
+    EXPECT_EQ(seen, 2);
+}
+
 TEST(FileList, AMissingDataDirectoryIsAnError) {
     test::expect_error(ErrorCode::not_found, [] { return list("/nonexistent/place"); });
 }

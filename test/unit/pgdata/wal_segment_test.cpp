@@ -169,19 +169,24 @@ TEST(WalSegment, AcceptsPagesOfAnEarlierUseBehindASwitch) {
     EXPECT_EQ(refusal(bytes, name(5)), "");
 }
 
-TEST(WalSegment, RefusesAnythingElseBehindASwitch) {
+// The same of a machine that loses power: half of the switch record's own page, pages of a later
+// place (a file recycled at a promotion), or pages of this segment that an earlier crash orphaned.
+// No reader of WAL looks there. Refused, each would stop archiving for good.
+TEST(WalSegment, WhatStandsBehindASwitchDoesNotMatter) {
     WalBuilder builder(5);
     builder.add_of_size(100);
     const Lsn lsn = builder.add_switch();
-    Bytes bytes = builder.segment(5);
-    bytes[lsn - 5 * kSize + 32] = std::byte{1};
-    expect_refused(bytes, name(5), "bytes follow a switch record on its page");
-    bytes = builder.segment(5);
-    const Bytes own = full_segment(5);
-    std::copy(own.begin() + 81920, own.begin() + 90112, bytes.begin() + 81920);
-    expect_refused(bytes, name(5), "a page follows the switch record");
-    std::fill(bytes.begin() + 81920, bytes.begin() + 90112, std::byte{0x77});
-    expect_refused(bytes, name(5), "a page follows the switch record");
+    const Bytes good = builder.segment(5);
+    Bytes bytes = good;
+    const size_t half_page = (lsn - 5 * kSize) / 4096 * 4096 + 4096;
+    std::fill(bytes.begin() + half_page, bytes.begin() + half_page + 4096, std::byte{0x77});
+    EXPECT_EQ(refusal(bytes, name(5)), "");
+    for (const uint64_t other : {5, 9}) {
+        bytes = good;
+        const Bytes page = full_segment(other);
+        std::copy(page.begin() + 81920, page.begin() + 90112, bytes.begin() + 81920);
+        EXPECT_EQ(refusal(bytes, name(5)), "") << other;
+    }
 }
 
 TEST(WalSegment, KnowsHowFarAPartialOneGoes) {

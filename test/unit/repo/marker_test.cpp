@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/pipeline/digest.hpp"
 #include "test/support/expect_error.hpp"
 #include "test/support/sample_marker.hpp"
 
@@ -13,8 +14,25 @@ using nlohmann::json;
 json sample() {
     return json::parse(to_json(test::sample_marker()));
 }
+// As docs/repository-format.md says it.
+std::string sealed(json j) {
+    j.erase("sha256");
+    std::string text = j.dump(2);
+    text.resize(text.size() - 2);
+    return text + ",\n  \"sha256\": \"" + sha256_hex(as_bytes(text)) + "\"\n}\n";
+}
 BackupMarker parse(const json& j) {
-    return parse_marker(j.dump(), "the marker");
+    return parse_marker(sealed(j), "the marker");
+}
+
+TEST(Marker, EveryFlippedBitIsCorrupt) {
+    const std::string text = to_json(test::sample_marker());
+    for (size_t i = 0; i < text.size(); ++i) {
+        std::string damaged = text;
+        damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return parse_marker(damaged, "x"); }, std::to_string(i));
+    }
 }
 
 TEST(Marker, EveryFieldRoundTrips) {
@@ -63,7 +81,7 @@ TEST(Marker, TextThatIsNotUtf8IsHexadecimal) {
 TEST(Marker, EveryMissingFieldIsCorruptAndNamed) {
     const json whole = sample();
     for (const auto& [key, value] : whole.items()) {
-        if (key == "status")
+        if (key == "status" || key == "sha256")
             continue;
         json j = whole;
         j.erase(key);
@@ -92,7 +110,7 @@ TEST(Marker, EveryFieldOfAnotherTypeIsCorrupt) {
                                    {{"hex", 1}},
                                    {{"x", "y"}}};
     for (const auto& [key, value] : whole.items()) {
-        if (key == "status")
+        if (key == "status" || key == "sha256")
             continue;
         for (const json& other : others) {
             json j = whole;

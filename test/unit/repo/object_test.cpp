@@ -5,6 +5,8 @@
 #include "core/pipeline/digest.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "test/support/expect_error.hpp"
+#include "test/support/store_decorator.hpp"
+#include "test/support/temporary_directory.hpp"
 
 namespace ark {
 namespace {
@@ -30,9 +32,10 @@ Bytes sealed(ByteView plain, ObjectKind kind = ObjectKind::wal, const std::strin
 }
 
 TEST(Object, HeaderRoundTrips) {
-    ObjectHeader header{ObjectKind::pack, "backup/x/data/00000.tar.zst",
-                        "none",           17,
-                        "abcd",           {"h\xFFost", "", "/data \"dir\"\n", 1795140900123456}};
+    ObjectHeader header{
+        ObjectKind::pack, "backup/x/data/00000.tar.zst",
+        "none",           17,
+        "abcd",           {"h\xFFost", "", "/data \"dir\"\n", 1795140900123456, "8:1"}};
     const Bytes bytes = encode_header(header);
     const ParsedHeader parsed = parse_header(bytes, "x");
     EXPECT_EQ(parsed.frame_bytes, bytes.size());
@@ -43,6 +46,7 @@ TEST(Object, HeaderRoundTrips) {
     EXPECT_EQ(parsed.header.writer.host, header.writer.host);
     EXPECT_EQ(parsed.header.writer.data_directory, header.writer.data_directory);
     EXPECT_EQ(parsed.header.writer.time, header.writer.time);
+    EXPECT_EQ(parsed.header.writer.directory_id, "8:1");
     // What `zstd -d` reads over.
     EXPECT_TRUE(is_skippable_frame(bytes));
     EXPECT_EQ(frame_length(bytes, "x"), bytes.size());
@@ -178,6 +182,38 @@ TEST_F(StoreObject, StoredThenPresent) {
     EXPECT_EQ(put("content", "db2"), StoreResult::present);
     EXPECT_EQ(*store->get(kName, 1 << 20), before);
     EXPECT_EQ(read_header(*store, kName)->writer.host, "db1");
+}
+
+// A writer that is killed between the link and the fsync of the directory leaves an object that a
+// crash of the machine may take away: nobody may be told "present" before it cannot.
+TEST_F(StoreObject, PresentMeansDurable) {
+    std::vector<std::string> calls;
+    test::StoreDecorator watched(make_memory_store(),
+                                 [&](const std::string& call, const std::string& name) {
+                                     if (call == "make_durable")
+                                         calls.push_back(name);
+                                 });
+    const Bytes plain = content_of(100);
+    const auto put = [&] {
+        return store_object(watched, "cluster", ObjectKind::wal, kPlace, plain, writer_of("db1"),
+                            3);
+    };
+    EXPECT_EQ(put(), StoreResult::stored);
+    EXPECT_TRUE(calls.empty());
+    EXPECT_EQ(put(), StoreResult::present);
+    EXPECT_EQ(calls, std::vector<std::string>{kName});
+}
+
+TEST(Object, AWriterIsKnownByItsDirectoryNotByItsName) {
+    const test::TemporaryDirectory directory;
+    const Writer writer = make_writer(directory.path());
+    Writer other = make_writer(directory / "../" + directory.path().substr(5));
+    other.host = "renamed";
+    EXPECT_TRUE(same_data_directory(writer, other)) << writer.directory_id;
+    EXPECT_FALSE(same_data_directory(writer, make_writer("/")));
+    EXPECT_FALSE(same_data_directory(make_writer("/none"), make_writer("/none")));
+    other.boot_id = "another kernel";
+    EXPECT_FALSE(same_data_directory(writer, other));
 }
 
 TEST_F(StoreObject, OtherContentIsAConflictThatNamesBothWriters) {

@@ -84,7 +84,15 @@ TEST(ShellWord, AsTheShellReadsIt) {
     for (const char* word : {"", "plain", "a b", "it's", "$(date)", "`x`", "a\"b", "a\\b", "*",
                              "a\nb", "'", "-n;&|<>"}) {
         EXPECT_EQ(shell("printf %s " + quote_shell_word(word)), word);
+        EXPECT_EQ(shell("printf %s " + shell_word(word)), word);
     }
+}
+
+TEST(ShellWord, QuotesOnlyWhereTheyAreNeeded) {
+    EXPECT_EQ(shell_word("/var/lib/postgresql/15/main"), "/var/lib/postgresql/15/main");
+    EXPECT_EQ(shell_word("/my data"), "'/my data'");
+    EXPECT_EQ(shell_word("~x"), "'~x'");
+    EXPECT_EQ(shell_word(""), "''");
 }
 
 }  // namespace

@@ -105,6 +105,28 @@ TEST_F(DestinationTest, InsideAnotherCluster) {
     expect_refused("inside the data directory");
 }
 
+TEST_F(DestinationTest, InsideATablespace) {
+    const std::string space = make_tablespace("space") + "/" + kVersionDirectory;
+    request.force = true;
+    make_cluster(space + "/16384");  // CREATE DATABASE puts a PG_VERSION there
+    request.directory = space + "/16384";
+    expect_refused("inside the tablespace");
+    request.directory = space + "/new";
+    expect_refused("inside the tablespace");
+    fs::create_directories(directory / "empty" + ("/" + std::string(kVersionDirectory)));
+    request.directory = directory / "empty" + ("/" + std::string(kVersionDirectory));
+    expect_refused("inside the tablespace");
+    request.directory = data;
+    backup.tablespaces = {{1, space + "/new"}};
+    expect_refused("inside the tablespace");
+}
+
+TEST_F(DestinationTest, TablespaceInsideACluster) {
+    make_cluster(directory / "other");
+    backup.tablespaces = {{1, directory / "other/base/new"}};
+    expect_refused("inside the data directory");
+}
+
 TEST_F(DestinationTest, ApartFromTheRepository) {
     request.directory = directory / "repo/data";
     expect_refused("repository");
@@ -198,6 +220,58 @@ class FakeServer {
  private:
     pid_t pid_ = 0;
 };
+
+// What a copied data directory links to may be the original's.
+TEST_F(DestinationTest, CopyOfARunningClusterDoesNotOwnItsTablespaces) {
+    const std::string original = directory / "original";
+    const std::string space = make_tablespace("space");
+    for (const std::string& cluster : {original, data}) {
+        make_cluster(cluster);
+        fs::create_directory_symlink(space, cluster + "/pg_tblspc/7");
+    }
+    request.force = true;
+    EXPECT_EQ(check().abandoned_tablespaces, std::vector<std::string>{space});
+    const FakeServer server(original);
+    EXPECT_TRUE(check().abandoned_tablespaces.empty());
+}
+
+TEST_F(DestinationTest, ServersBelowTheDirectory) {
+    make_cluster(data);
+    make_cluster(data + "/nested");
+    request.force = true;
+    EXPECT_TRUE(check().occupied);
+    const FakeServer server(data + "/nested");
+    expect_refused("a running server uses");
+}
+
+TEST_F(DestinationTest, TablespaceOfAServerBelowTheDirectory) {
+    make_cluster(data);
+    make_cluster(directory / "other");
+    fs::create_directories(data + "/space/" + kVersionDirectory);
+    fs::create_directory_symlink(data + "/space", directory / "other/pg_tblspc/7");
+    request.force = true;
+    EXPECT_TRUE(check().occupied);
+    const FakeServer server(directory / "other");
+    expect_refused("a running server uses");
+}
+
+// Processes end while they are looked at; that is no reason for a restore to fail.
+TEST(VisibleServers, ProcessesThatEndMeanwhile) {
+    const pid_t spawner = ::fork();
+    if (spawner == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+            const pid_t child = ::fork();
+            if (child == 0)
+                ::_exit(0);
+            ::waitpid(child, nullptr, 0);
+        }
+    }
+    for (int i = 0; i < 500; ++i)
+        EXPECT_NO_THROW(visible_servers());
+    ::kill(spawner, SIGKILL);
+    ::waitpid(spawner, nullptr, 0);
+}
 
 TEST_F(DestinationTest, RunningServerIsRefusedAlways) {
     make_cluster(data);

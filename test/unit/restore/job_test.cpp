@@ -170,6 +170,19 @@ TEST_F(RestoreJobTest, WhatIsAdded) {
     EXPECT_EQ(st.st_mode & 07777, 0700U);
 }
 
+// Two restores that found one place free would fill it both.
+TEST_F(RestoreJobTest, TablespaceThatIsTakenAfterThePlan) {
+    backup.marker.tablespaces = {{16400, directory / "space"}};
+    backup.store();
+    phases.on_phase = [&](RestorePhase phase) {
+        if (phase == RestorePhase::clearing)
+            fs::create_directories(directory / "space/PG_15_202209061");
+    };
+    EXPECT_EQ(restore_error(), ErrorCode::refused);
+    EXPECT_NE(message.find("taken meanwhile"), std::string::npos) << message;
+    EXPECT_FALSE(there("global/pg_control"));
+}
+
 TEST_F(RestoreJobTest, TakeOverLeavesNoCloneMark) {
     backup.store();
     request.take_over = true;

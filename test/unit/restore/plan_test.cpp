@@ -231,6 +231,12 @@ TEST(MapTablespaces, Refusals) {
     EXPECT_EQ(refusal(two, {{"/ts/a", "/srv/data2"}}), ErrorCode::internal);  // none
 }
 
+TEST(HintToMap, CanBePasted) {
+    EXPECT_NE(hint_to_map("/srv/fast").find("--tablespace-map /srv/fast=NEW"), std::string::npos);
+    EXPECT_NE(hint_to_map("/srv/my a=b").find("--tablespace-map '/srv/my a\\=b'=NEW"),
+              std::string::npos);
+}
+
 TEST(IsInside, WholeParts) {
     EXPECT_TRUE(is_inside("/a/b", "/a/b"));
     EXPECT_TRUE(is_inside("/a/b/c", "/a/b"));

@@ -108,6 +108,13 @@ TEST(AutoConf, TimelineActionInclusive) {
     EXPECT_EQ(values.at("recovery_target_action"), "promote");
 }
 
+TEST(AutoConf, ReadingAheadIsLeftToTheServerUnlessItMustNot) {
+    RecoverySettings s = settings();
+    EXPECT_FALSE(values_of(recovery_auto_conf("", s, "b")).contains("recovery_prefetch"));
+    s.read_ahead = false;
+    EXPECT_EQ(values_of(recovery_auto_conf("", s, "b"))["recovery_prefetch"], "off");
+}
+
 TEST(AutoConf, WhatWasThereStaysButForRecovery) {
     const std::string old =
         "work_mem = '64MB'\n"

@@ -44,6 +44,7 @@ class DescribedWal final : public ArchivedWal {
     std::map<TimelineId, std::string> histories;
     std::set<uint64_t> segments;
     Lsn end = 0;
+    Lsn last_record = 0;  ///< where it begins
     std::map<uint32_t, WalMoment> transactions;
     std::multimap<std::string, WalMoment> points;
 
@@ -62,6 +63,9 @@ class DescribedWal final : public ArchivedWal {
             const uint64_t last = *last_contiguous(from / kSegment);
             return std::min(wal_.end, (last + 1) * kSegment);
         }
+        bool has_record_from(Lsn lsn) override {
+            return lsn <= wal_.last_record && last_contiguous(lsn / kSegment).has_value();
+        }
         std::optional<WalMoment> last_transaction(Lsn from) override {
             std::optional<WalMoment> found;
             for (const auto& [xid, moment] : wal_.transactions) {
@@ -71,6 +75,10 @@ class DescribedWal final : public ArchivedWal {
                 }
             }
             return found;
+        }
+        std::optional<WalMoment> first_transaction_after(UnixMicros /*time*/, bool /*or_at*/,
+                                                         Lsn /*from*/) override {
+            return std::nullopt;
         }
         std::optional<WalMoment> end_of_transaction(uint32_t xid, Lsn from) override {
             const auto found = wal_.transactions.find(xid);
@@ -105,6 +113,7 @@ class ResolveTest : public testing::Test {
         for (uint64_t n = 10; n <= 30; ++n)
             wal.segments.insert(n);
         wal.end = at(30, 5000);
+        wal.last_record = at(30, 4900);
         wal.transactions[700] = {at(15), at(15, 50), 1500 * kSecond};
         wal.transactions[701] = {at(25), at(25, 50), 2500 * kSecond};
         wal.transactions[702] = {at(29), at(29, 50), 2900 * kSecond};
@@ -217,6 +226,14 @@ TEST_F(ResolveTest, Lsns) {
     expect_unreachable("does not reach");
 }
 
+// PostgreSQL stops at the first record that begins at the target or later.
+TEST_F(ResolveTest, LsnInsideTheLastRecord) {
+    target_lsn(at(30, 4900));
+    EXPECT_EQ(resolve().backup.backup_id, "tuesday");
+    target_lsn(at(30, 4901));
+    expect_unreachable("does not reach LSN");
+}
+
 TEST_F(ResolveTest, Xids) {
     target_xid(701);
     Resolved found = resolve();
@@ -280,6 +297,21 @@ TEST_F(ResolveTimelines, LatestFollowsTheNewest) {
     EXPECT_EQ(found.last_segment, "00000002000000000000001E");
 }
 
+TEST_F(ResolveTest, NewestTimelineWithoutTheNewestBackupIsTold) {
+    const auto told = [&] {
+        const auto warnings = resolve().warnings;
+        return std::any_of(warnings.begin(), warnings.end(), [](const std::string& text) {
+            return text.find("tuesday") != std::string::npos &&
+                   text.find("--target-timeline 1") != std::string::npos;
+        });
+    };
+    wal.histories[2] = "1\t" + to_text(at(15)) + "\tbefore tuesday\n";
+    EXPECT_EQ(resolve().backup.backup_id, "monday");
+    EXPECT_TRUE(told());
+    wish.timeline = {TimelineWish::Kind::number, 2};
+    EXPECT_FALSE(told());
+}
+
 TEST_F(ResolveTimelines, OlderTimelineWhenAskedFor) {
     wish.timeline = {TimelineWish::Kind::number, 1};
     EXPECT_EQ(resolve().backup.backup_id, "abandoned");
@@ -333,11 +365,20 @@ TEST_F(ResolveTest, HoleBeforeTheTarget) {
     expect_unreachable("000000010000000000000018 is missing");
     target_time(2600);
     expect_unreachable("000000010000000000000018 is missing");
+    // The latest: only what comes before the hole could be had, and that has to be asked for.
     wish.target = {};
-    const Resolved found = resolve();
-    ASSERT_EQ(found.warnings.size(), 1U);
-    EXPECT_NE(found.warnings[0].find("000000010000000000000018 is missing"), std::string::npos);
-    EXPECT_EQ(found.wal_end, at(24));
+    expect_unreachable("\"000000010000000000000018\" is missing");
+    repository->store().put_if_absent("c/" + place::segment(segment_name({1, 24}, kSegment)),
+                                      as_bytes("x"));
+    EXPECT_EQ(resolve().wal_end, at(24));  // it has come since
+}
+
+TEST_F(ResolveTest, LostHistory) {
+    repository->store().put_if_absent("c/" + place::segment(segment_name({3, 30}, kSegment)),
+                                      as_bytes("x"));
+    expect_unreachable("00000002.history");
+    wish.timeline.kind = TimelineWish::Kind::current;
+    EXPECT_EQ(resolve().way.timeline(), 1U);
 }
 
 TEST_F(ResolveTest, HoleBehindTheTargetDoesNotMatter) {

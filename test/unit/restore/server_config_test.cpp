@@ -222,7 +222,7 @@ TEST_F(RestoreConfiguration, FileOfTheDataDirectoryIsKeptUnderAnotherName) {
     EXPECT_EQ(read("pg_hba.conf.unused"), "unused\n");
     ASSERT_EQ(notices.size(), 2U);
     EXPECT_NE(notices[0].find("pg_hba.conf.unused"), std::string::npos);
-    EXPECT_NE(notices[1].find("pg_verifybackup -n -i 'pg_hba.conf' "), std::string::npos)
+    EXPECT_NE(notices[1].find("pg_verifybackup -n -i pg_hba.conf "), std::string::npos)
         << notices[1];
 }
 

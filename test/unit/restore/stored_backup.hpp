@@ -43,10 +43,20 @@ class StoredBackup {
         RecordRun files_run;
         RecordRun directories_run;
         PackWriter writer(packs, files_run);
-        for (const auto& [path, content] : files)
-            add(writer, path, content);
+        for (const auto& [path, content] : files) {
+            if (!is_last(path))
+                add(writer, path, content);
+        }
         writer.finish();
+        RecordRun last_run;  // a run is in path order
+        PackWriter last(packs, last_run);
+        for (const auto& [path, content] : files) {
+            if (is_last(path))
+                add(last, path, content);
+        }
+        last.finish();
         files_run.seal();
+        last_run.seal();
         for (const std::string& path : directories) {
             IndexEntry entry;
             entry.path = path;
@@ -56,7 +66,7 @@ class StoredBackup {
         }
         directories_run.seal();
         marker.packs = packs.packs();
-        RecordMerge merge({&files_run, &directories_run});
+        RecordMerge merge({&files_run, &last_run, &directories_run});
         write_index(merge);
     }
 
@@ -69,6 +79,9 @@ class StoredBackup {
     std::vector<std::string> directories;  ///< in path order
 
  private:
+    static bool is_last(const std::string& path) {
+        return path == "backup_label" || path == "global/pg_control";
+    }
     static void add(PackWriter& writer, const std::string& path, const std::string& content) {
         IndexEntry entry;
         entry.path = path;

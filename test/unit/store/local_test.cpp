@@ -88,6 +88,24 @@ TEST_F(LocalStoreTest, RootThatLostItsMarkIsUnavailable) {
     EXPECT_TRUE(store->get("wal/1", 10));
 }
 
+// Another file system is mounted over the root, and has a repository: what goes on belongs into the
+// first one.
+TEST_F(LocalStoreTest, AnotherRepositoryInItsPlaceIsUnavailable) {
+    store->put_if_absent("ark.json", as_bytes("one"));
+    put("a/b");
+    fs::rename(root, directory / "away");
+    make_local_store(root)->put_if_absent("ark.json", as_bytes("two"));
+    EXPECT_EQ(code_of([&] { put("a/c"); }), ErrorCode::unavailable);
+    EXPECT_EQ(code_of([&] { store->head("a/b"); }), ErrorCode::unavailable);
+    EXPECT_EQ(code_of([&] { store->get("ark.json", 10); }), ErrorCode::unavailable);
+    EXPECT_FALSE(fs::exists(root + "/a"));
+    // The first one, though as other files: mounted again, or copied.
+    fs::remove_all(root);
+    fs::copy(directory / "away", root, fs::copy_options::recursive);
+    EXPECT_TRUE(store->head("a/b"));
+    put("a/c");
+}
+
 TEST_F(LocalStoreTest, ReadingTheMarkIsEnoughToRememberIt) {
     put("ark.json");
     store = make_local_store(root);
@@ -155,6 +173,41 @@ TEST_F(LocalStoreTest, CancelledUploadLeavesNoFile) {
         store->start_upload("d/pack")->write(as_bytes("half"));
         EXPECT_TRUE(fs::is_empty(directory / "d"));
     }
+}
+
+// On file systems without O_TMPFILE a killed writer leaves a file that no listing shows.
+TEST_F(LocalStoreTest, AbandonedTemporariesAreRemovedWhenTheyAreOld) {
+    store = make_local_store(root, {.unnamed_temporaries = false});
+    put("ark.json");
+    put("a/b/object");
+    const auto leave = [&](const std::string& name, int hours) {
+        fs::create_directories(fs::path(root + "/" + name).parent_path());
+        std::ofstream(root + "/" + name) << "half";
+        fs::last_write_time(root + "/" + name,
+                            fs::file_time_type::clock::now() - std::chrono::hours(hours));
+    };
+    leave("a/b/~1-2-3", 2);
+    leave("a/c/~1-2-3", 2);
+    leave("a/b/~4-5-6", 0);
+    leave("a/b/.foreign", 2);
+    leave("z/~1-2-3", 2);
+    const std::unique_ptr<Upload> living = store->start_upload("a/b/new");
+    living->write(as_bytes("x"));
+    const UnixMicros hour_ago = now_micros() - 3600LL * 1000000;
+    EXPECT_EQ(store->remove_temporaries("a", hour_ago), 2U);
+    EXPECT_EQ(store->remove_temporaries("none", hour_ago), 0U);
+    EXPECT_FALSE(fs::exists(root + "/a/c"));
+    for (const char* kept : {"a/b/object", "a/b/~4-5-6", "a/b/.foreign", "z/~1-2-3"})
+        EXPECT_TRUE(fs::exists(root + "/" + kept)) << kept;
+    EXPECT_EQ(living->finish(), PutResult::created);
+}
+
+TEST_F(LocalStoreTest, DurabilityOfAnObjectNeedsItsRoot) {
+    put("ark.json");
+    put("a/b");
+    store->make_durable("a/b");
+    fs::rename(root, directory / "away");
+    EXPECT_EQ(code_of([&] { store->make_durable("a/b"); }), ErrorCode::unavailable);
 }
 
 TEST_F(LocalStoreTest, PermissionDeniedNamesFileAndHint) {

@@ -1,0 +1,260 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "cli/own_program.hpp"
+#include "cli/progress_bar.hpp"
+#include "cli/restore_wal.hpp"
+#include "core/base/bytes.hpp"
+#include "core/base/clock.hpp"
+#include "core/drill/guard.hpp"
+#include "core/drill/job.hpp"
+#include "core/restore/privileges.hpp"
+#include "core/restore/tree.hpp"
+
+namespace ark {
+
+namespace {
+
+struct DrillOptions {
+    RepositoryOptions repository;
+    DrillRequest request;
+};
+
+std::atomic<bool> interrupted = false;
+
+void note_interrupt(int /*signal*/) {
+    interrupted = true;
+}
+
+// The first signal ends the test in order; a second one of a kind ends the process, and what is
+// left of it is found by the next.
+void catch_interrupts() {
+    struct sigaction action {};
+    action.sa_handler = note_interrupt;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+        ::sigaction(number, &action, nullptr);
+}
+
+const char* describe(DrillPhase phase) {
+    switch (phase) {
+        case DrillPhase::preparing:
+            return "preparing";
+        case DrillPhase::restoring:
+            return "restoring";
+        case DrillPhase::verifying_objects:
+            return "verifying objects";
+        case DrillPhase::verifying_files:
+            return "verifying files";
+        case DrillPhase::recovering:
+            return "recovering";
+        case DrillPhase::checking_pages:
+            return "checking pages";
+        case DrillPhase::checking:
+            return "checking";
+        case DrillPhase::cleaning:
+            return "cleaning up";
+        case DrillPhase::done:
+            break;
+    }
+    return "";
+}
+
+class Watcher final : public DrillListener {
+ public:
+    explicit Watcher(OutputFormat output) : output_(output) {}
+    void progress(const DrillProgress& p) override {
+        if (output_ == OutputFormat::text)
+            show(p);
+        if (interrupted && p.phase != DrillPhase::done) {
+            throw Error(ErrorCode::cancelled, "the restore test was interrupted",
+                        "Nothing is known about the backup, and nothing is left of the test.");
+        }
+    }
+
+ private:
+    void show(const DrillProgress& p) {
+        const bool changed = p.phase != last_phase_;
+        if (!bar_.due(changed, true))
+            return;
+        if (changed)
+            since_ = monotonic_nanos();
+        last_phase_ = p.phase;
+        if (p.phase == DrillPhase::done) {
+            bar_.clear();
+            return;
+        }
+        std::string text = describe(p.phase);
+        if (p.phase == DrillPhase::checking && p.total > 0) {
+            text += " " + std::to_string(p.done) + " of " + std::to_string(p.total) + " " + p.doing;
+        } else if (p.total > 0) {
+            text += " " + describe_progress(p.done, p.total, monotonic_nanos() - since_);
+        }
+        bar_.show(p.total == 0 ? 0 : share_of(p.done, p.total), text);
+    }
+
+    const OutputFormat output_;
+    int64_t since_ = monotonic_nanos();
+    ProgressBar bar_;
+    DrillPhase last_phase_ = DrillPhase::done;
+};
+
+void print_finding(const Finding& f) {
+    std::printf("  %s: %s\n", f.check.c_str(), f.message.c_str());
+    const auto more = [](const char* label, const std::string& text) {
+        if (!text.empty())
+            std::printf("    %-9s %s\n", label, text.c_str());
+    };
+    more("DATABASE:", f.database);
+    more("RELATION:", f.relation);
+    more("FILE:", f.path);
+    if (f.block)
+        more("BLOCK:", std::to_string(*f.block));
+    more("OBJECT:", f.object);
+    more("DETAIL:", f.detail);
+    more("HINT:", f.hint);
+}
+
+void print_what_was_checked(const nlohmann::json& v) {
+    const auto number = [&](const char* section, const char* key) {
+        return v.contains(section) && v[section].is_object()
+                   ? std::to_string(v[section].value(key, uint64_t{0}))
+                   : std::string("no");
+    };
+    std::printf(
+        "  %s files, %s pages, %zu databases, %s tables by amcheck, %s B-trees, %s rows in "
+        "%s tables\n",
+        number("files", "count").c_str(), number("pages", "checked").c_str(), v["databases"].size(),
+        number("heap", "relations").c_str(), number("btree", "indexes").c_str(),
+        number("rows", "rows").c_str(), number("rows", "tables").c_str());
+}
+
+void print_text(const Evidence& e) {
+    const nlohmann::json& v = e.verified;
+    if (e.success) {
+        std::printf("a server has come up from backup %s and answered\n", e.backup_id.c_str());
+    } else {
+        std::printf("backup %s FAILED its restore test: %llu findings\n", e.backup_id.c_str(),
+                    static_cast<unsigned long long>(e.errors.count));
+    }
+    if (v.contains("databases"))
+        print_what_was_checked(v);
+    if (v.contains("rto_seconds")) {
+        std::printf("  fetched and recovered in %.1f s; the whole test took %.1f s\n",
+                    v["rto_seconds"].get<double>(), v["seconds"]["total"].get<double>());
+    }
+    for (const Finding& finding : e.errors.kept)
+        print_finding(finding);
+    if (e.errors.count > e.errors.kept.size()) {
+        std::printf("  and %llu more\n",
+                    static_cast<unsigned long long>(e.errors.count - e.errors.kept.size()));
+    }
+    for (const std::string& note : e.notes)
+        std::printf("  NOTE: %s\n", note.c_str());
+}
+
+// The test counts all the same.
+void store_or_warn(Repository& repository, const Evidence& evidence) {
+    try {
+        store_evidence(repository, evidence);
+    } catch (const Error& error) {
+        std::fprintf(stderr,
+                     "pg_ark: warning: could not store the evidence in the repository: %s\n",
+                     error.message.c_str());
+    }
+}
+
+int drill(DrillOptions& options) {
+    const OutputFormat output = options.repository.output;
+    const std::string url = required_repo(options.repository);
+    DrillRequest& request = options.request;
+    request.scratch_directory = canonical_path(request.scratch_directory);
+    ::umask(077);
+    become_owner(request.scratch_directory);
+    become_scratch_host();
+    request.program = own_program();
+    const auto repository = Repository::open(url, OpenMode::read);
+    request.cluster = repository->resolve_cluster(options.repository.cluster);
+    catch_interrupts();
+    sweep_scratch_directory(request.scratch_directory);
+    RepositoryArchivedWal wal(*repository, request.cluster);
+    Watcher watcher(output);
+    const Evidence evidence = run_drill(*repository, wal, request, watcher);
+    store_or_warn(*repository, evidence);
+    if (output == OutputFormat::json) {
+        std::printf("%s\n", nlohmann::json::parse(to_json(evidence)).dump(2).c_str());
+    } else {
+        print_text(evidence);
+    }
+    return evidence.success ? 0 : exit_status_of(ErrorCode::corrupt);
+}
+
+void add_options(CLI::App& command, DrillOptions& options) {
+    constexpr int kMaxJobs = 64;
+    constexpr int kMaxMemory = 1 << 20;
+    DrillRequest& request = options.request;
+    add_repository_options(command, options.repository);
+    command.add_option("--backup", request.backup_id, "this backup (default: the newest)")
+        ->option_text("ID");
+    command
+        .add_option(
+            "--scratch", request.scratch_directory,
+            "directory with room for the restored cluster; the test makes one of its own in "
+            "it, and removes it")
+        ->required()
+        ->option_text("DIR");
+    command
+        .add_option("--bindir", request.program_directory,
+                    "where the server's programs are (default: looked for)")
+        ->option_text("DIR");
+    command.add_option("--jobs", request.jobs, "parallel lanes and connections (default 2)")
+        ->check(CLI::Range(1, kMaxJobs))
+        ->option_text("N");
+    command.add_option("--memory", request.memory_mb, "the scratch server's memory (default 64)")
+        ->check(CLI::Range(16, kMaxMemory))
+        ->option_text("MB");
+    command
+        .add_option("--library", request.libraries,
+                    "a library that the scratch server has to preload, since the data needs it; "
+                    "repeat for each")
+        ->allow_extra_args(false)
+        ->option_text("NAME");
+    command.add_flag("--keep", request.keep, "leave the restored cluster where something is wrong");
+}
+
+}  // namespace
+
+void add_drill_command(const CommandContext& context) {
+    CLI::App* command = context.app.add_subcommand(
+        "drill", "Restore a backup to a scratch server, and check that it answers");
+    const auto options = std::make_shared<DrillOptions>();
+    add_options(*command, *options);
+    command->footer(
+        "Examples:\n"
+        "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill\n"
+        "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill --output json\n"
+        "Ends with 0 where the backup is good, 6 where something is wrong with it, another status "
+        "where\n"
+        "nothing can be said. What was found is also stored beside the backup.");
+    command->callback([context, options] {
+        context.output = options->repository.output;
+        context.status = drill(*options);
+    });
+}
+
+int run_server_guard(int argc, char** argv) {
+    std::vector<std::string> command;
+    for (int i = 2; i < argc; ++i) {
+        if (i > 2 || std::string_view(argv[i]) != "--")
+            command.emplace_back(argv[i]);
+    }
+    return run_guard(command);
+}
+
+}  // namespace ark

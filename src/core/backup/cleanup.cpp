@@ -1,0 +1,124 @@
+#include "core/backup/cleanup.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/repo/object.hpp"
+#include "core/repo/probe.hpp"
+
+namespace ark {
+
+namespace {
+
+// Nothing for an object that is gone; a writer of no name where the object says nothing about it.
+std::optional<Writer> writer_of(ObjectStore& store, const std::string& name) {
+    try {
+        const std::optional<ObjectHeader> header = read_header(store, name);
+        return header ? std::optional(header->writer) : std::nullopt;
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported)
+            throw;
+        return Writer{};
+    }
+}
+
+std::vector<ObjectInfo> objects_below(ObjectStore& store, const std::string& prefix) {
+    std::vector<ObjectInfo> out;
+    store.list(prefix, [&](const ObjectInfo& object) {
+        out.push_back(object);
+        return true;
+    });
+    return out;
+}
+
+// Where somebody else wrote one of them: who.
+std::string another_writer(ObjectStore& store, const std::vector<ObjectInfo>& objects,
+                           const Writer& self) {
+    for (const ObjectInfo& object : objects) {
+        const std::optional<Writer> writer = writer_of(store, object.name);
+        if (!writer || same_data_directory(*writer, self))
+            continue;
+        return "\"" + object.name + "\" " +
+               (writer->host.empty() ? "does not say who wrote it"
+                                     : "was written by " + describe(*writer));
+    }
+    return {};
+}
+
+// What was written before this moment of the store's own clock is dead.
+UnixMicros end_of_the_dead(Repository& repository) {
+    return store_time(repository) - kDeadAfterMicros;
+}
+
+bool is_dead(const std::vector<ObjectInfo>& objects, UnixMicros end) {
+    return std::ranges::all_of(objects,
+                               [end](const ObjectInfo& object) { return object.modified < end; });
+}
+
+uint64_t remove_all(ObjectStore& store, const std::vector<ObjectInfo>& objects,
+                    const std::string& marker) {
+    uint64_t removed = 0;
+    for (const ObjectInfo& object : objects)
+        removed += store.remove(object.name) ? 1 : 0;
+    // Where the writer was alive after all its marker may have come meanwhile: it must not stand
+    // for what has just been removed.
+    if (removed > 0)
+        removed += store.remove(marker) ? 1 : 0;
+    return removed;
+}
+
+}  // namespace
+
+CleanupResult remove_unfinished_backup(Repository& repository, const std::string& cluster,
+                                       const std::string& backup_id,
+                                       const std::string& data_directory) {
+    CleanupResult result;
+    if (!is_valid_name_part(backup_id)) {
+        throw Error(ErrorCode::invalid_argument, "invalid backup id \"" + backup_id + "\"");
+    }
+    ObjectStore& store = repository.store();
+    const std::string marker = cluster + "/" + place::marker(backup_id);
+    if (store.head(marker)) {
+        result.kept = "the backup has its marker: it is complete";
+        return result;
+    }
+    const std::string prefix = cluster + "/" + place::backup(backup_id);
+    const std::vector<ObjectInfo> objects = objects_below(store, prefix);
+    const std::string other = another_writer(store, objects, make_writer(data_directory));
+    if (!other.empty() && !is_dead(objects, end_of_the_dead(repository))) {
+        result.kept = other + "; it is removed when nothing has been written there for 25 hours";
+        return result;
+    }
+    result.objects = remove_all(store, objects, marker);
+    // With objects of ours or dead ones only beside it a file of an upload is no living writer's.
+    if (!objects.empty())
+        result.objects += store.remove_temporaries(prefix, store_time(repository));
+    return result;
+}
+
+uint64_t remove_abandoned(Repository& repository, const std::string& cluster) {
+    ObjectStore& store = repository.store();
+    const UnixMicros end = end_of_the_dead(repository);
+    uint64_t removed = 0;
+    // The listing finds candidates; that there is no marker the store is asked by name.
+    for (const std::string& id : store.list_parts(cluster + "/backup")) {
+        const std::string marker = cluster + "/" + place::marker(id);
+        if (store.head(marker))
+            continue;
+        const std::vector<ObjectInfo> objects =
+            objects_below(store, cluster + "/" + place::backup(id));
+        if (is_dead(objects, end))
+            removed += remove_all(store, objects, marker);
+    }
+    for (const ObjectInfo& object : objects_below(store, kProbeDirectory)) {
+        if (object.modified < end)
+            removed += store.remove(object.name) ? 1 : 0;
+    }
+    for (const std::string& prefix : {cluster, std::string(kProbeDirectory)})
+        removed += store.remove_temporaries(prefix, end);
+    return removed;
+}
+
+}  // namespace ark

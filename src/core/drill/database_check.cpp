@@ -1,0 +1,490 @@
+#include "core/drill/database_check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/drill/server_log.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr uint32_t kGlobalTablespace = 1664;
+constexpr uint32_t kDefaultCollation = 100;
+constexpr uint32_t kFirstWithSequences = 16;
+constexpr uint32_t kFirstWithUniqueCheck = 17;
+constexpr uint32_t kFirstWithGinCheck = 18;
+constexpr int kMostFindingsOfHeap = 100;
+constexpr int kMostHeapParts = 100;
+constexpr const char* kSchema = "ark_restore_test";
+
+uint64_t number_in(const std::optional<std::string>& text) {
+    uint64_t value = 0;
+    if (text)
+        std::from_chars(text->data(), text->data() + text->size(), value);
+    return value;
+}
+
+std::string lines(const std::string& a, const std::string& b) {
+    return a.empty() ? b : b.empty() ? a : a + " " + b;
+}
+
+}  // namespace
+
+Finding finding_of(const FileDamage& damage) {
+    Finding out;
+    out.check = damage.check;
+    out.path = damage.path;
+    out.block = damage.block;
+    out.message = damage.message;
+    if (damage.place.file.fork == Fork::fsm)
+        out.hint = "The free space map is made anew by VACUUM; no row is lost.";
+    if (damage.place.file.fork == Fork::vm)
+        out.hint = "The visibility map is made anew by VACUUM (DISABLE_PAGE_SKIPPING).";
+    return out;
+}
+
+DatabaseCheck::DatabaseCheck(CheckContext& context, TaskPool& pool, DatabaseInfo database,
+                             bool first)
+    : context_(context), pool_(pool), database_(std::move(database)), first_(first) {}
+
+bool DatabaseCheck::run() {
+    if (!prepare() || !list())
+        return !lost_ || pool_.revive();
+    name_damage();
+    check_files();
+    check_census();
+    std::vector<CheckTask> tasks = catalog_tasks();
+    std::ranges::move(relation_tasks(), std::back_inserter(tasks));
+    return pool_.run(
+        database_.name, std::move(tasks), context_.jobs,
+        [this](const CheckTask& task, const SqlResult& result) { return answer(task, result); });
+}
+
+void DatabaseCheck::add(Finding finding) {
+    finding.database = database_.name;
+    // A page that cannot be read is in the way of several checks.
+    const std::string said = finding.relation + '\n' + finding.message + '\n' + finding.detail;
+    if (!already_said_.insert(said).second)
+        return;
+    context_.findings->add(std::move(finding));
+}
+
+bool DatabaseCheck::ask(const std::string& sql, const char* check, const std::string& what,
+                        SqlResult& out) {
+    out = pool_.ask(database_.name, sql);
+    if (!out.failed)
+        return true;
+    lost_ = out.lost;
+    Finding finding;
+    finding.check = check;
+    finding.relation = what;
+    finding.block = block_in(out.message);
+    finding.path = path_in(out.message).value_or("");
+    finding.message = out.message;
+    finding.detail = out.detail;
+    add(std::move(finding));
+    return false;
+}
+
+// The copy is ours to change: event triggers would run somebody's code at CREATE EXTENSION.
+bool DatabaseCheck::prepare() {
+    SqlResult result;
+    if (!ask("SELECT 1", "connect", "", result))
+        return false;
+    if (!ask("UPDATE pg_catalog.pg_event_trigger SET evtenabled = 'D' RETURNING evtname", "catalog",
+             "pg_catalog.pg_event_trigger", result))
+        return false;
+    context_.counts.event_triggers += result.rows().size();
+    const std::string find =
+        "SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN "
+        "pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'amcheck'";
+    if (!ask(find, "catalog", "pg_catalog.pg_extension", result))
+        return false;
+    if (!result.rows().empty()) {
+        schema_ = result.rows()[0][0].value_or("");
+        result = pool_.ask(database_.name, "ALTER EXTENSION amcheck UPDATE");
+    } else {
+        schema_ = kSchema;
+        result = pool_.ask(database_.name, std::string("CREATE SCHEMA ") + kSchema +
+                                               "; CREATE EXTENSION amcheck SCHEMA " + kSchema);
+    }
+    if (!result.failed)
+        return true;
+    constexpr std::array kNotInstalled{"58P01", "0A000"};
+    if (std::ranges::count(kNotInstalled, result.sqlstate) != 0) {
+        throw Error(ErrorCode::not_found, "extension amcheck is not installed on this host",
+                    result.message + ".",
+                    "Install PostgreSQL's contrib modules (Debian: postgresql-" +
+                        std::to_string(context_.major) + ").");
+    }
+    Finding finding;
+    finding.check = "catalog";
+    finding.message = result.message;
+    finding.detail = lines(result.detail, "The extension amcheck could not be created.");
+    finding.block = block_in(result.message);
+    finding.path = path_in(result.message).value_or("");
+    add(std::move(finding));
+    return false;
+}
+
+bool DatabaseCheck::list() {
+    SqlResult result;
+    if (!ask(std::string(without_indexes()) + "; " + relations_query(), "catalog",
+             "pg_catalog.pg_class", result))
+        return false;
+    relations_ = relations_of(result);
+    result = pool_.ask(database_.name, changed_collations_query());
+    if (result.failed) {
+        context_.notes->push_back(
+            "database " + database_.name +
+            ": versions of collations could not be compared: " + result.message);
+    }
+    for (const SqlRow& row : result.rows())
+        changed_collations_.insert(oid_in(row[0]));
+    if (database_.collation_differs)
+        changed_collations_.insert(kDefaultCollation);
+    if (!changed_collations_.empty()) {
+        context_.notes->push_back(
+            "database " + database_.name + ": " + std::to_string(changed_collations_.size()) +
+            " collations have another version on this host than on the source: indexes on text "
+            "may rightly disagree here");
+    }
+    for (const RelationInfo& r : relations_) {
+        if (r.kind == 'i' && r.method == "btree" && r.checkable && r.full)
+            indexed_.insert(r.table);
+    }
+    return true;
+}
+
+// Shared relations' files are in global, and are named in the first database.
+void DatabaseCheck::name_damage() {
+    std::unordered_map<std::string, const RelationInfo*> by_path;
+    for (const RelationInfo& r : relations_)
+        by_path.emplace(r.path, &r);
+    for (const FileDamage& damage : *context_.damage) {
+        const bool shared = damage.place.tablespace == kGlobalTablespace;
+        if (shared ? !first_ : damage.place.database != database_.oid)
+            continue;
+        Finding finding = finding_of(damage);
+        const std::string path = damage.path.substr(0, damage.path.find_last_of('/') + 1) +
+                                 std::to_string(damage.place.file.filenode);
+        const auto found = by_path.find(path);
+        if (found != by_path.end()) {
+            const RelationInfo& r = *found->second;
+            finding.relation = r.name;
+            if (r.kind == 't')
+                finding.detail = "It is the TOAST table of " + r.table_name + ".";
+            if (r.kind == 'i')
+                finding.detail = "It is an index of " + r.table_name + ".";
+        } else {
+            finding.detail = "No relation has this file.";
+        }
+        // Each block counts, whatever is said of the others.
+        finding.database = shared ? "" : database_.name;
+        context_.findings->add(std::move(finding));
+    }
+}
+
+uint64_t DatabaseCheck::bytes_of(const RelationInfo& relation) const {
+    const auto found = context_.file_bytes->find(relation.path);
+    return found == context_.file_bytes->end() ? 0 : found->second;
+}
+
+void DatabaseCheck::check_files() {
+    for (const RelationInfo& r : relations_) {
+        if (r.shared && !first_)
+            continue;
+        ++context_.counts.relations;
+        check_file(r);
+    }
+}
+
+void DatabaseCheck::check_file(const RelationInfo& r) {
+    constexpr std::array kWithFirstPage{"btree", "hash", "gin", "gist", "spgist", "brin"};
+    SqlResult wrong;
+    if (r.path.empty()) {
+        wrong.message = "the catalog names no file for the relation";
+    } else if (!context_.file_bytes->contains(r.path)) {
+        wrong.message = "the relation's file is missing";
+    } else if (bytes_of(r) == 0 && r.kind == 'i' &&
+               std::ranges::count(kWithFirstPage, r.method) != 0) {
+        wrong.message = "the index has no page, not even its first";
+    } else if (bytes_of(r) == 0 && r.kind == 'S') {
+        wrong.message = "the sequence has no page";
+    } else {
+        return;
+    }
+    add(finding("catalog", r, wrong));
+}
+
+Finding DatabaseCheck::finding(const char* check, const RelationInfo& r,
+                               const SqlResult& result) const {
+    Finding out;
+    out.check = check;
+    out.relation = r.name;
+    out.path = r.path;
+    out.message = result.message;
+    out.detail = result.detail;
+    out.block = block_in(result.message);
+    if (!out.block)
+        out.block = block_in(result.detail);
+    // A message of another relation's page.
+    const auto path = path_in(result.message);
+    if (path && *path != r.path) {
+        out.path = *path;
+        for (const RelationInfo& other : relations_) {
+            if (other.path == *path)
+                out.relation = other.name;
+        }
+    }
+    return out;
+}
+
+std::vector<CheckTask> DatabaseCheck::catalog_tasks() {
+    std::vector<CheckTask> tasks;
+    const auto add_check = [&](const CatalogCheck& check) {
+        tasks.push_back({TaskKind::catalog, check.what, 0, 0,
+                         std::string(without_indexes()) + "; " + check.sql});
+    };
+    SqlResult references;
+    if (ask(references_query(), "catalog", "", references)) {
+        for (const CatalogCheck& check : reference_checks_of(references))
+            add_check(check);
+    }
+    for (const CatalogCheck& check : agreement_checks())
+        add_check(check);
+    return tasks;
+}
+
+std::vector<CheckTask> DatabaseCheck::relation_tasks() {
+    std::vector<CheckTask> tasks;
+    CheckCounts& counts = context_.counts;
+    for (size_t i = 0; i < relations_.size(); ++i) {
+        const RelationInfo& r = relations_[i];
+        if (r.shared && !first_)
+            continue;
+        const uint64_t bytes = bytes_of(r);
+        const bool is_table = r.kind == 'r' || r.kind == 'm';
+        const bool is_heap = ((is_table || r.kind == 't') && r.method == "heap") ||
+                             (r.kind == 'S' && context_.major >= kFirstWithSequences);
+        if (is_heap && bytes > 0) {
+            ++counts.heaps;
+            counts.heap_bytes += bytes;
+            tasks.push_back(heap_task(i, 0, true));
+        }
+        if (is_table && !r.of_system)
+            tasks.push_back(rows_task(i));
+        if (r.kind != 'i' || bytes == 0)
+            continue;
+        const bool is_gin = r.method == "gin" && context_.major >= kFirstWithGinCheck;
+        if (!r.checkable) {
+            ++counts.invalid_indexes;
+        } else if (r.method == "btree" || is_gin) {
+            ++(is_gin ? counts.gins : counts.btrees);
+            counts.btree_bytes += is_gin ? 0 : bytes;
+            tasks.push_back(index_task(i));
+        } else {
+            ++counts.unchecked_indexes;
+        }
+    }
+    return tasks;
+}
+
+std::string DatabaseCheck::amcheck_call(const std::string& arguments) const {
+    return schema_ + "." + arguments;
+}
+
+CheckTask DatabaseCheck::heap_task(size_t i, uint64_t first_block, bool toast) const {
+    const RelationInfo& r = relations_[i];
+    std::string sql =
+        "SELECT blkno, offnum, attnum, msg FROM " +
+        amcheck_call("verify_heapam(" + std::to_string(r.oid) +
+                     "::pg_catalog.regclass, on_error_stop => false, check_toast => " +
+                     (toast ? "true" : "false") + ", skip => 'none'");
+    if (first_block > 0)
+        sql += ", startblock => " + std::to_string(first_block);
+    sql += ") LIMIT " + std::to_string(kMostFindingsOfHeap + 1);
+    return {TaskKind::heap, r.name, bytes_of(r), i, sql};
+}
+
+CheckTask DatabaseCheck::index_task(size_t i) const {
+    const RelationInfo& r = relations_[i];
+    const std::string index = std::to_string(r.oid) + "::pg_catalog.regclass";
+    std::string call;
+    if (r.method == "gin") {
+        call = "gin_index_check(" + index + ")";
+    } else {
+        // Not rootdescend: it is for bugs of the operator class, and very slow.
+        call = "bt_index_parent_check(" + index + ", true, false" +
+               (context_.major >= kFirstWithUniqueCheck ? ", true)" : ")");
+    }
+    return {TaskKind::index, r.name, bytes_of(r), i, "SELECT " + amcheck_call(call)};
+}
+
+// Counted in the table, and once more in an index: amcheck looks for the table's rows in the index,
+// but not for the index's rows in the table, as they are after a loss of its last pages.
+CheckTask DatabaseCheck::rows_task(size_t i) const {
+    const RelationInfo& r = relations_[i];
+    const std::string count = "SELECT pg_catalog.count(*) FROM ONLY " + r.name;
+    std::string sql = std::string(without_indexes()) + "; " + count;
+    if (indexed_.contains(r.oid)) {
+        sql +=
+            "; SET enable_seqscan = off; SET enable_indexonlyscan = on; SET enable_indexscan = on; "
+            "SET random_page_cost = 0; " +
+            count;
+    }
+    return {TaskKind::rows, r.name, bytes_of(r), i, sql};
+}
+
+std::optional<CheckTask> DatabaseCheck::answer(const CheckTask& task, const SqlResult& result) {
+    switch (task.kind) {
+        case TaskKind::catalog:
+            answer_catalog(task, result);
+            break;
+        case TaskKind::heap:
+            return answer_heap(task, result);
+        case TaskKind::index:
+            answer_index(task, result);
+            break;
+        case TaskKind::rows:
+            answer_rows(task, result);
+            break;
+    }
+    return std::nullopt;
+}
+
+void DatabaseCheck::answer_catalog(const CheckTask& task, const SqlResult& result) {
+    ++context_.counts.references;
+    if (!result.failed && result.rows().empty())
+        return;
+    Finding finding;
+    finding.check = "catalog";
+    finding.relation = task.what;
+    if (result.failed) {
+        finding.message = result.message;
+        finding.detail = result.detail;
+        finding.block = block_in(result.message);
+        finding.path = path_in(result.message).value_or("");
+    } else {
+        const SqlRow& row = result.rows().front();
+        finding.message = row[0].value_or("") + " rows refer to something that is not there";
+        finding.detail = "One is at " + row[1].value_or("?") + ".";
+    }
+    add(std::move(finding));
+}
+
+std::optional<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task,
+                                                    const SqlResult& result) {
+    const RelationInfo& r = relations_[task.relation];
+    for (const SqlRow& row : result.rows()) {
+        Finding found;
+        found.check = "heap";
+        found.relation = r.name;
+        found.path = r.path;
+        if (row[0])
+            found.block = number_in(row[0]);
+        found.message = row[3].value_or("");
+        if (row[1])
+            found.detail =
+                "Row " + *row[1] + " of the page" + (row[2] ? ", column " + *row[2] : "") + ".";
+        if (r.kind == 't')
+            found.detail = lines(found.detail, "It is the TOAST table of " + r.table_name + ".");
+        if (row[0])
+            found.detail = lines(found.detail, "Block " + *row[0] + ".");
+        add(std::move(found));
+    }
+    if (!result.failed)
+        return std::nullopt;
+    add(finding("heap", r, result));
+    if (result.lost || ++heap_parts_[task.relation] > kMostHeapParts)
+        return std::nullopt;
+    // Behind a page that cannot be read there are others.
+    const auto block = block_in(result.message);
+    const bool own = path_in(result.message) == r.path;
+    constexpr uint64_t kPage = 8192;
+    if (own && block && (*block + 1) * kPage < bytes_of(r))
+        return heap_task(task.relation, *block + 1, false);
+    if (!own && task.sql.find("check_toast => true") != std::string::npos)
+        return heap_task(task.relation, 0, false);
+    return std::nullopt;
+}
+
+bool DatabaseCheck::has_changed_collation(const RelationInfo& index) const {
+    return std::ranges::any_of(index.collations,
+                               [this](uint32_t oid) { return changed_collations_.contains(oid); });
+}
+
+void DatabaseCheck::answer_index(const CheckTask& task, const SqlResult& result) {
+    if (!result.failed)
+        return;
+    const RelationInfo& r = relations_[task.relation];
+    constexpr const char* kIndexCorrupted = "XX002";
+    if (result.sqlstate == kIndexCorrupted && has_changed_collation(r)) {
+        context_.notes->push_back(
+            database_.name + ": index " + r.name +
+            " disagrees with its collation's version on this host: " + result.message);
+        return;
+    }
+    Finding found = finding("index_structure", r, result);
+    // Of its two relations the message means the table.
+    if (result.message.starts_with("heap tuple"))
+        found.block.reset();
+    found.detail = lines(found.detail, "It is an index of " + r.table_name + ".");
+    add(std::move(found));
+}
+
+void DatabaseCheck::answer_rows(const CheckTask& task, const SqlResult& result) {
+    const RelationInfo& r = relations_[task.relation];
+    ++context_.counts.tables;
+    if (result.failed) {
+        add(finding("rows", r, result));
+        return;
+    }
+    const uint64_t in_table = number_in(result.sets.front().front()[0]);
+    context_.counts.rows += in_table;
+    if (result.sets.size() < 2)
+        return;
+    ++context_.counts.index_counts;
+    const uint64_t in_index = number_in(result.sets.back().front()[0]);
+    if (in_index == in_table)
+        return;
+    SqlResult wrong;
+    wrong.message = "the table has " + std::to_string(in_table) + " rows, its index " +
+                    std::to_string(in_index);
+    add(finding("rows", r, wrong));
+}
+
+void DatabaseCheck::check_census() {
+    if (context_.census == nullptr)
+        return;
+    std::unordered_map<uint32_t, const RelationInfo*> by_oid;
+    for (const RelationInfo& r : relations_)
+        by_oid.emplace(r.oid, &r);
+    for (const CensusEntry& entry : *context_.census) {
+        const TableState& table = entry.table;
+        if (table.database_oid != database_.oid || !entry.unchanged)
+            continue;
+        ++context_.counts.compared;
+        const auto found = by_oid.find(table.oid);
+        Finding wrong;
+        wrong.check = "rows";
+        wrong.relation = table.schema + "." + table.name;
+        if (found == by_oid.end()) {
+            wrong.message = "the table is missing";
+            wrong.detail = "It was there when the backup was taken.";
+        } else if (bytes_of(*found->second) != table.bytes) {
+            wrong.relation = found->second->name;
+            wrong.path = found->second->path;
+            wrong.message = "the table has " + std::to_string(bytes_of(*found->second)) +
+                            " bytes; it had " + std::to_string(table.bytes) +
+                            " when the backup was taken, and was not changed meanwhile";
+        } else {
+            continue;
+        }
+        add(std::move(wrong));
+    }
+}
+
+}  // namespace ark

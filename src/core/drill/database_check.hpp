@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/drill/inventory.hpp"
+#include "core/drill/page_check.hpp"
+#include "core/drill/task_pool.hpp"
+#include "core/repo/census.hpp"
+#include "core/repo/evidence.hpp"
+
+namespace ark {
+
+/// How much was checked, in all databases together.
+struct CheckCounts {
+    uint64_t references = 0;  ///< between catalogs
+    uint64_t relations = 0;   ///< whose files were looked for
+    uint64_t heaps = 0;
+    uint64_t heap_bytes = 0;
+    uint64_t btrees = 0;
+    uint64_t btree_bytes = 0;
+    uint64_t gins = 0;
+    uint64_t unchecked_indexes = 0;  ///< of access methods that amcheck does not know
+    uint64_t invalid_indexes = 0;    ///< left so by a failed CREATE INDEX CONCURRENTLY
+    uint64_t tables = 0;             ///< whose rows were counted
+    uint64_t rows = 0;
+    uint64_t index_counts = 0;    ///< tables that were counted by an index too
+    uint64_t compared = 0;        ///< with the backup's census
+    uint64_t event_triggers = 0;  ///< put out of action in the copy
+};
+
+/// What the checks of all databases share.
+struct CheckContext {
+    uint32_t major = 15;
+    int jobs = 2;
+    const std::unordered_map<std::string, uint64_t>* file_bytes =
+        nullptr;                                       ///< of main forks, by path
+    const std::vector<FileDamage>* damage = nullptr;   ///< of files, to be named
+    const std::vector<CensusEntry>* census = nullptr;  ///< none where the backup has none
+    CheckCounts counts;
+    Findings* findings = nullptr;
+    std::vector<std::string>* notes = nullptr;
+};
+
+/// Questions one database. `first` is set for the first one: it answers for what all share.
+class DatabaseCheck {
+ public:
+    DatabaseCheck(CheckContext& context, TaskPool& pool, DatabaseInfo database, bool first);
+
+    /// False when the server is lost for good.
+    bool run();
+
+ private:
+    bool ask(const std::string& sql, const char* check, const std::string& what, SqlResult& out);
+    bool prepare();
+    bool list();
+    void name_damage();
+    void check_files();
+    void check_file(const RelationInfo& relation);
+    std::vector<CheckTask> catalog_tasks();
+    std::vector<CheckTask> relation_tasks();
+    CheckTask heap_task(size_t i, uint64_t first_block, bool toast) const;
+    CheckTask index_task(size_t i) const;
+    CheckTask rows_task(size_t i) const;
+    std::string amcheck_call(const std::string& arguments) const;
+    std::optional<CheckTask> answer(const CheckTask& task, const SqlResult& result);
+    std::optional<CheckTask> answer_heap(const CheckTask& task, const SqlResult& result);
+    void answer_index(const CheckTask& task, const SqlResult& result);
+    void answer_rows(const CheckTask& task, const SqlResult& result);
+    void answer_catalog(const CheckTask& task, const SqlResult& result);
+    void check_census();
+    Finding finding(const char* check, const RelationInfo& relation, const SqlResult& result) const;
+    void add(Finding finding);
+    uint64_t bytes_of(const RelationInfo& relation) const;
+    bool has_changed_collation(const RelationInfo& index) const;
+
+    CheckContext& context_;
+    TaskPool& pool_;
+    const DatabaseInfo database_;
+    const bool first_;
+    std::string schema_;  ///< of amcheck
+    std::vector<RelationInfo> relations_;
+    std::set<uint32_t> changed_collations_;
+    std::set<uint32_t> indexed_;  ///< tables with a btree that counts rows
+    bool lost_ = false;           ///< the server, with the last question
+    std::set<std::string> already_said_;
+    std::map<size_t, int> heap_parts_;
+};
+
+/// What checks look for first: the names by which findings call damaged files' relations, where the
+/// server cannot be asked: the path alone.
+Finding finding_of(const FileDamage& damage);
+
+}  // namespace ark

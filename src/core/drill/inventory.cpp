@@ -1,0 +1,149 @@
+#include "core/drill/inventory.hpp"
+
+#include <charconv>
+#include <sstream>
+
+namespace ark {
+
+namespace {
+
+const std::string& text_in(const std::optional<std::string>& value) {
+    static const std::string none;
+    return value ? *value : none;
+}
+
+bool is_true(const std::optional<std::string>& value) {
+    return value == "t";
+}
+
+std::set<uint32_t> oids_in(const std::string& text) {
+    std::set<uint32_t> out;
+    std::istringstream words(text);
+    for (uint32_t oid = 0; words >> oid;)
+        out.insert(oid);
+    return out;
+}
+
+}  // namespace
+
+uint32_t oid_in(const std::optional<std::string>& text) {
+    uint32_t oid = 0;
+    if (text)
+        std::from_chars(text->data(), text->data() + text->size(), oid);
+    return oid;
+}
+
+const char* databases_query() {
+    return "SELECT d.oid, d.datname, d.datconnlimit = -2, coalesce(d.datcollversion <> "
+           "pg_catalog.pg_database_collation_actual_version(d.oid), false) "
+           "FROM pg_catalog.pg_database d ORDER BY d.oid";
+}
+
+std::vector<DatabaseInfo> databases_of(const SqlResult& result) {
+    std::vector<DatabaseInfo> out;
+    for (const SqlRow& row : result.rows())
+        out.push_back({oid_in(row[0]), text_in(row[1]), is_true(row[2]), is_true(row[3])});
+    return out;
+}
+
+const char* relations_query() {
+    return "SELECT c.oid, pg_catalog.quote_ident(n.nspname) || '.' || "
+           "pg_catalog.quote_ident(c.relname), c.relkind, coalesce(a.amname, ''), c.relisshared, "
+           "c.oid < 16384, pg_catalog.pg_relation_filepath(c.oid), "
+           "coalesce(i.indisvalid AND i.indisready AND i.indislive, true), "
+           "coalesce(i.indpred IS NULL AND i.indexprs IS NULL, true), "
+           "coalesce(i.indrelid, t.oid, 0), "
+           "coalesce(pg_catalog.quote_ident(m.nspname) || '.' || "
+           "pg_catalog.quote_ident(coalesce(h.relname, t.relname)), ''), "
+           "coalesce(i.indcollation::pg_catalog.text, '') "
+           "FROM pg_catalog.pg_class c "
+           "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+           "LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam "
+           "LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid "
+           "LEFT JOIN pg_catalog.pg_class h ON h.oid = i.indrelid "
+           "LEFT JOIN pg_catalog.pg_class t ON t.reltoastrelid = c.oid AND c.relkind = 't' "
+           "LEFT JOIN pg_catalog.pg_namespace m ON m.oid = coalesce(h.relnamespace, "
+           "t.relnamespace) "
+           "WHERE c.relkind IN ('r', 'm', 't', 'S', 'i') AND c.relpersistence <> 't'";
+}
+
+std::vector<RelationInfo> relations_of(const SqlResult& result) {
+    std::vector<RelationInfo> out;
+    for (const SqlRow& row : result.rows()) {
+        RelationInfo r;
+        r.oid = oid_in(row[0]);
+        r.name = row[1].value_or("oid " + std::to_string(r.oid));
+        r.kind = text_in(row[2]).empty() ? 'r' : row[2]->front();
+        r.method = text_in(row[3]);
+        r.shared = is_true(row[4]);
+        r.of_system = is_true(row[5]);
+        r.path = text_in(row[6]);
+        r.checkable = is_true(row[7]);
+        r.full = is_true(row[8]);
+        r.table = oid_in(row[9]);
+        r.table_name = text_in(row[10]);
+        r.collations = oids_in(text_in(row[11]));
+        out.push_back(std::move(r));
+    }
+    return out;
+}
+
+const char* changed_collations_query() {
+    return "SELECT oid FROM pg_catalog.pg_collation "
+           "WHERE collversion <> pg_catalog.pg_collation_actual_version(oid)";
+}
+
+const char* without_indexes() {
+    return "SET enable_indexscan = off; SET enable_indexonlyscan = off; "
+           "SET enable_bitmapscan = off; SET enable_tidscan = off; SET enable_seqscan = on";
+}
+
+// As src/test/regress/sql/oidjoins.sql asks.
+const char* references_query() {
+    return "SELECT k.fktable::pg_catalog.text || ' (' || "
+           "pg_catalog.array_to_string(k.fkcols, ', ') || ') → ' || "
+           "k.pktable::pg_catalog.text, "
+           "'SELECT count(*), min(fk.ctid::pg_catalog.text) FROM ' || "
+           "CASE WHEN k.is_array THEN '(SELECT ctid' || "
+           "coalesce((SELECT pg_catalog.string_agg(', ' || pg_catalog.quote_ident(f), '' ORDER BY "
+           "o) FROM pg_catalog.unnest(k.fkcols) WITH ORDINALITY AS u(f, o) WHERE o < "
+           "pg_catalog.cardinality(k.fkcols)), '') || ', pg_catalog.unnest(' || "
+           "pg_catalog.quote_ident(k.fkcols[pg_catalog.cardinality(k.fkcols)]) || ') AS ' || "
+           "pg_catalog.quote_ident(k.fkcols[pg_catalog.cardinality(k.fkcols)]) || ' FROM ' || "
+           "k.fktable::pg_catalog.text || ') fk' ELSE k.fktable::pg_catalog.text || ' fk' END || "
+           "' WHERE ' || CASE WHEN k.is_opt THEN (SELECT pg_catalog.string_agg('fk.' || "
+           "pg_catalog.quote_ident(f) || ' <> 0 AND ', '') FROM pg_catalog.unnest(k.fkcols) AS "
+           "u(f)) ELSE '' END || 'NOT EXISTS (SELECT 1 FROM ' || k.pktable::pg_catalog.text || "
+           "' pk WHERE ' || (SELECT pg_catalog.string_agg('pk.' || pg_catalog.quote_ident(p) || ' "
+           "= fk.' || pg_catalog.quote_ident(f), ' AND ') FROM ROWS FROM "
+           "(pg_catalog.unnest(k.fkcols), pg_catalog.unnest(k.pkcols)) AS u(f, p)) || "
+           "') HAVING count(*) > 0' "
+           "FROM pg_catalog.pg_get_catalog_foreign_keys() k";
+}
+
+std::vector<CatalogCheck> reference_checks_of(const SqlResult& result) {
+    std::vector<CatalogCheck> out;
+    for (const SqlRow& row : result.rows())
+        out.push_back({text_in(row[0]), text_in(row[1])});
+    return out;
+}
+
+std::vector<CatalogCheck> agreement_checks() {
+    return {
+        {"pg_class and pg_attribute: the number of columns",
+         "SELECT count(*), min(c.oid::pg_catalog.text) FROM pg_catalog.pg_class c LEFT JOIN "
+         "(SELECT attrelid, count(*) AS n FROM pg_catalog.pg_attribute WHERE attnum > 0 GROUP BY "
+         "attrelid) a ON a.attrelid = c.oid WHERE c.relnatts <> coalesce(a.n, 0) "
+         "HAVING count(*) > 0"},
+        {"pg_class and pg_index: indexes",
+         "SELECT count(*), min(c.oid::pg_catalog.text) FROM pg_catalog.pg_class c WHERE c.relkind "
+         "IN ('i', 'I') AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indexrelid = "
+         "c.oid) HAVING count(*) > 0"},
+        {"pg_class and pg_attrdef: column defaults",
+         "SELECT count(*), min(a.attrelid::pg_catalog.text) FROM pg_catalog.pg_attribute a WHERE "
+         "a.atthasdef AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attrdef d WHERE d.adrelid = "
+         "a.attrelid AND d.adnum = a.attnum) HAVING count(*) > 0"},
+    };
+}
+
+}  // namespace ark

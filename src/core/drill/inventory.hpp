@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/drill/session.hpp"
+
+namespace ark {
+
+/// A database of the scratch server.
+struct DatabaseInfo {
+    uint32_t oid = 0;
+    std::string name;
+    bool half_dropped = false;       ///< datconnlimit is -2: DROP DATABASE was interrupted
+    bool collation_differs = false;  ///< its default collation has another version on this host
+};
+
+/// A relation with storage, as its catalog tells; temporary ones are left out.
+struct RelationInfo {
+    uint32_t oid = 0;
+    std::string name;        ///< schema.name, quoted where SQL needs it
+    char kind = 'r';         ///< pg_class.relkind: r m t S i
+    std::string method;      ///< access method: heap, btree…
+    bool shared = false;     ///< the same one in every database
+    bool of_system = false;  ///< in pg_catalog, information_schema or a TOAST table of theirs
+    std::string path;        ///< relative to the data directory; empty: the catalog has none
+    bool checkable = true;   ///< of an index: valid and ready
+    bool full = true;        ///< of an index: neither partial nor on expressions
+    uint32_t table = 0;      ///< of an index or TOAST table: what it belongs to
+    std::string table_name;
+    std::set<uint32_t> collations;  ///< of an index
+};
+
+/// Queries, and what their rows mean. The first throws nothing; the rows come from the query beside
+/// it.
+const char* databases_query();
+std::vector<DatabaseInfo> databases_of(const SqlResult& result);
+/// Without the indexes of the catalog, which may be damaged.
+const char* relations_query();
+std::vector<RelationInfo> relations_of(const SqlResult& result);
+/// Oids of collations that have another version on this host than when their indexes were made.
+const char* changed_collations_query();
+
+/// Makes the session plan without indexes: what is in the tables counts.
+const char* without_indexes();
+
+/// One query for each reference between catalogs (pg_get_catalog_foreign_keys): it gives a row, the
+/// count and one place, where rows refer to something that is not there.
+struct CatalogCheck {
+    std::string what;  ///< "pg_attribute (attrelid)"
+    std::string sql;
+};
+const char* references_query();
+std::vector<CatalogCheck> reference_checks_of(const SqlResult& result);
+/// Other things that have to agree within a catalog.
+std::vector<CatalogCheck> agreement_checks();
+
+uint32_t oid_in(const std::optional<std::string>& text);
+
+}  // namespace ark

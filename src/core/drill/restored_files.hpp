@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/drill/job.hpp"
+#include "core/drill/scratch_directory.hpp"
+#include "core/drill/watch.hpp"
+#include "core/pgdata/control_file.hpp"
+#include "core/pgdata/timeline_history.hpp"
+#include "core/repo/census.hpp"
+#include "core/repo/evidence.hpp"
+#include "core/repo/marker.hpp"
+#include "core/restore/archived_wal.hpp"
+
+namespace ark {
+
+/// What a restore to a scratch directory has brought.
+struct RestoredFiles {
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+    uint64_t tablespaces_contained = 0;  ///< CREATE TABLESPACE in the WAL of the backup
+    TimelineHistory way{1};              ///< recovery follows it
+};
+
+/// Restores the backup to the scratch directory's `data` and `tablespaces/<oid>`, for recovery to
+/// its end; its configuration stays as it was. Error: as plan_restore and run_restore, disk_full
+/// where the WAL has no room.
+RestoredFiles restore_to_scratch(Repository& repository, ArchivedWal& wal,
+                                 const BackupMarker& marker, const DrillRequest& request,
+                                 const ScratchDirectory& scratch, Watch& watch);
+
+/// The control file is the one of the backup's cluster. Error: corrupt.
+void check_control(const ControlFile& control, const BackupMarker& marker);
+
+/// Looks whether the repository still answers for the WAL of the backup. Error: what it throws.
+void wal_is_there(ArchivedWal& wal, const BackupMarker& marker, const TimelineHistory& way);
+
+/// The backup's census; nullopt where it has none, or a damaged one, which is a finding then.
+std::optional<std::vector<CensusEntry>> read_census(Repository& repository,
+                                                    const BackupMarker& marker, Evidence& evidence);
+
+}  // namespace ark

@@ -1,0 +1,197 @@
+#include "core/drill/session.hpp"
+
+#include <poll.h>
+
+#include <array>
+
+#include <libpq-fe.h>
+
+#include "core/base/clock.hpp"
+#include "core/drill/server_settings.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr int64_t kConnectNanos = 60 * 1000000000LL;
+constexpr int kPauseMillis = 50;
+
+std::string field_of(const PGresult* result, int code) {
+    const char* text = PQresultErrorField(result, code);
+    return text == nullptr ? "" : text;
+}
+
+std::string without_newline(std::string text) {
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
+    return text;
+}
+
+std::vector<SqlRow> rows_of(const PGresult* result) {
+    std::vector<SqlRow> rows(static_cast<size_t>(PQntuples(result)));
+    for (size_t row = 0; row < rows.size(); ++row) {
+        for (int column = 0; column < PQnfields(result); ++column) {
+            const int number = static_cast<int>(row);
+            if (PQgetisnull(result, number, column) != 0) {
+                rows[row].emplace_back();
+            } else {
+                rows[row].emplace_back(
+                    std::string(PQgetvalue(result, number, column),
+                                static_cast<size_t>(PQgetlength(result, number, column))));
+            }
+        }
+    }
+    return rows;
+}
+
+}  // namespace
+
+const std::vector<SqlRow>& SqlResult::rows() const {
+    static const std::vector<SqlRow> none;
+    return sets.empty() ? none : sets.back();
+}
+
+struct Session::State {
+    State() = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() { PQfinish(connection); }
+
+    void broke() {
+        result.failed = true;
+        result.lost = true;
+        if (result.message.empty())
+            result.message = without_newline(PQerrorMessage(connection));
+    }
+    void take(const PGresult* part) {
+        const ExecStatusType status = PQresultStatus(part);
+        if (status == PGRES_TUPLES_OK)
+            result.sets.push_back(rows_of(part));
+        if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY)
+            return;
+        // What comes after the first error is its consequence.
+        if (!result.failed) {
+            result.sqlstate = field_of(part, PG_DIAG_SQLSTATE);
+            result.message = field_of(part, PG_DIAG_MESSAGE_PRIMARY);
+            result.detail = field_of(part, PG_DIAG_MESSAGE_DETAIL);
+            if (result.message.empty())
+                result.message = without_newline(PQresultErrorMessage(part));
+        }
+        result.failed = true;
+    }
+
+    PGconn* connection = nullptr;
+    SqlResult result;
+};
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::~Session() = default;
+
+SqlResult Session::connect(const SessionTarget& target, const std::string& database, Watch& watch,
+                           std::unique_ptr<Session>& out) {
+    const std::string options = session_options();
+    const std::array keys{"host",
+                          "port",
+                          "dbname",
+                          "user",
+                          "options",
+                          "sslmode",
+                          "gssencmode",
+                          "application_name",
+                          static_cast<const char*>(nullptr)};
+    const std::array values{target.socket_directory.c_str(),
+                            "5432",
+                            database.c_str(),
+                            target.user.c_str(),
+                            options.c_str(),
+                            "disable",
+                            "disable",
+                            "pg_ark drill",
+                            static_cast<const char*>(nullptr)};
+    auto state = std::make_unique<State>();
+    state->connection = PQconnectStartParams(keys.data(), values.data(), 0);
+    const int64_t deadline = monotonic_nanos() + kConnectNanos;
+    auto step = state->connection == nullptr ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+    while (step != PGRES_POLLING_OK && step != PGRES_POLLING_FAILED) {
+        pollfd fd{PQsocket(state->connection),
+                  static_cast<short>(step == PGRES_POLLING_WRITING ? POLLOUT : POLLIN), 0};
+        const int ready = ::poll(&fd, 1, kPauseMillis);
+        watch.tick();
+        if (ready > 0)
+            step = PQconnectPoll(state->connection);
+        if (monotonic_nanos() > deadline)
+            step = PGRES_POLLING_FAILED;
+    }
+    if (step == PGRES_POLLING_FAILED) {
+        state->broke();
+        return std::move(state->result);
+    }
+    PQsetnonblocking(state->connection, 1);
+    // Names can be told as UTF-8 where the database's encoding can be converted; else as they are.
+    PQsetClientEncoding(state->connection, "UTF8");
+    PQsetNoticeProcessor(
+        state->connection, [](void*, const char*) {}, nullptr);
+    out.reset(new Session(std::move(state)));
+    return {};
+}
+
+void Session::send(const std::string& sql) {
+    state_->result = {};
+    if (PQsendQuery(state_->connection, sql.c_str()) == 0)
+        state_->broke();
+}
+
+std::optional<SqlResult> Session::poll() {
+    PGconn* connection = state_->connection;
+    if (!state_->result.lost)
+        PQflush(connection);
+    while (!state_->result.lost) {
+        const bool read = PQconsumeInput(connection) != 0;
+        if (read && PQisBusy(connection) != 0)
+            return std::nullopt;
+        PGresult* part = PQgetResult(connection);
+        if (part == nullptr)
+            break;
+        state_->take(part);
+        PQclear(part);
+        if (PQstatus(connection) == CONNECTION_BAD)
+            state_->broke();
+    }
+    if (PQstatus(connection) == CONNECTION_BAD)
+        state_->broke();
+    return std::move(state_->result);
+}
+
+int Session::socket() const {
+    return PQsocket(state_->connection);
+}
+
+SqlResult Session::query(const std::string& sql, Watch& watch) {
+    send(sql);
+    for (;;) {
+        if (auto result = poll())
+            return std::move(*result);
+        wait_for_input({socket()}, kPauseMillis);
+        watch.tick();
+    }
+}
+
+void wait_for_input(const std::vector<int>& sockets, int millis) {
+    std::vector<pollfd> fds;
+    fds.reserve(sockets.size());
+    for (const int socket : sockets)
+        fds.push_back({socket, POLLIN, 0});
+    ::poll(fds.data(), fds.size(), millis);
+}
+
+std::string quote_sql_literal(const std::string& text) {
+    std::string out = "E'";
+    for (const char c : text) {
+        if (c == '\'' || c == '\\')
+            out += c;
+        out += c;
+    }
+    return out + "'";
+}
+
+}  // namespace ark

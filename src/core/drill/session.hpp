@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/drill/watch.hpp"
+
+namespace ark {
+
+/// Where the scratch server listens, and as whom to speak to it.
+struct SessionTarget {
+    std::string socket_directory;
+    std::string user;
+};
+
+using SqlRow = std::vector<std::optional<std::string>>;
+
+/// What became of the statements of one query.
+struct SqlResult {
+    std::vector<std::vector<SqlRow>> sets;  ///< of each statement that gave rows
+    bool failed = false;
+    bool lost = false;  ///< the connection broke
+    std::string sqlstate;
+    std::string message;
+    std::string detail;
+
+    /// The rows of the last statement that gave any.
+    const std::vector<SqlRow>& rows() const;
+};
+
+/// One connection to the scratch server; non-blocking. For the thread that runs the drill.
+class Session {
+ public:
+    /// Connects, at most 60 s; `failed` of the result where that did not work.
+    static SqlResult connect(const SessionTarget& target, const std::string& database, Watch& watch,
+                             std::unique_ptr<Session>& out);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    /// Sends it; may hold several statements, which are one transaction.
+    void send(const std::string& sql);
+    /// Reads what has come; the result once all of it is there.
+    std::optional<SqlResult> poll();
+    int socket() const;
+
+    /// send and poll, waiting.
+    SqlResult query(const std::string& sql, Watch& watch);
+
+ private:
+    struct State;
+    explicit Session(std::unique_ptr<State> state);
+
+    std::unique_ptr<State> state_;
+};
+
+/// Waits up to `millis` until one of the sockets can be read.
+void wait_for_input(const std::vector<int>& sockets, int millis);
+
+/// 'text' as a literal; standard_conforming_strings or not.
+std::string quote_sql_literal(const std::string& text);
+
+}  // namespace ark

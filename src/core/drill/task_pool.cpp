@@ -1,0 +1,147 @@
+#include "core/drill/task_pool.hpp"
+
+#include <algorithm>
+
+#include "core/drill/server_log.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr int kMostCrashes = 10;
+constexpr int kPauseMillis = 50;
+// A server with restart_after_crash=off ends its other sessions and itself.
+constexpr int kCrashMillis = 10000;
+
+// "server process (PID 1) was terminated by signal 11: Segmentation fault".
+std::string crash_in(const std::string& log) {
+    const size_t at = log.find("server process (PID ");
+    if (at == std::string::npos)
+        return {};
+    return log.substr(at, log.find('\n', at) - at);
+}
+
+}  // namespace
+
+bool TaskPool::revive() {
+    const auto end = server_.wait_for_end(kCrashMillis);
+    if (!end)
+        return true;  // the connection alone was lost
+    throw_unless_of_backup(*end);
+    last_crash_ = crash_in(end->log);
+    if (last_crash_.empty()) {
+        if (const auto words = last_words_of(end->log))
+            last_crash_ = words->message;
+    }
+    if (++crashes_ > kMostCrashes)
+        return false;
+    server_.start();
+    const auto ended_again = server_.wait_until_ready();
+    if (ended_again)
+        throw_unless_of_backup(*ended_again);
+    return !ended_again;
+}
+
+SqlResult TaskPool::ask(const std::string& database, const std::string& sql) {
+    std::unique_ptr<Session> session;
+    SqlResult result = Session::connect(target_, database, watch_, session);
+    return session ? session->query(sql, watch_) : result;
+}
+
+bool TaskPool::run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
+                   const Answer& answer) {
+    // The longest first: they decide when all is done.
+    std::stable_sort(tasks.begin(), tasks.end(),
+                     [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
+    std::deque<CheckTask> queue(std::make_move_iterator(tasks.begin()),
+                                std::make_move_iterator(tasks.end()));
+    std::deque<CheckTask> suspects;
+    while (!queue.empty() || !suspects.empty()) {
+        const bool alone = !suspects.empty();
+        std::deque<CheckTask>& now = alone ? suspects : queue;
+        if (!run_lanes(database, now, suspects, alone ? 1 : jobs, answer))
+            return false;
+    }
+    return true;
+}
+
+void TaskPool::finish(const CheckTask& task, const SqlResult& result, std::deque<CheckTask>& queue,
+                      const Answer& answer) {
+    if (auto further = answer(task, result)) {
+        queue.push_front(std::move(*further));
+    } else {
+        ++done_;
+    }
+}
+
+// Gives the lane its next question, where there is one.
+void TaskPool::feed(const std::string& database, Lane& lane, std::deque<CheckTask>& queue) {
+    if (queue.empty())
+        return;
+    lane.task = std::move(queue.front());
+    queue.pop_front();
+    watch_.at(lane.task->what, done_, total_);
+    if (!lane.session) {
+        SqlResult failed = Session::connect(target_, database, watch_, lane.session);
+        if (!lane.session) {
+            lane.failed = std::move(failed);
+            return;
+        }
+    }
+    lane.session->send(lane.task->sql);
+}
+
+bool TaskPool::run_lanes(const std::string& database, std::deque<CheckTask>& queue,
+                         std::deque<CheckTask>& suspects, int jobs, const Answer& answer) {
+    std::vector<Lane> lanes(static_cast<size_t>(std::max(jobs, 1)));
+    for (;;) {
+        std::vector<int> sockets;
+        for (Lane& lane : lanes) {
+            if (!lane.task)
+                feed(database, lane, queue);
+            if (lane.task && lane.session)
+                sockets.push_back(lane.session->socket());
+        }
+        if (std::ranges::none_of(lanes, [](const Lane& lane) { return lane.task.has_value(); }))
+            return true;
+        if (!sockets.empty())
+            wait_for_input(sockets, kPauseMillis);
+        watch_.tick();
+        for (Lane& lane : lanes) {
+            if (!lane.task)
+                continue;
+            auto result = lane.failed ? std::move(lane.failed) : lane.session->poll();
+            if (!result)
+                continue;
+            if (result->lost)
+                return went_down(lanes, suspects, answer, std::move(*result));
+            const CheckTask task = std::move(*lane.task);
+            lane.task.reset();
+            finish(task, *result, queue, answer);
+        }
+    }
+}
+
+bool TaskPool::went_down(std::vector<Lane>& lanes, std::deque<CheckTask>& suspects,
+                         const Answer& answer, SqlResult result) {
+    std::deque<CheckTask> running;
+    for (Lane& lane : lanes) {
+        if (lane.task)
+            running.push_back(std::move(*lane.task));
+    }
+    lanes.clear();
+    last_crash_.clear();
+    const bool alive = revive();
+    if (!last_crash_.empty())
+        result.message = last_crash_;
+    if (running.size() == 1) {
+        // What it would go on with is not worth a further crash.
+        answer(running.front(), result);
+        ++done_;
+    } else {
+        std::ranges::move(running, std::back_inserter(suspects));
+    }
+    return alive;
+}
+
+}  // namespace ark

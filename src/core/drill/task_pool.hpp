@@ -1,0 +1,77 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/drill/scratch_server.hpp"
+#include "core/drill/session.hpp"
+
+namespace ark {
+
+enum class TaskKind { catalog, heap, index, rows };
+
+/// A question to the scratch server about one thing.
+struct CheckTask {
+    TaskKind kind = TaskKind::heap;
+    std::string what;  ///< the relation or catalog, for people
+    uint64_t bytes = 0;
+    size_t relation = 0;  ///< the caller's number of the relation
+    std::string sql;
+};
+
+/// Puts questions to one database of the scratch server, over several connections at once.
+///
+/// A server that a question brings down is started again. When it went down with several questions
+/// on their way, each of them is put again on its own: which one it was shows then.
+class TaskPool {
+ public:
+    TaskPool(ScratchServer& server, SessionTarget target, Watch& watch)
+        : server_(server), target_(std::move(target)), watch_(watch) {}
+
+    /// Answers come in the order in which they are ready; an answer may give a further question
+    /// (about the rest of a relation). A question that brought the server down gets a result with
+    /// `lost`, and what the log says as its message.
+    using Answer = std::function<std::optional<CheckTask>(const CheckTask&, const SqlResult&)>;
+
+    /// `done` and `total` count relations for the watch, across calls. False when the server could
+    /// not be brought back, or went down too often: what was not asked then stays so.
+    bool run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
+             const Answer& answer);
+
+    /// One query on a connection of its own.
+    SqlResult ask(const std::string& database, const std::string& sql);
+    /// Starts the server again where it has ended, or gives up: false. Error: as
+    /// throw_unless_of_backup.
+    bool revive();
+
+    void set_total(uint64_t total) { total_ = total; }
+
+ private:
+    struct Lane {
+        std::unique_ptr<Session> session;
+        std::optional<CheckTask> task;
+        std::optional<SqlResult> failed;  ///< there was no connection to be had
+    };
+
+    bool run_lanes(const std::string& database, std::deque<CheckTask>& queue,
+                   std::deque<CheckTask>& suspects, int jobs, const Answer& answer);
+    void feed(const std::string& database, Lane& lane, std::deque<CheckTask>& queue);
+    bool went_down(std::vector<Lane>& lanes, std::deque<CheckTask>& suspects, const Answer& answer,
+                   SqlResult result);
+    void finish(const CheckTask& task, const SqlResult& result, std::deque<CheckTask>& queue,
+                const Answer& answer);
+
+    ScratchServer& server_;
+    const SessionTarget target_;
+    Watch& watch_;
+    int crashes_ = 0;
+    uint64_t done_ = 0;
+    uint64_t total_ = 0;
+    std::string last_crash_;
+};
+
+}  // namespace ark

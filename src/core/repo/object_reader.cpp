@@ -1,0 +1,88 @@
+#include "core/repo/object_reader.hpp"
+
+#include "core/base/error.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr size_t kFetchBytes = 4 << 20;
+
+}  // namespace
+
+ObjectReader::ObjectReader(ObjectStore& store, const std::string& cluster, ObjectKind kind,
+                           const std::string& place)
+    : store_(store), name_(cluster + "/" + place), plain_(kFrameBytes) {
+    check_header(kind, place);
+}
+
+Error ObjectReader::damaged(const std::string& what) const {
+    return {ErrorCode::corrupt, "object \"" + name_ + "\" is damaged", what};
+}
+
+// Appends the next stored bytes; false at the end of the object.
+bool ObjectReader::fetch() {
+    stored_.erase(stored_.begin(), stored_.begin() + static_cast<ptrdiff_t>(consumed_));
+    consumed_ = 0;
+    const size_t before = stored_.size();
+    stored_.resize(before + kFetchBytes);
+    const size_t n = store_.get_range(name_, offset_, MutableByteView(stored_).subspan(before));
+    stored_.resize(before + n);
+    offset_ += n;
+    return n > 0;
+}
+
+void ObjectReader::check_header(ObjectKind kind, const std::string& place) {
+    fetch();
+    const ParsedHeader parsed = parse_header(stored_, name_);
+    if (parsed.header.kind != kind || parsed.header.place != place) {
+        throw damaged("It is an object of another place: \"" + parsed.header.place + "\".");
+    }
+    consumed_ = parsed.frame_bytes;
+}
+
+std::optional<ByteView> ObjectReader::next() {
+    for (;;) {
+        const ByteView rest = ByteView(stored_).subspan(consumed_);
+        const auto length = rest.empty() ? std::nullopt : frame_length(rest, name_);
+        if (length) {
+            const size_t n = decompressor_.decompress(rest.first(*length), plain_, name_);
+            consumed_ += *length;
+            const ByteView plain = ByteView(plain_).first(n);
+            digest_.update(plain);
+            return plain;
+        }
+        if (rest.size() > FrameCompressor::max_frame_bytes())
+            throw damaged("It has a frame that is longer than frames are.");
+        if (fetch())
+            continue;
+        if (!stored_.empty())
+            throw damaged("It ends in the middle of a frame.");
+        return std::nullopt;
+    }
+}
+
+void ObjectReader::check_digest(const std::string& sha256) {
+    if (digest_.finish() != sha256)
+        throw damaged("Its content does not match the digest in the backup's marker.");
+}
+
+std::optional<std::string_view> LineReader::next() {
+    size_t newline = 0;
+    while ((newline = text_.find('\n', used_)) == std::string::npos) {
+        const auto frame = object_.next();
+        if (!frame) {
+            if (used_ != text_.size())
+                throw object_.damaged("It ends in the middle of a line.");
+            return std::nullopt;
+        }
+        text_.erase(0, used_);
+        used_ = 0;
+        text_ += as_text(*frame);
+    }
+    const std::string_view line = std::string_view(text_).substr(used_, newline - used_);
+    used_ = newline + 1;
+    return line;
+}
+
+}  // namespace ark

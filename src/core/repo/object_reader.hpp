@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/base/error.hpp"
+#include "core/pipeline/digest.hpp"
+#include "core/pipeline/zstd.hpp"
+#include "core/repo/object.hpp"
+#include "core/store/object_store.hpp"
+
+namespace ark {
+
+/// Reads an object from its beginning to its end, frame by frame; memory is a few MiB whatever its
+/// size. The inverse of ObjectWriter. One thread.
+class ObjectReader {
+ public:
+    /// The header is read and checked. Error: not_found, corrupt.
+    ObjectReader(ObjectStore& store, const std::string& cluster, ObjectKind kind,
+                 const std::string& place);
+
+    /// The next frame's plaintext, valid until the next call; nullopt at the end. Error: corrupt,
+    /// naming the object.
+    std::optional<ByteView> next();
+
+    /// After the end: checks the SHA-256 of the whole plaintext. Error: corrupt.
+    void check_digest(const std::string& sha256);
+
+    /// An Error (corrupt) about this object.
+    Error damaged(const std::string& what) const;
+    const std::string& name() const { return name_; }
+    uint64_t fetched() const { return offset_; }
+
+ private:
+    bool fetch();
+    void check_header(ObjectKind kind, const std::string& place);
+
+    ObjectStore& store_;
+    std::string name_;
+    uint64_t offset_ = 0;
+    Bytes stored_;
+    size_t consumed_ = 0;
+    Bytes plain_;
+    FrameDecompressor decompressor_;
+    Sha256 digest_;
+};
+
+/// The same for content that consists of lines.
+class LineReader {
+ public:
+    explicit LineReader(ObjectReader& object) : object_(object) {}
+    /// The next line without its newline, valid until the next call; nullopt at the end. Error:
+    /// corrupt, also where the last line has no newline.
+    std::optional<std::string_view> next();
+
+ private:
+    ObjectReader& object_;
+    std::string text_;
+    size_t used_ = 0;
+};
+
+}  // namespace ark

@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "core/pgdata/control_file.hpp"
+#include "core/restore/file_lanes.hpp"
+#include "core/restore/file_source.hpp"
+#include "core/restore/layout.hpp"
+#include "core/verify/packs.hpp"
+
+namespace ark {
+
+namespace {
+
+/// What the lanes of check_files have found, and how far they are.
+class FileDamage {
+ public:
+    explicit FileDamage(VerifyContext& context) : context_(context) {}
+
+    void add(const IndexEntry& entry, const Error& error) {
+        Finding finding = finding_of("pack", error);
+        finding.object = context_.name_of(place::pack(context_.backup.backup_id, entry.pack));
+        finding.path = entry.path;
+        context_.damage.add(std::move(finding));
+        const std::lock_guard lock(mutex_);
+        Files& files = files_[entry.pack];
+        ++files.count;
+        if (files.names.size() < kNamed)
+            files.names.push_back(entry.path);
+    }
+
+    /// "3 files of the backup in it are damaged: …"; empty where none is.
+    std::string describe(uint32_t pack) const {
+        const auto found = files_.find(pack);
+        if (found == files_.end())
+            return "No file of the backup in it is damaged: it can be restored.";
+        const Files& files = found->second;
+        std::string text = std::to_string(files.count) +
+                           (files.count == 1 ? " file of the backup in it is damaged: "
+                                             : " files of the backup in it are damaged: ");
+        for (size_t i = 0; i < files.names.size(); ++i)
+            text += (i == 0 ? "\"" : ", \"") + files.names[i] + "\"";
+        return text + (files.count > files.names.size() ? ", …." : ".");
+    }
+
+ private:
+    static constexpr size_t kNamed = 3;
+    struct Files {
+        uint64_t count = 0;
+        std::vector<std::string> names;  ///< the first few
+    };
+
+    VerifyContext& context_;
+    std::mutex mutex_;
+    std::map<uint32_t, Files> files_;
+};
+
+struct Counters {
+    std::atomic<uint64_t> files = 0;
+    std::atomic<uint64_t> bytes = 0;
+};
+
+class CheckingLane final : public FileLane {
+ public:
+    CheckingLane(VerifyContext& context, FileDamage& damage, Counters& counters)
+        : context_(context),
+          damage_(damage),
+          counters_(counters),
+          source_(context.repository, context.backup) {}
+
+    void take(const FileWork& work, const std::function<bool()>& abandoned) override {
+        std::optional<Error> unusable;
+        try {
+            source_.open(work);
+        } catch (const Error& error) {
+            if (!is_damage(error))
+                throw;
+            unusable = error;
+        }
+        for (const IndexEntry& entry : work.files) {
+            if (abandoned())
+                return;
+            if (unusable && !entry.frames.empty()) {
+                damage_.add(entry, of_file(entry, *unusable));
+            } else {
+                check(entry);
+            }
+        }
+    }
+
+ private:
+    void check(const IndexEntry& entry) {
+        try {
+            read(entry);
+            ++counters_.files;
+        } catch (const Error& error) {
+            if (!is_damage(error))
+                throw;
+            damage_.add(entry, of_file(entry, error));
+        }
+    }
+
+    void read(const IndexEntry& entry) {
+        const bool is_control = entry.path == kControlPath;
+        Bytes control;
+        source_.read(entry, [&](ByteView piece) {
+            counters_.bytes += piece.size();
+            context_.bytes += source_.fetched() - fetched_;
+            fetched_ = source_.fetched();
+            if (is_control && control.size() < kControlFileBytes)
+                control.insert(control.end(), piece.begin(), piece.end());
+        });
+        if (is_control)
+            check_control(control);
+    }
+
+    void check_control(ByteView bytes) const {
+        const ControlFile control = parse_control_file(bytes);
+        const uint64_t expected = context_.backup.system_identifier;
+        if (control.system_identifier == expected)
+            return;
+        throw Error(ErrorCode::corrupt, "pg_control is of another cluster",
+                    "Its system identifier is " + std::to_string(control.system_identifier) +
+                        ", the backup's is " + std::to_string(expected) + ".",
+                    "Restore another backup (\"pg_ark list\").");
+    }
+
+    // The message names the file, the detail what is wrong.
+    Error of_file(const IndexEntry& entry, const Error& error) const {
+        const std::string message =
+            "file \"" + entry.path + "\" of backup " + context_.backup.backup_id + " is damaged";
+        if (error.message == message)
+            return error;
+        return {error.code, message,
+                error.message + "." + (error.detail.empty() ? "" : " " + error.detail), error.hint};
+    }
+
+    VerifyContext& context_;
+    FileDamage& damage_;
+    Counters& counters_;
+    FileSource source_;
+    uint64_t fetched_ = 0;
+};
+
+}  // namespace
+
+FilesRead check_files(VerifyContext& context, const BadPacks& bad) {
+    FileDamage damage(context);
+    Counters counters;
+    FileLanes lanes(
+        context.jobs, [&] { return std::make_unique<CheckingLane>(context, damage, counters); },
+        context.tick);
+    bool whole = true;
+    try {
+        push_files(context.repository, context.backup, lanes, [](const IndexEntry&) {});
+    } catch (const Error& error) {
+        // What a lane throws is no damage: those name it and go on.
+        if (!is_damage(error))
+            throw;
+        whole = false;
+        Finding finding = finding_of("index", error);
+        finding.object = context.name_of(place::index(context.backup.backup_id));
+        context.damage.add(std::move(finding));
+    }
+    lanes.finish();
+    for (auto [number, finding] : bad) {
+        if (whole)
+            finding.detail += (finding.detail.empty() ? "" : " ") + damage.describe(number);
+        context.damage.add(std::move(finding));
+    }
+    return {counters.files, counters.bytes};
+}
+
+}  // namespace ark

@@ -1,0 +1,213 @@
+#include "core/verify/job.hpp"
+
+#include <array>
+
+#include "core/base/clock.hpp"
+#include "core/pipeline/tar_reader.hpp"
+#include "core/repo/census.hpp"
+#include "core/verify/manifest.hpp"
+#include "core/verify/packs.hpp"
+#include "core/verify/wal.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr uint64_t kConfigArchiveLimit = 256 << 20;
+constexpr int64_t kSecond = 1000000000;
+constexpr int64_t kTickInterval = kSecond / 5;
+
+class Verification {
+ public:
+    Verification(Repository& repository, const VerifyRequest& request, VerifyListener& listener)
+        : repository_(repository), request_(request), listener_(listener) {
+        evidence_.test_id = request.test_id.empty() ? make_uuid() : request.test_id;
+        evidence_.kind = "verification";
+        evidence_.backup_id = request.backup_id;
+        evidence_.cluster = request.cluster;
+        evidence_.host = make_writer({}).host;
+        evidence_.program_version = PG_ARK_VERSION;
+        evidence_.started_at = now_micros();
+    }
+
+    Evidence run() {
+        const int64_t begin = monotonic_nanos();
+        enter(VerifyPhase::marker);
+        if (read_marker())
+            check();
+        evidence_.errors = context_.damage.take();
+        evidence_.success = evidence_.errors.count == 0;
+        seconds_["total"] = seconds_since(begin);
+        evidence_.verified["seconds"] = seconds_;
+        evidence_.completed_at = now_micros();
+        total_ = context_.bytes;
+        enter(VerifyPhase::done);
+        return std::move(evidence_);
+    }
+
+ private:
+    static double seconds_since(int64_t begin) {
+        return static_cast<double>(monotonic_nanos() - begin) / kSecond;
+    }
+
+    void enter(VerifyPhase phase) {
+        phase_ = phase;
+        report();
+    }
+    void report() {
+        listener_.progress({phase_, context_.bytes, total_});
+        next_tick_ = monotonic_nanos() + kTickInterval;
+    }
+    void tick() {
+        if (monotonic_nanos() >= next_tick_)
+            report();
+    }
+
+    template <typename Function>
+    void timed(VerifyPhase phase, const char* name, const Function& step) {
+        enter(phase);
+        const int64_t begin = monotonic_nanos();
+        step();
+        seconds_[name] = seconds_since(begin);
+    }
+
+    // False where it is damaged.
+    bool read_marker() {
+        const std::string name = request_.cluster + "/" + place::marker(request_.backup_id);
+        try {
+            auto found = find_backup(repository_, request_.cluster, request_.backup_id);
+            if (!found)
+                throw unknown_backup();
+            marker_ = std::move(*found);
+            if (is_valid_segment_size(marker_.wal_segment_size) &&
+                marker_.start_lsn < marker_.stop_lsn) {
+                return true;
+            }
+            throw Error(ErrorCode::corrupt, "object \"" + name + "\" is damaged",
+                        "The WAL that it names is impossible.");
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::corrupt)
+                throw;
+            Finding finding = finding_of("marker", error);
+            finding.object = name;
+            context_.damage.add(std::move(finding));
+            evidence_.notes.emplace_back(
+                "nothing but the marker was checked: it says what the backup consists of");
+            return false;
+        }
+    }
+
+    Error unknown_backup() const {
+        bool anything = false;
+        if (is_valid_name_part(request_.backup_id)) {
+            repository_.store().list(
+                request_.cluster + "/" + place::backup(request_.backup_id),
+                [&](const ObjectInfo& /*object*/) { return !(anything = true); });
+        }
+        return {ErrorCode::not_found, "backup \"" + request_.backup_id + "\" does not exist",
+                anything ? "There are objects of it, but no marker: it was never completed, or is "
+                           "being taken or removed now."
+                         : "",
+                "\"pg_ark list\" shows which there are."};
+    }
+
+    void check() {
+        uint64_t stored = 0;
+        for (const PackInfo& pack : marker_.packs)
+            stored += pack.stored_bytes;
+        Patience patience(std::chrono::milliseconds(request_.patience_millis), [this] { tick(); });
+        WalCheck wal(context_, patience);
+        total_ = 2 * stored + wal.survey();
+        FilesRead read;
+        BadPacks bad;
+        timed(VerifyPhase::packs, "packs", [&] { bad = check_packs(context_); });
+        evidence_.verified["packs"] = marker_.packs.size() - bad.size();
+        timed(VerifyPhase::files, "files", [&] { read = check_files(context_, bad); });
+        const bool index_is_whole = context_.damage.count("index") == 0;
+        if (!index_is_whole) {
+            evidence_.notes.emplace_back(
+                "files that the index names behind its damage were not checked one by one, and the "
+                "manifest not against the index");
+        }
+        timed(VerifyPhase::manifest, "manifest", [&] {
+            check_manifest(context_, index_is_whole);
+            check_config();
+            check_census();
+        });
+        timed(VerifyPhase::wal, "wal", [&] { wal.run(); });
+        note_what_was_read(read);
+        evidence_.verified["wal"] = wal.verified();
+    }
+
+    void note_what_was_read(const FilesRead& read) {
+        evidence_.verified["files"] = read.files;
+        evidence_.verified["file_bytes"] = read.bytes;
+        evidence_.verified["bytes"] = marker_.stored_bytes;
+        evidence_.verified["objects"] = marker_.packs.size() + 3 + (has_config() ? 1 : 0) +
+                                        (marker_.census_sha256.empty() ? 0 : 1);
+    }
+
+    bool has_config() const { return marker_.has_config_archive; }
+
+    // Runs a look at one object; what it throws about it is a finding.
+    template <typename Function>
+    void look_at(const char* check, const std::string& place, const Function& look) {
+        try {
+            look(context_.name_of(place));
+        } catch (const Error& error) {
+            if (!is_damage(error))
+                throw;
+            Finding finding = finding_of(check, error);
+            finding.object = context_.name_of(place);
+            context_.damage.add(std::move(finding));
+        }
+    }
+
+    void check_config() {
+        if (!has_config())
+            return;
+        const std::string place = place::config(marker_.backup_id);
+        look_at("config", place, [&](const std::string& name) {
+            const auto stored = repository_.store().get(name, kConfigArchiveLimit);
+            if (!stored)
+                throw Error(ErrorCode::not_found, "object \"" + name + "\" does not exist");
+            read_tar(open_object(*stored, ObjectKind::config, place, kConfigArchiveLimit), name);
+        });
+    }
+
+    void check_census() {
+        if (marker_.census_sha256.empty())
+            return;
+        look_at("census", place::census(marker_.backup_id), [&](const std::string& /*name*/) {
+            CensusReader census(repository_, marker_.cluster, marker_.backup_id,
+                                marker_.census_sha256);
+            while (census.next())
+                tick();
+        });
+    }
+
+    Repository& repository_;
+    const VerifyRequest& request_;
+    VerifyListener& listener_;
+    BackupMarker marker_;
+    VerifyContext context_{repository_, marker_, request_.jobs, [this] { tick(); }};
+    Evidence evidence_;
+    VerifyPhase phase_ = VerifyPhase::marker;
+    uint64_t total_ = 0;
+    int64_t next_tick_ = 0;
+    nlohmann::json seconds_ = nlohmann::json::object();
+};
+
+}  // namespace
+
+const char* name_of(VerifyPhase phase) noexcept {
+    constexpr std::array kNames{"marker", "packs", "files", "manifest", "wal", "done"};
+    return kNames[static_cast<size_t>(phase)];
+}
+
+Evidence verify_backup(Repository& repository, const VerifyRequest& request,
+                       VerifyListener& listener) {
+    return Verification(repository, request, listener).run();
+}
+
+}  // namespace ark

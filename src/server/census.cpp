@@ -1,0 +1,314 @@
+#include "server/census.hpp"
+
+#include <sys/stat.h>
+
+#include "server/protocol.hpp"
+#include "server/sql_call.hpp"
+#include "server/worker.hpp"
+
+extern "C" {
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "postmaster/bgworker.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/shm_mq.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+}
+
+namespace ark {
+namespace {
+
+constexpr Size kQueueBytes = 256 * 1024;
+constexpr int kBatchBytes = 32 * 1024;
+constexpr int kMostUnsent = 1024 * 1024;
+constexpr long kRowsAtOnce = 1000;
+// A cluster of thousands of databases must not wait for its census.
+constexpr int kBudgetMs = 60 * 1000;
+
+/// What the worker is told; the queue follows.
+struct CensusTask {
+    Oid database;
+};
+
+shm_mq* queue_of(dsm_segment* segment) {
+    return reinterpret_cast<shm_mq*>(static_cast<char*>(dsm_segment_address(segment)) +
+                                     MAXALIGN(sizeof(CensusTask)));
+}
+
+// What is seen so often in a row is so.
+constexpr int kLooks = 3;
+
+// No relation is opened: an ALTER TABLE that waits elsewhere must not hold up the backup. The
+// census is of tables; of every relation it is seen that it has its file.
+constexpr char kTables[] =
+    "SELECT c.oid, pg_catalog.pg_relation_filenode(c.oid), "
+    "       pg_catalog.pg_relation_filepath(c.oid), n.nspname, c.relname, "
+    "       pg_catalog.pg_stat_get_live_tuples(c.oid), "
+    "       pg_catalog.pg_stat_get_tuples_inserted(c.oid) + "
+    "       pg_catalog.pg_stat_get_tuples_updated(c.oid) + "
+    "       pg_catalog.pg_stat_get_tuples_deleted(c.oid), c.relkind IN ('r', 'm') "
+    "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind IN ('r', 'm', 'i', 't', 'S') AND c.relpersistence = 'p' AND NOT c.relisshared";
+
+/// A relation without its file, as one look saw it.
+struct Missing {
+    Oid relation;
+    char* path;
+};
+
+// All segment files; false where there is none.
+bool size_on_disk(const char* path, uint64* bytes) {
+    struct stat st;
+    *bytes = 0;
+    if (stat(path, &st) != 0)
+        return false;
+    for (int segment = 1;; segment++) {
+        *bytes += static_cast<uint64>(st.st_size);
+        if (stat(psprintf("%s.%d", path, segment), &st) != 0)
+            return true;
+    }
+}
+
+void add_text(StringInfo out, const char* key, const char* text) {
+    const bool known = GetDatabaseEncoding() != PG_SQL_ASCII;
+    message_text(out, key,
+                 known ? pg_server_to_any(text, static_cast<int>(strlen(text)), PG_UTF8) : text);
+}
+
+// False: its file is missing.
+bool add_table(StringInfo out, const char* database, uint64 row) {
+    const char* filenode = result(row, 2);
+    const char* path = result(row, 3);
+    uint64 bytes = 0;
+    if (filenode == nullptr || path == nullptr)
+        return true;
+    if (!size_on_disk(path, &bytes))
+        return false;
+    if (result(row, 8)[0] != 't')
+        return true;
+    const uint64 rows = strtou64(result(row, 6), nullptr, 10);
+    message_begin(out, "table");
+    add_text(out, "database", database);
+    add_text(out, "schema", result(row, 4));
+    add_text(out, "name", result(row, 5));
+    message_number(out, "database_oid", MyDatabaseId);
+    message_number(out, "oid", strtou64(result(row, 1), nullptr, 10));
+    message_number(out, "filenode", strtou64(filenode, nullptr, 10));
+    message_number(out, "bytes", bytes);
+    // Statistics that were lost say 0 as well.
+    if (rows > 0 || bytes == 0)
+        message_number(out, "rows", rows);
+    message_number(out, "changes", strtou64(result(row, 7), nullptr, 10));
+    message_end(out);
+    return true;
+}
+
+List* add_missing(List* missing, MemoryContext context, uint64 row) {
+    MemoryContext old = MemoryContextSwitchTo(context);
+    auto* one = static_cast<Missing*>(palloc(sizeof(Missing)));
+    one->relation = static_cast<Oid>(strtou64(result(row, 1), nullptr, 10));
+    one->path = pstrdup(result(row, 3));
+    missing = lappend(missing, one);
+    MemoryContextSwitchTo(old);
+    return missing;
+}
+
+// A relation that was dropped or rewritten meanwhile has no such file any more: another transaction
+// sees that.
+bool is_still_missing(const Missing& one) {
+    uint64 bytes = 0;
+    begin_sql("pg_ark: missing files");
+    const bool same = sql("SELECT 1 FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.oid AND "
+                          "pg_catalog.pg_relation_filepath(oid) = $2::pg_catalog.text",
+                          number_text(one.relation), one.path) == 1 &&
+                      !size_on_disk(one.path, &bytes);
+    commit_sql();
+    return same;
+}
+
+void report_missing(StringInfo out, List* missing) {
+    ListCell* cell;
+    foreach (cell, missing) {
+        const auto* one = static_cast<const Missing*>(lfirst(cell));
+        int looks = 1;
+        while (looks < kLooks && is_still_missing(*one))
+            looks++;
+        if (looks < kLooks)
+            continue;
+        message_begin(out, "table");
+        message_text(out, "missing", one->path);
+        message_end(out);
+    }
+}
+
+// False: nobody listens any more.
+bool send_batch(shm_mq_handle* queue, StringInfo batch) {
+    if (batch->len == 0)
+        return true;
+    const shm_mq_result sent =
+        shm_mq_send(queue, static_cast<Size>(batch->len), batch->data, false, true);
+    resetStringInfo(batch);
+    return sent == SHM_MQ_SUCCESS;
+}
+
+void count_tables(shm_mq_handle* queue) {
+    MemoryContext context = CurrentMemoryContext;
+    List* missing = NIL;
+    StringInfoData batch;
+    initStringInfo(&batch);
+    begin_sql("pg_ark: census of the tables");
+    const char* database = get_database_name(MyDatabaseId);
+    SPIParseOpenOptions options = {};
+    options.read_only = true;
+    Portal cursor = SPI_cursor_parse_open("pg_ark_census", kTables, &options);
+    MemoryContext rows =
+        AllocSetContextCreate(CurrentMemoryContext, "pg_ark census rows", ALLOCSET_DEFAULT_SIZES);
+    bool heard = database != nullptr;
+    while (heard) {
+        SPI_cursor_fetch(cursor, true, kRowsAtOnce);
+        const uint64 count = SPI_processed;
+        for (uint64 i = 0; i < count && heard; i++) {
+            MemoryContext old = MemoryContextSwitchTo(rows);
+            if (!add_table(&batch, database, i))
+                missing = add_missing(missing, context, i);
+            MemoryContextSwitchTo(old);
+            MemoryContextReset(rows);
+            if (batch.len >= kBatchBytes)
+                heard = send_batch(queue, &batch);
+        }
+        SPI_freetuptable(SPI_tuptable);
+        if (count == 0)
+            break;
+    }
+    if (heard)
+        (void)send_batch(queue, &batch);
+    SPI_cursor_close(cursor);
+    commit_sql();
+    MemoryContextSwitchTo(context);
+    report_missing(&batch, missing);
+    if (heard)
+        (void)send_batch(queue, &batch);
+}
+
+BackgroundWorkerHandle* start_worker(dsm_handle segment) {
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    strlcpy(worker.bgw_library_name, "pg_ark", sizeof(worker.bgw_library_name));
+    strlcpy(worker.bgw_function_name, "pg_ark_census_main", sizeof(worker.bgw_function_name));
+    strlcpy(worker.bgw_name, "pg_ark census", sizeof(worker.bgw_name));
+    strlcpy(worker.bgw_type, "pg_ark census", sizeof(worker.bgw_type));
+    worker.bgw_main_arg = UInt32GetDatum(segment);
+    worker.bgw_notify_pid = MyProcPid;
+    BackgroundWorkerHandle* handle = nullptr;
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+        ereport(ERROR,
+                (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                 errmsg("no background worker is free"), errhint("Raise max_worker_processes.")));
+    return handle;
+}
+
+void pass_on(Child* child, const void* data, Size size) {
+    StringInfoData bytes;
+    bytes.data = static_cast<char*>(const_cast<void*>(data));
+    bytes.len = static_cast<int>(size);
+    bytes.maxlen = bytes.len;
+    bytes.cursor = 0;
+    child_send(child, bytes);
+    while (child->unsent.len - child->unsent_used > kMostUnsent && !child->ended)
+        child_wait(child, 100);
+}
+
+void census_of(Child* child, Oid database) {
+    dsm_segment* segment = dsm_create(MAXALIGN(sizeof(CensusTask)) + kQueueBytes, 0);
+    static_cast<CensusTask*>(dsm_segment_address(segment))->database = database;
+    shm_mq* queue = shm_mq_create(queue_of(segment), kQueueBytes);
+    shm_mq_set_receiver(queue, MyProc);
+    BackgroundWorkerHandle* worker = start_worker(dsm_segment_handle(segment));
+    shm_mq_handle* handle = shm_mq_attach(queue, segment, worker);
+    Size size = 0;
+    void* data = nullptr;
+    while (!child->ended && shm_mq_receive(handle, &size, &data, false) == SHM_MQ_SUCCESS)
+        pass_on(child, data, size);
+    shm_mq_detach(handle);
+    (void)WaitForBackgroundWorkerShutdown(worker);
+    dsm_detach(segment);
+}
+
+List* databases() {
+    MemoryContext context = CurrentMemoryContext;
+    List* found = NIL;
+    begin_sql("pg_ark: census of the tables");
+    // -2: a DROP DATABASE that did not come to its end has left it unusable.
+    const uint64 count =
+        sql("SELECT oid FROM pg_catalog.pg_database WHERE datconnlimit <> -2 ORDER BY oid");
+    MemoryContext old = MemoryContextSwitchTo(context);
+    for (uint64 i = 0; i < count; i++)
+        found = lappend_oid(found, static_cast<Oid>(strtou64(result(i, 1), nullptr, 10)));
+    MemoryContextSwitchTo(old);
+    commit_sql();
+    return found;
+}
+
+void send_all(Child* child) {
+    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBudgetMs);
+    ListCell* cell;
+    foreach (cell, databases()) {
+        if (GetCurrentTimestamp() >= end)
+            ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+                            errmsg("it took longer than %d s", kBudgetMs / 1000)));
+        census_of(child, lfirst_oid(cell));
+    }
+}
+
+}  // namespace
+
+void send_census(Child* child) {
+    MemoryContext context = CurrentMemoryContext;
+    MemoryContext own = AllocSetContextCreate(context, "pg_ark census", ALLOCSET_DEFAULT_SIZES);
+    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBudgetMs);
+    PG_TRY();
+    {
+        MemoryContextSwitchTo(own);
+        send_all(child);
+    }
+    PG_CATCH();
+    {
+        ErrorData* error = take_error(context);
+        const bool out_of_time = GetCurrentTimestamp() >= end;
+        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !out_of_time)
+            ReThrowError(error);
+        ereport(LOG, (errmsg("the backup's census of tables is incomplete: %s", error->message)));
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    MemoryContextDelete(own);
+}
+
+}  // namespace ark
+
+void pg_ark_census_main(Datum handle) {
+    ark::install_worker_signals();
+    dsm_segment* segment = dsm_attach(DatumGetUInt32(handle));
+    if (segment == nullptr)
+        proc_exit(0);
+    const Oid database =
+        static_cast<const ark::CensusTask*>(dsm_segment_address(segment))->database;
+    shm_mq* queue = ark::queue_of(segment);
+    shm_mq_set_sender(queue, MyProc);
+    shm_mq_handle* sender = shm_mq_attach(queue, segment, nullptr);
+    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
+    ark::set_session_defaults();
+    ark::count_tables(sender);
+    shm_mq_detach(sender);
+    dsm_detach(segment);
+    proc_exit(0);
+}

@@ -1,0 +1,108 @@
+#include "server/test_rows.hpp"
+
+#include <unistd.h>
+
+#include "server/scratch.hpp"
+#include "server/sql_call.hpp"
+
+extern "C" {
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+}
+
+namespace ark {
+namespace {
+
+const char* or_null(const char* text) {
+    return text == nullptr || text[0] == '\0' ? nullptr : text;
+}
+
+// "host, PostgreSQL version, scratch directory"
+char* environment() {
+    char host[256] = "unknown host";
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        strlcpy(host, "unknown host", sizeof(host));
+    return psprintf("%s, PostgreSQL %s, %s", host, GetConfigOption("server_version", false, false),
+                    scratch_directory());
+}
+
+void complete_test(const JobRequest& request, const char* evidence) {
+    sql("UPDATE ark.backup_tests SET completed_at = pg_catalog.clock_timestamp(), "
+        "success = (e->>'success')::pg_catalog.bool, errors = e->'errors', "
+        "data_verified = e->'verified', notes = NULLIF(pg_catalog.concat_ws(E'\\n', notes, "
+        "CASE WHEN (e->>'error_count')::pg_catalog.int8 > pg_catalog.jsonb_array_length("
+        "e->'errors') THEN pg_catalog.format('%s errors were found, the first of them are kept', "
+        "e->>'error_count') END, "
+        "(SELECT pg_catalog.string_agg(ark.marker_text(note), E'\\n') FROM "
+        "pg_catalog.jsonb_array_elements(e->'notes') AS note)), '') "
+        "FROM (SELECT $2::pg_catalog.jsonb AS e) AS evidence WHERE id = $1::pg_catalog.uuid",
+        request.test_id, evidence);
+    sql("INSERT INTO ark.backup_verification (backup_id, verification_type, success, details, "
+        "verified_by) SELECT $1, 'restore_test', (e->>'success')::pg_catalog.bool, "
+        "pg_catalog.jsonb_build_object('test_id', $2, 'error_count', e->'error_count'), "
+        "$4::pg_catalog.uuid FROM (SELECT $3::pg_catalog.jsonb AS e) AS evidence",
+        request.backup_id, request.test_id, evidence, or_null(request.created_by));
+}
+
+void complete_verification(const JobRequest& request, const char* evidence) {
+    sql("UPDATE ark.backup_verification SET verification_date = pg_catalog.clock_timestamp(), "
+        "success = (e->>'success')::pg_catalog.bool, details = pg_catalog.jsonb_strip_nulls("
+        "(e->'verified') || pg_catalog.jsonb_build_object('errors', e->'errors', 'error_count', "
+        "e->'error_count', 'notes', NULLIF(pg_catalog.concat_ws(E'\\n', details->>'notes', "
+        "(SELECT pg_catalog.string_agg(ark.marker_text(note), E'\\n') FROM "
+        "pg_catalog.jsonb_array_elements(e->'notes') AS note)), ''))) "
+        "FROM (SELECT $2::pg_catalog.jsonb AS e) AS evidence WHERE id = $1::pg_catalog.uuid",
+        request.test_id, evidence);
+}
+
+}  // namespace
+
+const char kOpenTests[] = "SELECT id FROM ark.backup_tests WHERE completed_at IS NULL";
+const char kOpenVerifications[] =
+    "SELECT id FROM ark.backup_verification WHERE details->>'in_progress' = 'true'";
+
+void insert_test_row(JobKind kind, const JobRequest& request, TimestampTz started_at) {
+    if (kind == JobKind::kRestoreTest)
+        sql("INSERT INTO ark.backup_tests (id, backup_id, test_type, test_environment, started_at, "
+            "tested_by, notes) VALUES ($1::pg_catalog.uuid, $2, 'restore_test', $3, "
+            "$4::pg_catalog.timestamptz, $5::pg_catalog.uuid, $6)",
+            request.test_id, request.backup_id, environment(), timestamptz_to_str(started_at),
+            or_null(request.created_by), or_null(request.reason));
+    else
+        sql("INSERT INTO ark.backup_verification (id, backup_id, verification_type, "
+            "verification_date, details, verified_by) VALUES ($1::pg_catalog.uuid, $2, 'checksum', "
+            "$3::pg_catalog.timestamptz, pg_catalog.jsonb_strip_nulls("
+            "pg_catalog.jsonb_build_object('in_progress', true, 'notes', $5)), "
+            "$4::pg_catalog.uuid)",
+            request.test_id, request.backup_id, timestamptz_to_str(started_at),
+            or_null(request.created_by), or_null(request.reason));
+}
+
+void complete_test_row(JobKind kind, const JobRequest& request, const char* evidence) {
+    if (kind == JobKind::kRestoreTest)
+        complete_test(request, evidence);
+    else
+        complete_verification(request, evidence);
+}
+
+bool fail_test_row(JobKind kind, const char* test_id, const TestFailure& failure) {
+    sql("SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('sqlstate', $1, "
+        "'message', $2, 'detail', $3, 'hint', $4, 'phase', $5))",
+        unpack_sql_state(failure.sqlstate), failure.message, or_null(failure.detail),
+        or_null(failure.hint), or_null(failure.phase));
+    const char* error = result(0, 1);
+    const char* note = psprintf("nothing is known about the backup: %s", failure.message);
+    if (kind == JobKind::kRestoreTest)
+        return sql("UPDATE ark.backup_tests SET completed_at = pg_catalog.clock_timestamp(), "
+                   "errors = pg_catalog.jsonb_build_array($2::pg_catalog.jsonb), notes = "
+                   "pg_catalog.concat_ws(E'\\n', notes, $3) WHERE id = $1::pg_catalog.uuid AND "
+                   "completed_at IS NULL",
+                   test_id, error, note) > 0;
+    return sql("UPDATE ark.backup_verification SET verification_date = "
+               "pg_catalog.clock_timestamp(), details = pg_catalog.jsonb_build_object('error', "
+               "$2::pg_catalog.jsonb, 'notes', pg_catalog.concat_ws(E'\\n', details->>'notes', "
+               "$3)) WHERE id = $1::pg_catalog.uuid AND details->>'in_progress' = 'true'",
+               test_id, error, note) > 0;
+}
+
+}  // namespace ark

@@ -1,0 +1,131 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/pipeline/tar_writer.hpp"
+#include "core/repo/object.hpp"
+#include "core/verify/job.hpp"
+#include "test/support/fake_cluster.hpp"
+#include "test/support/store_decorator.hpp"
+#include "test/unit/restore/stored_backup.hpp"
+#include "test/unit/wal_builder.hpp"
+
+namespace ark::test {
+
+/// Not compressible, different for each seed.
+inline std::string noise(size_t size, uint32_t seed) {
+    std::string out(size, '\0');
+    for (char& c : out) {
+        seed = seed * 1664525 + 1013904223;
+        c = static_cast<char>(seed >> 24);
+    }
+    return out;
+}
+
+/// A whole backup with four segments of WAL, in memory; and what a verification says of it.
+class VerifiedBackup : public VerifyListener {
+ public:
+    static constexpr uint64_t kFirst = 32;  ///< the segment of StoredBackup's LSNs
+    static constexpr uint64_t kLast = 35;
+
+    VerifiedBackup() : backup(*repository), wal(kFirst) {
+        BackupMarker& m = backup.marker;
+        m.system_identifier = WalBuilder::kSystemIdentifier;
+        m.wal_segment_size = WalBuilder::kSegmentSize;
+        m.start_lsn = 0x2000028;
+        m.stop_lsn = 0x2000100;
+        m.start_segment = m.stop_segment = WalBuilder::name(kFirst);
+        m.has_config_archive = true;
+        backup.files["global/pg_control"] =
+            std::string(as_text(make_control_file(m.system_identifier)));
+        backup.files["base/1/1000"] = "";
+        backup.files["base/1/1001"] = noise(100000, 1);
+        backup.files["base/1/1002"] = noise(3 << 20, 2);
+        backup.files["base/1/na\xFFme"] = "not UTF-8";
+        while (wal.position() < (kLast + 1) * WalBuilder::kSegmentSize)
+            wal.fill_segment();
+    }
+
+    /// Everything into the repository.
+    void store() {
+        backup.store();
+        put_config();
+        for (uint64_t n = kFirst; n <= kLast; ++n)
+            put_segment(WalBuilder::name(n), wal.segment(n));
+        put_marker();
+    }
+    void put_marker() { put(marker_name(), as_bytes(to_json(backup.marker))); }
+    void put_segment(const std::string& segment, ByteView bytes) {
+        const ObjectHeader header{ObjectKind::wal, place::segment(segment), "none",
+                                  bytes.size(),    sha256_hex(bytes),       {}};
+        put(segment_name(segment), seal_object(header, bytes, 1));
+    }
+    void put(const std::string& name, ByteView content) {
+        base->remove(name);
+        base->put_if_absent(name, content);
+    }
+
+    std::string name_of(const std::string& place) const {
+        return backup.marker.cluster + "/" + place;
+    }
+    std::string marker_name() const { return name_of(place::marker(backup.marker.backup_id)); }
+    std::string segment_name(const std::string& segment) const {
+        return name_of(place::segment(segment));
+    }
+    Bytes bytes_of(const std::string& name) { return base->get(name, 1 << 30).value(); }
+    void flip(const std::string& name, double where) {
+        Bytes content = bytes_of(name);
+        content[static_cast<size_t>(static_cast<double>(content.size()) * where)] ^= std::byte{1};
+        put(name, content);
+    }
+
+    Evidence verify() {
+        VerifyRequest request;
+        request.cluster = backup.marker.cluster;
+        request.backup_id = backup.marker.backup_id;
+        request.patience_millis = patience;
+        return verify_backup(*repository, request, *this);
+    }
+    void progress(const VerifyProgress& p) override {
+        if (on_progress)
+            on_progress(p);
+        last = p;
+    }
+
+    std::shared_ptr<ObjectStore> base = make_memory_store();
+    std::function<void(const std::string& call, const std::string& name)> before_call;
+    std::unique_ptr<Repository> repository = Repository::open(
+        std::make_unique<StoreDecorator>(base,
+                                         [this](const std::string& call, const std::string& name) {
+                                             if (before_call)
+                                                 before_call(call, name);
+                                         }),
+        OpenMode::create);
+    StoredBackup backup;
+    WalBuilder wal;
+    int patience = 0;
+    std::function<void(const VerifyProgress&)> on_progress;
+    VerifyProgress last;
+
+ private:
+    void put_config() {
+        Bytes archive = tar_file_header("etc/postgresql.conf", 5, 0600, 0);
+        const ByteView text = as_bytes("x = 1");
+        archive.insert(archive.end(), text.begin(), text.end());
+        archive.resize(archive.size() + tar_padding(5) + tar_end().size());
+        store_object(*base, backup.marker.cluster, ObjectKind::config,
+                     place::config(backup.marker.backup_id), archive, {}, 1);
+    }
+};
+
+/// The findings, one a line: "check object path".
+inline std::string findings_of(const Evidence& evidence) {
+    std::string text;
+    for (const Finding& f : evidence.errors.kept)
+        text += f.check + " " + f.object + (f.path.empty() ? "" : " " + f.path) + "\n";
+    return text;
+}
+
+}  // namespace ark::test
