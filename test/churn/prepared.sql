@@ -1,8 +1,8 @@
 -- A transaction that is prepared for a while; for pgbench.
-\set n random(1, 1000000000)
+\set n random(1, 1000000000000)
 BEGIN;
-INSERT INTO churn.things (plain, native, tags) VALUES (:n, 'prepared', ARRAY[:n]);
+INSERT INTO churn.things (plain, native, tags) VALUES (:n, 'prepared', ARRAY[:client_id]);
 UPDATE churn.counters SET n = n + 1 WHERE client = :client_id + 16;
-PREPARE TRANSACTION 'p_:client_id';
+PREPARE TRANSACTION 'p_:n';
 \sleep 100 ms
-COMMIT PREPARED 'p_:client_id';
+COMMIT PREPARED 'p_:n';
