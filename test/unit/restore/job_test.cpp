@@ -7,6 +7,7 @@
 #include <functional>
 #include <sstream>
 
+#include <atomic>
 #include <gtest/gtest.h>
 
 #include "core/base/error.hpp"
@@ -24,7 +25,7 @@ namespace fs = std::filesystem;
 // Passes everything on, and counts what is read of packs.
 class CountingStore final : public ObjectStore {
  public:
-    CountingStore(std::unique_ptr<ObjectStore> store, uint64_t& pack_bytes)
+    CountingStore(std::unique_ptr<ObjectStore> store, std::atomic<uint64_t>& pack_bytes)
         : store_(std::move(store)), pack_bytes_(pack_bytes) {}
     PutResult put_if_absent(const std::string& name, ByteView content) override {
         return store_->put_if_absent(name, content);
@@ -55,7 +56,7 @@ class CountingStore final : public ObjectStore {
 
  private:
     std::unique_ptr<ObjectStore> store_;
-    uint64_t& pack_bytes_;
+    std::atomic<uint64_t>& pack_bytes_;
 };
 
 class Phases final : public RestoreListener {
@@ -114,7 +115,7 @@ class RestoreJobTest : public testing::Test {
 
     test::TemporaryDirectory directory;
     std::string data = directory / "data";
-    uint64_t pack_bytes = 0;
+    std::atomic<uint64_t> pack_bytes = 0;
     std::unique_ptr<Repository> repository = Repository::open(
         std::make_unique<CountingStore>(make_memory_store(), pack_bytes), OpenMode::create);
     test::StoredBackup backup{*repository};
