@@ -94,6 +94,11 @@ ALTER ROLE CURRENT_USER IN DATABASE trapped SET role = 'nobody';
 ALTER DATABASE trapped SET temp_tablespaces = 'space';
 ALTER DATABASE trapped CONNECTION LIMIT 0;
 ALTER DATABASE trapped ALLOW_CONNECTIONS false;
+BEGIN;
+ALTER ROLE nobody CREATEROLE;
+ALTER DATABASE template1 CONNECTION LIMIT 9;
+ALTER DATABASE template1 SET work_mem = '1MB';
+PREPARE TRANSACTION 'of roles and databases';
 SQL
 # Settings that need a restart are not the live server's yet, but the backup's.
 my %system = (
@@ -165,7 +170,7 @@ cmp_ok($v->{rows}{tables}, '>=', 15, "rows of tables were counted");
 cmp_ok($v->{rows}{rows}, '>', 30_000, 'there are rows');
 cmp_ok($v->{rows}{counted_by_index}, '>=', 6, 'and were counted by an index');
 cmp_ok($v->{rows}{compared}, '>=', 10, 'and compared with the census');
-is($v->{isolation}{prepared_transactions}, 2, 'prepared transactions were there');
+is($v->{isolation}{prepared_transactions}, 3, 'prepared transactions were there');
 is($v->{isolation}{tablespaces_moved}, 2, 'tablespaces were moved');
 is($v->{isolation}{tablespaces_contained}, 1, 'the later tablespace was contained');
 is($v->{isolation}{event_triggers_disabled}, 1, 'the event trigger was put out of action');
@@ -222,10 +227,12 @@ for my $point (qw(drill_directory_made drill_restored drill_server_started drill
     }
 }
 
-for my $victim (qw(guard postmaster)) {
+for my $victim (qw(guard postmaster checkpointer)) {
     for my $point (qw(drill_server_started drill_checking)) {
         my $drill = stopped_drill($node, $scratch, $point);
         my $pid = $victim eq 'guard' ? guard_of($scratch) : postmaster_in($scratch);
+        # As the kernel does for want of memory: the server ends itself then, and is not to blame.
+        $pid = poll_until('there is a checkpointer', sub { (grep { (eval { slurp_file("/proc/$_/cmdline") } // '') =~ /checkpointer/ } processes_in($scratch))[0] }) if $victim eq 'checkpointer';
         kill 'KILL', $pid;
         kill 'CONT', $drill->{pid};
         my $status = end_of($drill);
@@ -233,6 +240,16 @@ for my $victim (qw(guard postmaster)) {
         like($drill->{err}, qr/scratch server was killed/, 'and it says so') or diag($drill->{err});
         nothing_left($scratch, "kill -9 of the $victim at $point");
     }
+}
+
+{
+    my $programs = PostgreSQL::Test::Utils::tempdir('programs');
+    chomp(my $bindir = `pg_config --bindir`);
+    symlink "$bindir/postgres", "$programs/postgres" or die $!;
+    append_to_file("$programs/pg_verifybackup", "#!/bin/sh\nkill -9 \$\$\n");
+    chmod 0755, "$programs/pg_verifybackup";
+    ark_fails([ 'drill', '--repo', $repository, '--scratch', $scratch, '--bindir', $programs ], qr{/pg_verifybackup" was killed}, 'kill -9 of pg_verifybackup is no finding');
+    nothing_left($scratch, 'kill -9 of pg_verifybackup');
 }
 
 for my $point (qw(drill_directory_made drill_restored drill_server_started drill_checking)) {
@@ -261,6 +278,25 @@ for my $point (qw(drill_directory_made drill_restored drill_server_started drill
     is(end_of($other), 0, 'the running one succeeds');
     nothing_left($scratch, 'all killed');
     is_deeply([ shared_memory_left() ], [], 'no shared memory is left');
+}
+
+# What merely looks like a test's directory is not; what a removal that was killed has left is.
+{
+    my ($uuid, $other) = ('01234567-89ab-cdef-0123-456789abcdef', '01234567-89ab-cdef-0123-456789abcdee');
+    my @others = map { "$scratch/pg_ark-test-$_" } 'data', "$uuid-mine", $uuid;
+    for (@others) { mkdir $_ or die $!; append_to_file("$_/precious", "mine\n"); }
+    my $outside = PostgreSQL::Test::Utils::tempdir('outside');
+    append_to_file("$outside/precious", "mine\n");
+    my $left = "$scratch/pg_ark-test-$other";
+    mkdir $_ or die $! for $left, "$left/data", "$scratch/pg_ark-test-01234567-89ab-cdef-0123-456789abcded";
+    append_to_file("$left/lock", '');
+    symlink $outside, "$left/data/link" or die $!;
+    symlink $outside, "$scratch/pg_ark-test-01234567-89ab-cdef-0123-456789abcdec" or die $!;
+    ark_fails([ 'drill', '--repo', $repository, '--scratch', $scratch, '--backup', 'no_such' ], qr/does not exist/, 'a sweep');
+    ok(-e "$_/precious", "a sweep leaves $_ alone") for @others, $outside;
+    ok(!-e $left, 'and removes what a test has left');
+    ok(!-e "$scratch/pg_ark-test-01234567-89ab-cdef-0123-456789abcded", 'also what had no lock yet');
+    PostgreSQL::Test::Utils::system_or_bail('rm', '-r', @others, "$scratch/pg_ark-test-01234567-89ab-cdef-0123-456789abcdec");
 }
 
 # Two at once.

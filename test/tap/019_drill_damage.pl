@@ -124,6 +124,12 @@ INSERT INTO lost_chunk SELECT n, repeat(md5(n::text), 200) FROM generate_series(
 CREATE TABLE cut_off (n int PRIMARY KEY, filler text);
 INSERT INTO cut_off SELECT n, repeat('x', 500) FROM generate_series(1, 2000) n;
 CREATE TABLE unchanged AS SELECT n, repeat('x', 500) AS filler FROM generate_series(1, 2000) n;
+CREATE TABLE stale_map AS SELECT n, repeat('x', 500) AS filler FROM generate_series(1, 1000) n;
+CREATE TABLE zeroed AS SELECT n, repeat('x', 500) AS filler FROM generate_series(1, 1000) n;
+CREATE SEQUENCE counter;
+SELECT nextval('counter');
+SELECT lo_from_bytea(0, repeat(md5(n::text), 3000)::bytea) FROM generate_series(1, 50) n;
+CREATE UNLOGGED TABLE loose AS SELECT n FROM generate_series(1, 100) n;
 CREATE DATABASE no_attribute;
 CREATE DATABASE no_type;
 CREATE DATABASE no_toast;
@@ -135,7 +141,11 @@ $bare->safe_psql('no_attribute', "$settings DELETE FROM pg_attribute WHERE attre
 $bare->safe_psql('no_type', "$settings DELETE FROM pg_namespace WHERE nspname = 'public'");
 $bare->safe_psql('no_toast', "$settings DELETE FROM pg_class WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'here'::regclass)");
 my $sound_bare = backup_ok($bare, 'before the damage of files');
-my %bare = map { $_ => path_of($bare, $_) } qw(line_pointer key_t cut_off);
+my %bare = map { $_ => path_of($bare, $_) } qw(line_pointer key_t cut_off stale_map zeroed counter pg_largeobject loose);
+$bare->stop;
+my $map = slurp_file("$bare{stale_map}_vm");
+$bare->start;
+$bare->safe_psql('postgres', 'DELETE FROM stale_map WHERE n > 500');
 $bare{lost_chunk} = $bare->data_dir . '/' . $bare->safe_psql('postgres', q{SELECT pg_relation_filepath(reltoastrelid) FROM pg_class WHERE relname = 'lost_chunk'});
 my $chunks = $bare->safe_psql('postgres', q{SELECT reltoastrelid::regclass FROM pg_class WHERE relname = 'lost_chunk'});
 $bare->stop;
@@ -143,13 +153,21 @@ $bare->stop;
 change($bare{line_pointer}, 4 * $PAGE + 24 + 4, sub { chr(ord($_[0]) ^ 0x55) });
 # A key in a leaf of the index: at the end of the page is the page's first tuple.
 change($bare{key_t}, 3 * $PAGE - 16 - 5, sub { 'Z' });
-# A page of chunks, zeroed.
+# The map of before the DELETE. This must be found, or rows come back.
 {
-    open my $file, '+<:raw', $bare{lost_chunk} or die $!;
-    seek $file, 9 * $PAGE, 0;
+    open my $file, '>:raw', "$bare{stale_map}_vm" or die $!;
+    print $file $map;
+    close $file or die $!;
+}
+# Pages zeroed, which have no checksum that could be wrong: of chunks, of a table that has no index, of a sequence,
+# of large objects.
+for my $zeroed ([ lost_chunk => 9 ], [ zeroed => 5 ], [ counter => 0 ], [ pg_largeobject => 3 ]) {
+    open my $file, '+<:raw', $bare{ $zeroed->[0] } or die $!;
+    seek $file, $zeroed->[1] * $PAGE, 0;
     print $file "\0" x $PAGE;
     close $file;
 }
+unlink "$bare{loose}_init" or die $!;
 truncate $bare{cut_off}, (-s $bare{cut_off}) - 2 * $PAGE or die $!;
 $bare->start;
 my $broken = start_backup_sql($bare, 'damage that no checksum shows');
@@ -159,6 +177,11 @@ my $evidence = drill_finds($bare, 'damage that no checksum shows', [
     { check => 'index_structure', database => 'postgres', relation => 'public.key_t' },
     { check => 'heap', database => 'postgres', relation => qr/lost_chunk|\Q$chunks\E/ },
     { relation => qr/^public\.cut_off(_pkey)?$/ },
+    { check => 'heap', relation => 'public.stale_map', message => qr/visibility map/ },
+    { check => 'heap', relation => 'public.zeroed', block => 5, message => qr/visibility map/ },
+    { check => 'rows', relation => 'public.counter', message => qr/bad magic number/ },
+    { check => 'rows', relation => 'pg_catalog.pg_largeobject', message => qr/table has \d+ rows, its index \d+/ },
+    { check => 'catalog', relation => 'public.loose', message => qr/initialization fork is missing/ },
     { check => 'catalog', database => 'no_attribute' },
     { check => 'catalog', database => 'no_type' },
     { check => 'catalog', database => 'no_toast' },

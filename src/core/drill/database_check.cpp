@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "core/drill/check_extensions.hpp"
+#include "core/drill/check_queries.hpp"
 #include "core/drill/server_log.hpp"
 
 namespace ark {
@@ -13,17 +15,22 @@ namespace {
 constexpr uint32_t kGlobalTablespace = 1664;
 constexpr uint32_t kDefaultCollation = 100;
 constexpr uint32_t kFirstWithSequences = 16;
-constexpr uint32_t kFirstWithUniqueCheck = 17;
 constexpr uint32_t kFirstWithGinCheck = 18;
-constexpr int kMostFindingsOfHeap = 100;
 constexpr int kMostHeapParts = 100;
-constexpr const char* kSchema = "ark_restore_test";
 
 uint64_t number_in(const std::optional<std::string>& text) {
     uint64_t value = 0;
     if (text)
         std::from_chars(text->data(), text->data() + text->size(), value);
     return value;
+}
+
+// Not of the server, which speaks of damage as internal errors (XX), I/O (58), lack of resources
+// (53), and of its own end (57, 08).
+bool is_of_code(const SqlResult& result) {
+    constexpr std::array kOfServer{"XX", "58", "53", "57", "08"};
+    return !result.lost && result.sqlstate.size() == 5 &&
+           std::ranges::count(kOfServer, result.sqlstate.substr(0, 2)) == 0;
 }
 
 std::string lines(const std::string& a, const std::string& b) {
@@ -71,6 +78,16 @@ void DatabaseCheck::add(Finding finding) {
     context_.findings->add(std::move(finding));
 }
 
+// The evidence has to fit a message.
+void DatabaseCheck::note(const std::string& text) {
+    constexpr size_t kMostNotes = 200;
+    if (context_.notes->size() < kMostNotes) {
+        context_.notes->push_back(database_.name + ": " + text);
+    } else if (context_.notes->size() == kMostNotes) {
+        context_.notes->emplace_back("and more of the kind");
+    }
+}
+
 bool DatabaseCheck::ask(const std::string& sql, const char* check, const std::string& what,
                         SqlResult& out) {
     out = pool_.ask(database_.name, sql);
@@ -97,34 +114,16 @@ bool DatabaseCheck::prepare() {
              "pg_catalog.pg_event_trigger", result))
         return false;
     context_.counts.event_triggers += result.rows().size();
-    const std::string find =
-        "SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN "
-        "pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'amcheck'";
-    if (!ask(find, "catalog", "pg_catalog.pg_extension", result))
-        return false;
-    if (!result.rows().empty()) {
-        schema_ = result.rows()[0][0].value_or("");
-        result = pool_.ask(database_.name, "ALTER EXTENSION amcheck UPDATE");
-    } else {
-        schema_ = kSchema;
-        result = pool_.ask(database_.name, std::string("CREATE SCHEMA ") + kSchema +
-                                               "; CREATE EXTENSION amcheck SCHEMA " + kSchema);
-    }
-    if (!result.failed)
+    const auto failed = make_check_functions(context_, pool_, database_.name);
+    if (!failed)
         return true;
-    constexpr std::array kNotInstalled{"58P01", "0A000"};
-    if (std::ranges::count(kNotInstalled, result.sqlstate) != 0) {
-        throw Error(ErrorCode::not_found, "extension amcheck is not installed on this host",
-                    result.message + ".",
-                    "Install PostgreSQL's contrib modules (Debian: postgresql-" +
-                        std::to_string(context_.major) + ").");
-    }
+    lost_ = failed->lost;
     Finding finding;
     finding.check = "catalog";
-    finding.message = result.message;
-    finding.detail = lines(result.detail, "The extension amcheck could not be created.");
-    finding.block = block_in(result.message);
-    finding.path = path_in(result.message).value_or("");
+    finding.message = failed->message;
+    finding.detail = lines(failed->detail, "The functions that check could not be created.");
+    finding.block = block_in(failed->message);
+    finding.path = path_in(failed->message).value_or("");
     add(std::move(finding));
     return false;
 }
@@ -154,6 +153,8 @@ bool DatabaseCheck::list() {
     for (const RelationInfo& r : relations_) {
         if (r.kind == 'i' && r.method == "btree" && r.checkable && r.full)
             indexed_.insert(r.table);
+        if (r.kind == 'i' && !r.full)
+            computing_.insert({r.oid, r.table});
     }
     return true;
 }
@@ -213,6 +214,9 @@ void DatabaseCheck::check_file(const RelationInfo& r) {
         wrong.message = "the index has no page, not even its first";
     } else if (bytes_of(r) == 0 && r.kind == 'S') {
         wrong.message = "the sequence has no page";
+    } else if (r.unlogged && !context_.init_forks->contains(r.path)) {
+        wrong.message = "the unlogged relation's initialization fork is missing";
+        wrong.detail = "After a crash it would not be made empty, and hold whatever was written.";
     } else {
         return;
     }
@@ -260,82 +264,67 @@ std::vector<CheckTask> DatabaseCheck::catalog_tasks() {
 
 std::vector<CheckTask> DatabaseCheck::relation_tasks() {
     std::vector<CheckTask> tasks;
-    CheckCounts& counts = context_.counts;
     for (size_t i = 0; i < relations_.size(); ++i) {
-        const RelationInfo& r = relations_[i];
-        if (r.shared && !first_)
+        if (relations_[i].shared && !first_)
             continue;
-        const uint64_t bytes = bytes_of(r);
-        const bool is_table = r.kind == 'r' || r.kind == 'm';
-        const bool is_heap = ((is_table || r.kind == 't') && r.method == "heap") ||
-                             (r.kind == 'S' && context_.major >= kFirstWithSequences);
-        if (is_heap && bytes > 0) {
-            ++counts.heaps;
-            counts.heap_bytes += bytes;
-            tasks.push_back(heap_task(i, 0, true));
-        }
-        if (is_table && !r.of_system)
-            tasks.push_back(rows_task(i));
-        if (r.kind != 'i' || bytes == 0)
-            continue;
-        const bool is_gin = r.method == "gin" && context_.major >= kFirstWithGinCheck;
-        if (!r.checkable) {
-            ++counts.invalid_indexes;
-        } else if (r.method == "btree" || is_gin) {
-            ++(is_gin ? counts.gins : counts.btrees);
-            counts.btree_bytes += is_gin ? 0 : bytes;
-            tasks.push_back(index_task(i));
-        } else {
-            ++counts.unchecked_indexes;
-        }
+        add_relation_tasks(i, tasks);
+        if (relations_[i].kind == 'i' && bytes_of(relations_[i]) > 0)
+            add_index_task(i, tasks);
     }
     return tasks;
 }
 
-std::string DatabaseCheck::amcheck_call(const std::string& arguments) const {
-    return schema_ + "." + arguments;
+// Without a reader the superuser asks, and nobody's code is to run as such.
+bool DatabaseCheck::may_ask(const RelationInfo& relation) const {
+    return !context_.reader.empty() || !computing_.contains(relation.oid);
+}
+
+void DatabaseCheck::add_relation_tasks(size_t i, std::vector<CheckTask>& tasks) {
+    const RelationInfo& r = relations_[i];
+    const uint64_t bytes = bytes_of(r);
+    const bool is_table = r.kind == 'r' || r.kind == 'm';
+    const bool is_heap = (is_table || r.kind == 't') && r.method == "heap";
+    const bool is_sequence = r.kind == 'S';
+    if (bytes > 0 && (is_heap || (is_sequence && context_.major >= kFirstWithSequences))) {
+        ++context_.counts.heaps;
+        context_.counts.heap_bytes += bytes;
+        tasks.push_back(heap_task(i, 0, true));
+    }
+    if (bytes > 0 && is_heap) {
+        tasks.push_back(
+            {TaskKind::visibility, r.name, bytes, i, visibility_query(context_.schema, r)});
+    }
+    if (bytes > 0 && is_sequence)
+        tasks.push_back({TaskKind::rows, r.name, bytes, i, sequence_query(r)});
+    if (is_table && may_ask(r)) {
+        tasks.push_back(
+            {TaskKind::rows, r.name, bytes, i, rows_query(r, indexed_.contains(r.oid))});
+    }
+}
+
+void DatabaseCheck::add_index_task(size_t i, std::vector<CheckTask>& tasks) {
+    const RelationInfo& r = relations_[i];
+    CheckCounts& counts = context_.counts;
+    const uint64_t bytes = bytes_of(r);
+    const bool is_gin = r.method == "gin" && context_.major >= kFirstWithGinCheck;
+    if (!r.checkable) {
+        ++counts.invalid_indexes;
+    } else if (r.method == "btree" || is_gin) {
+        ++(is_gin ? counts.gins : counts.btrees);
+        counts.btree_bytes += is_gin ? 0 : bytes;
+        if (may_ask(r)) {
+            tasks.push_back({TaskKind::index, r.name, bytes, i,
+                             index_query(context_.schema, r, context_.major, true)});
+        }
+    } else {
+        ++counts.unchecked_indexes;
+    }
 }
 
 CheckTask DatabaseCheck::heap_task(size_t i, uint64_t first_block, bool toast) const {
     const RelationInfo& r = relations_[i];
-    std::string sql =
-        "SELECT blkno, offnum, attnum, msg FROM " +
-        amcheck_call("verify_heapam(" + std::to_string(r.oid) +
-                     "::pg_catalog.regclass, on_error_stop => false, check_toast => " +
-                     (toast ? "true" : "false") + ", skip => 'none'");
-    if (first_block > 0)
-        sql += ", startblock => " + std::to_string(first_block);
-    sql += ") LIMIT " + std::to_string(kMostFindingsOfHeap + 1);
-    return {TaskKind::heap, r.name, bytes_of(r), i, sql};
-}
-
-CheckTask DatabaseCheck::index_task(size_t i) const {
-    const RelationInfo& r = relations_[i];
-    const std::string index = std::to_string(r.oid) + "::pg_catalog.regclass";
-    std::string call;
-    if (r.method == "gin") {
-        call = "gin_index_check(" + index + ")";
-    } else {
-        // Not rootdescend: it is for bugs of the operator class, and very slow.
-        call = "bt_index_parent_check(" + index + ", true, false" +
-               (context_.major >= kFirstWithUniqueCheck ? ", true)" : ")");
-    }
-    return {TaskKind::index, r.name, bytes_of(r), i, "SELECT " + amcheck_call(call)};
-}
-
-// Counted in the table, and once more in an index: amcheck looks for the table's rows in the index,
-// but not for the index's rows in the table, as they are after a loss of its last pages.
-CheckTask DatabaseCheck::rows_task(size_t i) const {
-    const RelationInfo& r = relations_[i];
-    const std::string count = "SELECT pg_catalog.count(*) FROM ONLY " + r.name;
-    std::string sql = std::string(without_indexes()) + "; " + count;
-    if (indexed_.contains(r.oid)) {
-        sql +=
-            "; SET enable_seqscan = off; SET enable_indexonlyscan = on; SET enable_indexscan = on; "
-            "SET random_page_cost = 0; " +
-            count;
-    }
-    return {TaskKind::rows, r.name, bytes_of(r), i, sql};
+    return {TaskKind::heap, r.name, bytes_of(r), i,
+            heap_query(context_.schema, r, first_block, toast)};
 }
 
 std::optional<CheckTask> DatabaseCheck::answer(const CheckTask& task, const SqlResult& result) {
@@ -345,9 +334,12 @@ std::optional<CheckTask> DatabaseCheck::answer(const CheckTask& task, const SqlR
             break;
         case TaskKind::heap:
             return answer_heap(task, result);
-        case TaskKind::index:
-            answer_index(task, result);
+        case TaskKind::visibility:
+            answer_visibility(task, result);
             break;
+        case TaskKind::index:
+        case TaskKind::index_alone:
+            return answer_index(task, result);
         case TaskKind::rows:
             answer_rows(task, result);
             break;
@@ -375,9 +367,7 @@ void DatabaseCheck::answer_catalog(const CheckTask& task, const SqlResult& resul
     add(std::move(finding));
 }
 
-std::optional<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task,
-                                                    const SqlResult& result) {
-    const RelationInfo& r = relations_[task.relation];
+void DatabaseCheck::add_places(const RelationInfo& r, const SqlResult& result) {
     for (const SqlRow& row : result.rows()) {
         Finding found;
         found.check = "heap";
@@ -395,9 +385,16 @@ std::optional<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task,
             found.detail = lines(found.detail, "Block " + *row[0] + ".");
         add(std::move(found));
     }
+    if (result.failed)
+        add(finding("heap", r, result));
+}
+
+std::optional<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task,
+                                                    const SqlResult& result) {
+    const RelationInfo& r = relations_[task.relation];
+    add_places(r, result);
     if (!result.failed)
         return std::nullopt;
-    add(finding("heap", r, result));
     if (result.lost || ++heap_parts_[task.relation] > kMostHeapParts)
         return std::nullopt;
     // Behind a page that cannot be read there are others.
@@ -411,21 +408,44 @@ std::optional<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task,
     return std::nullopt;
 }
 
+void DatabaseCheck::answer_visibility(const CheckTask& task, const SqlResult& result) {
+    add_places(relations_[task.relation], result);
+}
+
+// Of an operator class, say, where its package is not on this host: nothing is known then.
+bool DatabaseCheck::is_without_library(const SqlResult& result) {
+    if (!result.message.starts_with("could not access file \"") &&
+        !result.message.starts_with("could not load library \""))
+        return false;
+    if (!context_.missing) {
+        context_.missing = Error(ErrorCode::not_found, "the scratch server misses a library",
+                                 "In database " + database_.name + ": " + result.message + ".",
+                                 "Install on this host what the source has, and test again.");
+    }
+    return true;
+}
+
 bool DatabaseCheck::has_changed_collation(const RelationInfo& index) const {
     return std::ranges::any_of(index.collations,
                                [this](uint32_t oid) { return changed_collations_.contains(oid); });
 }
 
-void DatabaseCheck::answer_index(const CheckTask& task, const SqlResult& result) {
-    if (!result.failed)
-        return;
+std::optional<CheckTask> DatabaseCheck::answer_index(const CheckTask& task,
+                                                     const SqlResult& result) {
+    if (!result.failed || is_without_library(result))
+        return std::nullopt;
     const RelationInfo& r = relations_[task.relation];
+    if (task.kind == TaskKind::index && computing_.contains(r.oid) && is_of_code(result)) {
+        note("rows were not looked for in index " + r.name +
+             ", whose functions fail in the copy: " + result.message);
+        return CheckTask{TaskKind::index_alone, r.name, bytes_of(r), task.relation,
+                         index_query(context_.schema, r, context_.major, false)};
+    }
     constexpr const char* kIndexCorrupted = "XX002";
     if (result.sqlstate == kIndexCorrupted && has_changed_collation(r)) {
-        context_.notes->push_back(
-            database_.name + ": index " + r.name +
-            " disagrees with its collation's version on this host: " + result.message);
-        return;
+        note("index " + r.name +
+             " disagrees with its collation's version on this host: " + result.message);
+        return std::nullopt;
     }
     Finding found = finding("index_structure", r, result);
     // Of its two relations the message means the table.
@@ -433,20 +453,32 @@ void DatabaseCheck::answer_index(const CheckTask& task, const SqlResult& result)
         found.block.reset();
     found.detail = lines(found.detail, "It is an index of " + r.table_name + ".");
     add(std::move(found));
+    return std::nullopt;
 }
 
 void DatabaseCheck::answer_rows(const CheckTask& task, const SqlResult& result) {
     const RelationInfo& r = relations_[task.relation];
-    ++context_.counts.tables;
-    if (result.failed) {
-        add(finding("rows", r, result));
+    const uint64_t counts = r.kind == 'S' || r.of_system ? 0 : 1;
+    context_.counts.tables += counts;
+    if (result.failed && computing_.contains(r.oid) && is_of_code(result)) {
+        note("rows of " + r.name +
+             " were not counted, since a function of its indexes fails in "
+             "the copy: " +
+             result.message);
         return;
     }
+    if (result.failed) {
+        if (!is_without_library(result))
+            add(finding("rows", r, result));
+        return;
+    }
+    if (r.kind == 'S')
+        return;
     const uint64_t in_table = number_in(result.sets.front().front()[0]);
-    context_.counts.rows += in_table;
+    context_.counts.rows += counts * in_table;
     if (result.sets.size() < 2)
         return;
-    ++context_.counts.index_counts;
+    context_.counts.index_counts += counts;
     const uint64_t in_index = number_in(result.sets.back().front()[0]);
     if (in_index == in_table)
         return;

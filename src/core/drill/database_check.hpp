@@ -38,13 +38,17 @@ struct CheckCounts {
 struct CheckContext {
     uint32_t major = 15;
     int jobs = 2;
+    std::string schema;  ///< to make in each database, for the functions that check
+    std::string reader;  ///< may call them; empty: what runs code of the backup is left out
     const std::unordered_map<std::string, uint64_t>* file_bytes =
-        nullptr;                                       ///< of main forks, by path
-    const std::vector<FileDamage>* damage = nullptr;   ///< of files, to be named
-    const std::vector<CensusEntry>* census = nullptr;  ///< none where the backup has none
+        nullptr;                                        ///< of main forks, by path
+    const std::set<std::string>* init_forks = nullptr;  ///< by the path of the main fork
+    const std::vector<FileDamage>* damage = nullptr;    ///< of files, to be named
+    const std::vector<CensusEntry>* census = nullptr;   ///< none where the backup has none
     CheckCounts counts;
     Findings* findings = nullptr;
     std::vector<std::string>* notes = nullptr;
+    std::optional<Error> missing;  ///< what an index needs and this host has not
 };
 
 /// Questions one database. `first` is set for the first one: it answers for what all share.
@@ -64,30 +68,34 @@ class DatabaseCheck {
     void check_file(const RelationInfo& relation);
     std::vector<CheckTask> catalog_tasks();
     std::vector<CheckTask> relation_tasks();
+    void add_relation_tasks(size_t i, std::vector<CheckTask>& tasks);
+    void add_index_task(size_t i, std::vector<CheckTask>& tasks);
     CheckTask heap_task(size_t i, uint64_t first_block, bool toast) const;
-    CheckTask index_task(size_t i) const;
-    CheckTask rows_task(size_t i) const;
-    std::string amcheck_call(const std::string& arguments) const;
     std::optional<CheckTask> answer(const CheckTask& task, const SqlResult& result);
     std::optional<CheckTask> answer_heap(const CheckTask& task, const SqlResult& result);
-    void answer_index(const CheckTask& task, const SqlResult& result);
+    void add_places(const RelationInfo& relation, const SqlResult& result);
+    void answer_visibility(const CheckTask& task, const SqlResult& result);
+    std::optional<CheckTask> answer_index(const CheckTask& task, const SqlResult& result);
     void answer_rows(const CheckTask& task, const SqlResult& result);
     void answer_catalog(const CheckTask& task, const SqlResult& result);
     void check_census();
     Finding finding(const char* check, const RelationInfo& relation, const SqlResult& result) const;
     void add(Finding finding);
+    void note(const std::string& text);
     uint64_t bytes_of(const RelationInfo& relation) const;
     bool has_changed_collation(const RelationInfo& index) const;
+    bool is_without_library(const SqlResult& result);
+    bool may_ask(const RelationInfo& relation) const;
 
     CheckContext& context_;
     TaskPool& pool_;
     const DatabaseInfo database_;
     const bool first_;
-    std::string schema_;  ///< of amcheck
     std::vector<RelationInfo> relations_;
     std::set<uint32_t> changed_collations_;
-    std::set<uint32_t> indexed_;  ///< tables with a btree that counts rows
-    bool lost_ = false;           ///< the server, with the last question
+    std::set<uint32_t> indexed_;    ///< tables with a btree that counts rows
+    std::set<uint32_t> computing_;  ///< indexes with expressions or a predicate, and their tables
+    bool lost_ = false;             ///< the server, with the last question
     std::set<std::string> already_said_;
     std::map<size_t, int> heap_parts_;
 };

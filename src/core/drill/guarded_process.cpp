@@ -89,6 +89,10 @@ std::vector<std::string> scratch_environment() {
     return out;
 }
 
+bool is_from_outside(int signal) noexcept {
+    return signal == 0 || signal == SIGKILL || signal == SIGTERM;
+}
+
 GuardedProcess::GuardedProcess(const ProgramCall& call) : directory_(call.directory) {
     std::vector<std::string> words{call.guard, "server-guard", "--"};
     words.insert(words.end(), call.command.begin(), call.command.end());

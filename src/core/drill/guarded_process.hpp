@@ -52,4 +52,8 @@ class GuardedProcess {
 /// This process's environment for the programs: nothing of PostgreSQL's, messages in English.
 std::vector<std::string> scratch_environment();
 
+/// Whether a program that ended so was killed, by a person or for its memory: it says nothing of
+/// what the program worked on. 0: nobody knows how it ended.
+bool is_from_outside(int signal) noexcept;
+
 }  // namespace ark

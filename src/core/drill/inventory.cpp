@@ -55,7 +55,7 @@ const char* relations_query() {
            "coalesce(i.indrelid, t.oid, 0), "
            "coalesce(pg_catalog.quote_ident(m.nspname) || '.' || "
            "pg_catalog.quote_ident(coalesce(h.relname, t.relname)), ''), "
-           "coalesce(i.indcollation::pg_catalog.text, '') "
+           "coalesce(i.indcollation::pg_catalog.text, ''), c.relpersistence = 'u' "
            "FROM pg_catalog.pg_class c "
            "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
            "LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam "
@@ -83,6 +83,7 @@ std::vector<RelationInfo> relations_of(const SqlResult& result) {
         r.table = oid_in(row[9]);
         r.table_name = text_in(row[10]);
         r.collations = oids_in(text_in(row[11]));
+        r.unlogged = is_true(row[12]);
         out.push_back(std::move(r));
     }
     return out;
@@ -101,7 +102,7 @@ const char* without_indexes() {
 // As src/test/regress/sql/oidjoins.sql asks.
 const char* references_query() {
     return "SELECT k.fktable::pg_catalog.text || ' (' || "
-           "pg_catalog.array_to_string(k.fkcols, ', ') || ') → ' || "
+           "pg_catalog.array_to_string(k.fkcols, ', ') || ') -> ' || "
            "k.pktable::pg_catalog.text, "
            "'SELECT count(*), min(fk.ctid::pg_catalog.text) FROM ' || "
            "CASE WHEN k.is_array THEN '(SELECT ctid' || "

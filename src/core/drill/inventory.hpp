@@ -28,8 +28,9 @@ struct RelationInfo {
     bool of_system = false;  ///< in pg_catalog, information_schema or a TOAST table of theirs
     std::string path;        ///< relative to the data directory; empty: the catalog has none
     bool checkable = true;   ///< of an index: valid and ready
-    bool full = true;        ///< of an index: neither partial nor on expressions
-    uint32_t table = 0;      ///< of an index or TOAST table: what it belongs to
+    bool unlogged = false;
+    bool full = true;    ///< of an index: neither partial nor on expressions
+    uint32_t table = 0;  ///< of an index or TOAST table: what it belongs to
     std::string table_name;
     std::set<uint32_t> collations;  ///< of an index
 };

@@ -20,6 +20,7 @@
 #include "core/drill/server_log.hpp"
 #include "core/drill/server_preparation.hpp"
 #include "core/drill/watch.hpp"
+#include "core/repo/json_text.hpp"
 #include "core/repo/object.hpp"
 #include "core/restore/tree.hpp"
 #include "core/verify/packs.hpp"
@@ -284,6 +285,8 @@ class Drill {
         const std::string data = scratch_->path("data");
         const std::vector<RelationFile> files = list_relation_files(data, watch_);
         for (const RelationFile& file : files) {
+            if (file.place.file.fork == Fork::init)
+                init_forks_.insert(file.path.substr(0, file.path.rfind("_init")));
             if (file.place.file.fork != Fork::main)
                 continue;
             std::string first = file.path;
@@ -309,8 +312,12 @@ class Drill {
     }
 
     bool check() {
+        isolation_ = nlohmann::json::object();
+        isolation_["prepared_transactions"] = discard_prepared(scratch_->path("data"));
         ServerPreparation preparation(*server_, marker_.superuser);
-        const PreparedServer prepared = preparation.run(evidence_.notes);
+        const PreparedServer prepared = preparation.run();
+        if (prepared.reader.empty())
+            add_unprepared(prepared.trouble);
         server_->start();
         if (const auto end = server_->wait_until_ready()) {
             throw_unless_of_backup(*end);
@@ -319,11 +326,24 @@ class Drill {
             return false;
         }
         PG_ARK_FAULT_POINT("drill_checking");
-        const SessionTarget target{scratch_->socket_directory(), prepared.superuser};
-        TaskPool pool(*server_, target, watch_);
+        const SessionTarget owner{scratch_->socket_directory(), prepared.superuser, true};
+        const SessionTarget reader{scratch_->socket_directory(), prepared.reader, false};
+        TaskPool pool(*server_, owner, prepared.reader.empty() ? owner : reader, watch_);
         const bool whole = check_databases(pool, prepared);
         server_->kill();
         return whole;
+    }
+
+    void add_unprepared(const std::string& trouble) {
+        Finding finding;
+        finding.check = "catalog";
+        finding.message = trouble.empty() ? "roles cannot be made or changed" : trouble;
+        finding.detail =
+            "The copy could not be prepared in single-user mode: no index that computes "
+            "expressions, and no table that has one, was checked.";
+        finding.block = block_in(trouble);
+        finding.path = path_in(trouble).value_or("");
+        evidence_.errors.add(std::move(finding));
     }
 
     bool check_databases(TaskPool& pool, const PreparedServer& prepared) {
@@ -342,8 +362,8 @@ class Drill {
         }
         const std::vector<DatabaseInfo> databases = databases_of(listed);
         CheckContext context = check_context();
-        isolation_ = nlohmann::json::object();
-        isolation_["prepared_transactions"] = roll_back_prepared(pool, databases, evidence_.notes);
+        context.reader = prepared.reader;
+        context.schema = own_schema();
         std::vector<std::string> names;
         bool whole = true;
         for (const DatabaseInfo& database : databases) {
@@ -365,7 +385,19 @@ class Drill {
             evidence_.errors.add(std::move(finding));
         }
         note_what_was_checked(context.counts, names);
+        if (context.missing) {
+            if (evidence_.errors.count == 0)
+                throw Error(*context.missing);
+            evidence_.notes.push_back(context.missing->message + ": " + context.missing->detail);
+        }
         return whole;
+    }
+
+    // A name that nobody can have taken before.
+    static std::string own_schema() {
+        std::string name = "ark_drill_" + make_uuid();
+        std::ranges::replace(name, '-', '_');
+        return name;
     }
 
     CheckContext check_context() {
@@ -373,6 +405,7 @@ class Drill {
         context.major = major();
         context.jobs = request_.jobs;
         context.file_bytes = &file_bytes_;
+        context.init_forks = &init_forks_;
         context.damage = &damage_;
         context.findings = &evidence_.errors;
         context.notes = &evidence_.notes;
@@ -388,7 +421,9 @@ class Drill {
 
     void note_what_was_checked(const CheckCounts& c, const std::vector<std::string>& databases) {
         nlohmann::json& v = evidence_.verified;
-        v["databases"] = databases;
+        v["databases"] = nlohmann::json::array();
+        for (const std::string& database : databases)
+            v["databases"].push_back(json_of_text(database));
         v["catalog"] = {{"references", c.references}, {"relations", c.relations}};
         v["heap"] = {{"relations", c.heaps}, {"bytes", c.heap_bytes}};
         v["btree"] = {{"indexes", c.btrees}, {"bytes", c.btree_bytes}};
@@ -442,6 +477,7 @@ class Drill {
     ControlFile control_;
     std::unique_ptr<ScratchServer> server_;  // goes before the directory that it works in
     std::unordered_map<std::string, uint64_t> file_bytes_;  ///< of main forks, by their first path
+    std::set<std::string> init_forks_;
     std::vector<FileDamage> damage_;
     std::optional<std::vector<CensusEntry>> census_;
     bool recovered_ = false;

@@ -50,6 +50,10 @@ ProgramOutput run_program(const std::string& guard, const std::vector<std::strin
     std::optional<ProgramEnd> end;
     while (!(end = process.poll()))
         watch.pause(kPauseMillis);
+    if (!end->status && is_from_outside(end->signal)) {
+        throw Error(ErrorCode::unavailable, "\"" + command.front() + "\" was killed", {},
+                    "Look for a lack of memory (dmesg), and test again.");
+    }
     ProgramOutput out{end->status.value_or(-1),
                       std::string(as_text(read_file(output, kOutputLimit)))};
     ::unlink(output.c_str());

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <optional>
 
@@ -64,13 +66,41 @@ File lock_scratch(const std::string& scratch) {
     return directory;
 }
 
+// Whoever made the directory: what merely begins like the name of a test's is somebody else's.
+bool is_name_of_test(const std::string& name) {
+    constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    if (!name.starts_with(kPrefix))
+        return false;
+    const std::string id = name.substr(std::string_view(kPrefix).size());
+    return std::ranges::equal(id, kForm, [](char c, char form) {
+        return form == 'x' ? std::isxdigit(static_cast<unsigned char>(c)) != 0 : c == form;
+    });
+}
+
+// The lock goes last, so that what is left by a removal that did not end is still known by it.
 void remove_test(const std::string& path, const std::string& name) {
     end_processes_in(path);
     remove_shared_memory_of(path + "/data");
     const std::string socket = short_socket_directory(name);
     if (is_own_directory(socket))
         remove_tree(socket);
+    empty_directory(path, {kLockName});
+    const File guard = lock_scratch(parent_directory(path));
     remove_tree(path);
+}
+
+// The lock of a test that is no more; nullopt where it runs, or has just been removed.
+std::optional<File> lock_of_dead_test(const std::string& scratch, const std::string& path) {
+    const File guard = lock_scratch(scratch);
+    if (!is_own_directory(path))
+        return std::nullopt;
+    if (!exists(path + "/" + kLockName)) {
+        // Killed before it had one; nothing else is in it then, or it is none.
+        ::rmdir(path.c_str());
+        return std::nullopt;
+    }
+    File lock = File::open(path + "/" + kLockName, O_RDWR | O_NOFOLLOW);
+    return try_lock(lock) ? std::optional(std::move(lock)) : std::nullopt;
 }
 
 }  // namespace
@@ -132,19 +162,12 @@ int sweep_scratch_directory(const std::string& scratch_directory) {
     int removed = 0;
     for (const std::string& name : names_in_directory(scratch)) {
         const std::string path = scratch + "/" + name;
-        if (!name.starts_with(kPrefix) || !is_own_directory(path) ||
-            exists(path + "/" + kKeepName)) {
+        if (!is_name_of_test(name) || !is_own_directory(path) || exists(path + "/" + kKeepName)) {
             continue;
         }
-        File lock;
-        {
-            const File guard = lock_scratch(scratch);
-            if (!is_own_directory(path))
-                continue;  // removed meanwhile
-            lock = File::open(path + "/" + kLockName, O_RDWR | O_CREAT, 0600);
-            if (!try_lock(lock))
-                continue;  // its test runs
-        }
+        const auto lock = lock_of_dead_test(scratch, path);
+        if (!lock)
+            continue;
         remove_test(path, name);
         ++removed;
     }

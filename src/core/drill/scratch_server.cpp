@@ -59,8 +59,8 @@ void throw_unless_of_backup(const ServerEnd& end) {
                     detail, "Make room, or use another scratch directory or less memory.");
     }
     // An assertion or a fault of its own would be told by the server; these come from outside.
-    const int signal = end.end.signal;
-    if (!end.end.status && (signal == 0 || signal == SIGKILL || signal == SIGTERM)) {
+    const bool killed = !end.end.status && is_from_outside(end.end.signal);
+    if (killed || end.log.find(" was terminated by signal 9") != std::string::npos) {
         throw Error(ErrorCode::unavailable, "the scratch server was killed", detail,
                     "Look for a lack of memory (dmesg), and test again.");
     }

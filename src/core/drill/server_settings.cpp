@@ -74,6 +74,8 @@ std::vector<ServerSetting> isolation_settings(const ScratchServerPlan& plan) {
         {"allow_in_place_tablespaces", "on"},  // what containment makes of CREATE TABLESPACE
         {"default_tablespace", ""},
         {"temp_tablespaces", ""},
+        {"zero_damaged_pages", "off"},
+        {"ignore_checksum_failure", "off"},
         {"dynamic_shared_memory_type", "mmap"},  // below the data directory: goes with it
         {"cluster_name", "pg_ark drill"},
     };
@@ -100,7 +102,7 @@ std::vector<ServerSetting> size_settings(const ScratchServerPlan& plan) {
          std::to_string(std::max<uint32_t>(plan.control.max_locks_per_transaction, 64))},
         // Replaying a subscriber's commits takes a place for each replication origin.
         {"max_replication_slots", "1000"},
-        {"max_worker_processes", "8"},
+        {"max_worker_processes", "0"},  // of a library: a scheduler would run its jobs here
         {"max_parallel_workers", "0"},
         {"max_parallel_workers_per_gather", "0"},
         {"max_parallel_maintenance_workers", "0"},
@@ -169,18 +171,19 @@ std::vector<std::string> single_user_command(const std::string& postgres,
     return out;
 }
 
-std::string session_options() {
+std::string session_options(bool superuser) {
     std::string out;
     for (const char* setting :
-         {"session_preload_libraries=", "local_preload_libraries=", "search_path=pg_catalog",
-          "role=none", "statement_timeout=0", "lock_timeout=0",
-          "idle_in_transaction_session_timeout=0", "default_transaction_read_only=off",
-          "default_transaction_deferrable=off", "default_transaction_isolation=read\\ committed",
-          "row_security=off", "client_min_messages=warning", "zero_damaged_pages=off",
-          "ignore_checksum_failure=off", "default_tablespace=", "temp_tablespaces=",
-          "synchronize_seqscans=off", "session_replication_role=replica"}) {
+         {"local_preload_libraries=", "search_path=pg_catalog", "role=none", "statement_timeout=0",
+          "lock_timeout=0", "idle_in_transaction_session_timeout=0",
+          "default_transaction_read_only=off", "default_transaction_deferrable=off",
+          "default_transaction_isolation=read\\ committed", "row_security=off",
+          "client_min_messages=warning",
+          "default_tablespace=", "temp_tablespaces=", "synchronize_seqscans=off"}) {
         out += std::string(out.empty() ? "-c " : " -c ") + setting;
     }
+    if (superuser)
+        out += " -c session_replication_role=replica -c session_preload_libraries=";
     return out;
 }
 

@@ -89,7 +89,7 @@ Session::~Session() = default;
 
 SqlResult Session::connect(const SessionTarget& target, const std::string& database, Watch& watch,
                            std::unique_ptr<Session>& out) {
-    const std::string options = session_options();
+    const std::string options = session_options(target.superuser);
     const std::array keys{"host",
                           "port",
                           "dbname",
@@ -127,8 +127,12 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
         return std::move(state->result);
     }
     PQsetnonblocking(state->connection, 1);
-    // Names can be told as UTF-8 where the database's encoding can be converted; else as they are.
-    PQsetClientEncoding(state->connection, "UTF8");
+    // Names are told as UTF-8 where the database's encoding can be converted; else as they are, for
+    // what cannot be converted would be an error.
+    const char* encoding = PQparameterStatus(state->connection, "server_encoding");
+    const std::string_view of_server = encoding == nullptr ? "" : encoding;
+    if (of_server != "SQL_ASCII" && of_server != "MULE_INTERNAL")
+        PQsetClientEncoding(state->connection, "UTF8");
     PQsetNoticeProcessor(
         state->connection, [](void*, const char*) {}, nullptr);
     out.reset(new Session(std::move(state)));

@@ -14,6 +14,7 @@ namespace ark {
 struct SessionTarget {
     std::string socket_directory;
     std::string user;
+    bool superuser = false;
 };
 
 using SqlRow = std::vector<std::optional<std::string>>;

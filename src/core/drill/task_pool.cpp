@@ -44,7 +44,7 @@ bool TaskPool::revive() {
 
 SqlResult TaskPool::ask(const std::string& database, const std::string& sql) {
     std::unique_ptr<Session> session;
-    SqlResult result = Session::connect(target_, database, watch_, session);
+    SqlResult result = Session::connect(owner_, database, watch_, session);
     return session ? session->query(sql, watch_) : result;
 }
 
@@ -82,7 +82,7 @@ void TaskPool::feed(const std::string& database, Lane& lane, std::deque<CheckTas
     queue.pop_front();
     watch_.at(lane.task->what, done_, total_);
     if (!lane.session) {
-        SqlResult failed = Session::connect(target_, database, watch_, lane.session);
+        SqlResult failed = Session::connect(reader_, database, watch_, lane.session);
         if (!lane.session) {
             lane.failed = std::move(failed);
             return;

@@ -12,7 +12,7 @@
 
 namespace ark {
 
-enum class TaskKind { catalog, heap, index, rows };
+enum class TaskKind { catalog, heap, visibility, index, index_alone, rows };
 
 /// A question to the scratch server about one thing.
 struct CheckTask {
@@ -29,8 +29,9 @@ struct CheckTask {
 /// on their way, each of them is put again on its own: which one it was shows then.
 class TaskPool {
  public:
-    TaskPool(ScratchServer& server, SessionTarget target, Watch& watch)
-        : server_(server), target_(std::move(target)), watch_(watch) {}
+    /// As whom `ask` and `run` speak to the server.
+    TaskPool(ScratchServer& server, SessionTarget owner, SessionTarget reader, Watch& watch)
+        : server_(server), owner_(std::move(owner)), reader_(std::move(reader)), watch_(watch) {}
 
     /// Answers come in the order in which they are ready; an answer may give a further question
     /// (about the rest of a relation). A question that brought the server down gets a result with
@@ -42,7 +43,8 @@ class TaskPool {
     bool run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
              const Answer& answer);
 
-    /// One query on a connection of its own.
+    /// One query on a connection of its own, of the superuser: nothing that runs code of the
+    /// backup.
     SqlResult ask(const std::string& database, const std::string& sql);
     /// Starts the server again where it has ended, or gives up: false. Error: as
     /// throw_unless_of_backup.
@@ -66,7 +68,8 @@ class TaskPool {
                 const Answer& answer);
 
     ScratchServer& server_;
-    const SessionTarget target_;
+    const SessionTarget owner_;
+    const SessionTarget reader_;
     Watch& watch_;
     int crashes_ = 0;
     uint64_t done_ = 0;

@@ -22,12 +22,14 @@ sub namespaces_work {
 # The command line that runs a command in new namespaces. Options:
 #   pid => 1                      the command is process 1, with a /proc of its own
 #   tmpfs => { '/dir' => '16m' }  file systems of fixed size, mounted over existing directories
+#   empty => [ '/file' ]          existing files that have nothing in them
 sub in_namespace {
     my ($options, @command) = @_;
     my @unshare = qw(unshare --user --map-current-user --keep-caps --mount --propagation private);
     push @unshare, qw(--pid --fork --kill-child=SIGKILL --mount-proc) if $options->{pid};
     my $mounts = join '', map { "mount -t tmpfs -o size=$options->{tmpfs}{$_},mode=700,uid=$<,gid=" . (split / /, $()[0] . " tmpfs '$_' && " }
       sort keys %{ $options->{tmpfs} // {} };
+    $mounts .= "mount --bind /dev/null '$_' && " for @{ $options->{empty} // [] };
     # Capabilities are for the mounts alone: the command has none, as it would outside.
     return (@unshare, 'sh', '-c', $mounts . 'exec setpriv --inh-caps=-all --ambient-caps=-all "$@"', 'in_namespace', @command);
 }

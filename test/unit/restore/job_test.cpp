@@ -2,12 +2,12 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sstream>
 
-#include <atomic>
 #include <gtest/gtest.h>
 
 #include "core/base/error.hpp"
