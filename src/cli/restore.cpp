@@ -32,6 +32,7 @@ struct RestoreOptions {
     bool take_over = false;
     bool dry_run = false;
     bool force = false;
+    bool delta = false;
     int jobs = 2;
 };
 
@@ -59,7 +60,7 @@ class Watcher final : public RestoreListener {
             return;
         throw Error(ErrorCode::cancelled, "the restore was interrupted",
                     "What was restored so far cannot be started.",
-                    "Run the command again with --force to begin anew.");
+                    "Run the command again with --delta to go on, or with --force to begin anew.");
     }
 
  private:
@@ -77,6 +78,7 @@ RestoreRequest request_of(const RestoreOptions& options) {
     request.action = parse_target_action(options.action);
     request.destination.directory = canonical_path(options.directory);
     request.destination.force = options.force;
+    request.destination.delta = options.delta;
     for (const std::string& text : options.tablespace_maps) {
         request.destination.tablespace_map.push_back(parse_tablespace_map(text));
     }
@@ -154,6 +156,9 @@ void add_options(CLI::App& command, RestoreOptions& options) {
     command.add_flag("--take-over", options.take_over,
                      "the restored cluster takes the original's place: it archives at once");
     command.add_flag("--dry-run", options.dry_run, "say what would be done; change nothing");
+    command.add_flag("--delta", options.delta,
+                     "make of the cluster that is there what the backup has: files that are right, "
+                     "by checksum, stay");
     command.add_flag("--force", options.force,
                      "remove the cluster that is in DIR (never a running one)");
     constexpr int kMaxJobs = 64;
@@ -178,6 +183,9 @@ void add_restore_command(const CommandContext& context) {
         "        --target-time '2026-11-20 14:59:00+00'\n"
         "  after losing the server, in its old place:\n"
         "    pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/15/main --force "
+        "--take-over\n"
+        "  the same where most of it is still right, or after an interrupted restore:\n"
+        "    pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/15/main --delta "
         "--take-over\n"
         "  what would be done:\n"
         "    pg_ark restore --repo file:///srv/ark -D /tmp/pg --dry-run\n"

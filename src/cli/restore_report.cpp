@@ -103,7 +103,7 @@ void RestoreReport::print_plan_text(bool dry_run) const {
                                (t.location == t.original ? "" : " (was " + t.original + ")"));
     }
     if (to.occupied) {
-        line("removes",
+        line(request_.destination.delta ? "changes" : "removes",
              std::string(to.unfinished ? "the unfinished restore" : "the cluster") + " in " +
                  to.directory +
                  (to.other_system_identifier ? ", which is another one (system identifier " +
@@ -111,7 +111,7 @@ void RestoreReport::print_plan_text(bool dry_run) const {
                                              : ""));
     }
     for (const std::string& old : to.old_tablespace_directories)
-        line("removes", old);
+        line(request_.destination.delta ? "changes" : "removes", old);
     for (const std::string& left : to.abandoned_tablespaces) {
         line("leaves", left + ", a tablespace of the cluster that is removed");
     }
@@ -149,6 +149,7 @@ void RestoreReport::print_plan_json(bool dry_run) const {
                {"wal_segments", source.wal_segments},
                {"tablespaces", tablespaces},
                {"removes_cluster", to.occupied},
+               {"delta", request_.destination.delta},
                {"kept_wal", texts(plan_.kept_wal)},
                {"take_over", request_.take_over},
                {"warnings", texts(plan_.warnings)}};
@@ -208,6 +209,8 @@ void RestoreReport::print_result_json(const RestoreResult& result) const {
            {"files", result.files},
            {"bytes", result.bytes},
            {"fetched", result.fetched},
+           {"reused_files", result.reused_files},
+           {"reused_bytes", result.reused_bytes},
            {"seconds", static_cast<double>(result.nanos) / kSecond},
            {"clone", !request_.take_over},
            {"kept_wal_directory", json_of_text(result.kept_wal_directory)},
@@ -221,6 +224,11 @@ void RestoreReport::print_result_text(const RestoreResult& result) const {
                 static_cast<unsigned long long>(result.files), human_bytes(result.bytes).c_str(),
                 static_cast<double>(result.nanos) / kSecond,
                 human_bytes(per_second(result.bytes, result.nanos)).c_str());
+    if (request_.destination.delta) {
+        std::printf("%llu of the files, %s, were right already; %s were fetched\n",
+                    static_cast<unsigned long long>(result.reused_files),
+                    human_bytes(result.reused_bytes).c_str(), human_bytes(result.fetched).c_str());
+    }
     for (const std::string& text : result.notices)
         std::printf("NOTE: %s\n", text.c_str());
     if (!result.kept_wal_directory.empty()) {

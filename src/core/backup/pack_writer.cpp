@@ -105,6 +105,7 @@ void PackWriter::write_small(IndexEntry entry, const ContentSource& content, Byt
         content(target, 0);
         entry.skip = static_cast<uint32_t>(out.filled());
         entry.crc32c = crc32c(0, target);
+        entry.xxh128 = content_hash(target);
         entry.frames = {{out.frame_offset(), 0}};
     }
     hold(std::move(entry), records);
@@ -117,17 +118,20 @@ void PackWriter::write_small(IndexEntry entry, const ContentSource& content, Byt
 void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
     ObjectWriter& out = object();
     out.end_frame();
+    ContentHash hash;
     for (uint64_t done = 0; done < entry.size;) {
         const uint64_t offset = out.frame_offset();
         const size_t n = std::min<uint64_t>(entry.size - done, kFrameBytes);
         const MutableByteView target = out.room().first(n);
         content(target, done);
         entry.crc32c = crc32c(entry.crc32c, target);
+        hash.update(target);
         out.advance(n);
         done += n;
         entry.frames.push_back({offset, out.filled() == 0 ? out.last_frame_stored() : 0});
         note_stored();
     }
+    entry.xxh128 = hash.finish();
 }
 
 void PackWriter::hold(IndexEntry entry, RecordRun& records) {

@@ -42,6 +42,8 @@ std::string to_json_line(const IndexEntry& e) {
         j["size"] = e.size;
         j["crc32c"] = e.crc32c;
         if (!e.frames.empty()) {
+            if (e.xxh128.is_known())
+                j["xxh128"] = to_text(e.xxh128);
             j["pack"] = e.pack;
             j["skip"] = e.skip;
             json& frames = j["frames"] = json::array();
@@ -66,6 +68,8 @@ IndexEntry parse_index_line(std::string_view line) {
         // Without this a file whose frames are lost would come back as zeros.
         if (e.size == 0)
             return e;
+        if (j.contains("xxh128"))
+            e.xxh128 = parse_hash128(member<std::string>(j, "xxh128"));
         e.pack = member<uint32_t>(j, "pack");
         e.skip = member<uint32_t>(j, "skip");
         for (const json& f : j.at("frames")) {

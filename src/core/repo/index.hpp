@@ -9,6 +9,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/pipeline/content_hash.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/repository.hpp"
 
@@ -36,6 +37,7 @@ struct IndexEntry {
     UnixMicros modified = 0;
     uint64_t size = 0;
     uint32_t crc32c = 0;
+    Hash128 xxh128;  ///< of the content; not known for an empty file
     uint32_t pack = 0;
     uint32_t skip = 0;
     std::vector<FrameRef> frames;  ///< empty for directories and empty files

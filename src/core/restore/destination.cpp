@@ -13,6 +13,7 @@
 #include "core/base/file.hpp"
 #include "core/pgdata/control_file.hpp"
 #include "core/restore/config_text.hpp"
+#include "core/restore/layout.hpp"
 #include "core/restore/running_server.hpp"
 #include "core/restore/tree.hpp"
 #include "core/restore/unfinished.hpp"
@@ -107,18 +108,42 @@ void check_apart_from_repository(const std::string& directory, const std::string
 }
 
 // Reads what is in the way, and refuses unless it is a cluster and may go.
-void check_occupied(Destination& out, const BackupMarker& backup, bool force) {
-    out.unfinished = exists(out.directory + "/" + kUnfinishedName);
+// An unfinished restore, or the cluster that the backup is of.
+bool is_same_cluster(const Destination& found, const BackupMarker& backup) {
+    if (found.unfinished)
+        return true;
+    try {
+        return read_control_file(found.directory).system_identifier == backup.system_identifier;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+void check_occupied(Destination& out, const BackupMarker& backup,
+                    const DestinationRequest& request) {
+    // The mark goes just before pg_control comes into place.
+    out.unfinished = exists(out.directory + "/" + kUnfinishedName) ||
+                     exists(out.directory + "/" + kWaitingControlPath);
     const bool looks_like_cluster = out.unfinished || exists(out.directory + "/PG_VERSION");
     if (!looks_like_cluster) {
-        throw Error(ErrorCode::refused, "directory " + quoted(out.directory) + " is not empty",
-                    "It is not a data directory either: it has no file PG_VERSION.",
-                    "Choose an empty or a new directory; --force empties data directories only.");
+        throw Error(
+            ErrorCode::refused, "directory " + quoted(out.directory) + " is not empty",
+            "It is not a data directory either: it has no file PG_VERSION.",
+            "Choose an empty or a new directory; --force and --delta are for data directories "
+            "only.");
     }
-    if (!force) {
+    if (!request.force && !request.delta) {
         throw Error(ErrorCode::refused, "data directory " + quoted(out.directory) + " is not empty",
                     out.unfinished ? "It holds a restore that did not end." : "It holds a cluster.",
-                    "Choose an empty or a new directory, or let --force remove what is there.");
+                    "Choose an empty or a new directory, let --force remove what is there, or "
+                    "let --delta make of it what the backup has.");
+    }
+    if (!request.force && !is_same_cluster(out, backup)) {
+        throw Error(ErrorCode::refused,
+                    "data directory " + quoted(out.directory) +
+                        " does not hold the cluster that the backup is of",
+                    "Its pg_control has another system identifier, or cannot be read.",
+                    "Check the directory. If what is there may go, add --force.");
     }
     out.occupied = true;
     try {
@@ -232,7 +257,7 @@ Destination check_destination(const DestinationRequest& request, const BackupMar
     check_not_in_a_cluster(out.directory);
     check_apart_from_repository(out.directory, repository_url);
     if (out.exists && !is_empty_directory(out.directory)) {
-        check_occupied(out, backup, request.force);
+        check_occupied(out, backup, request);
     }
     out.tablespaces = map_tablespaces(backup.tablespaces, request.tablespace_map, out.directory);
     TablespaceChecker checker(backup, out);

@@ -17,6 +17,7 @@ struct DestinationRequest {
     std::string directory;
     std::vector<std::pair<std::string, std::string>> tablespace_map;
     bool force = false;
+    bool delta = false;  ///< what is there may be replaced, and reused, if it is the same cluster
 };
 
 /// A place that has been looked at and found fit.

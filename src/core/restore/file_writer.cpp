@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
+#include "core/restore/delta.hpp"
 #include "core/restore/file_lanes.hpp"
 #include "core/restore/file_source.hpp"
 #include "core/restore/tree.hpp"
@@ -15,29 +17,60 @@ namespace ark {
 
 namespace {
 
+constexpr size_t kCompareBytes = 1 << 20;
+
 class WritingLane final : public FileLane {
  public:
     WritingLane(Repository& repository, const BackupMarker& backup, const Layout& layout,
-                const Durability& durability, WriteCounters& counters)
+                const Durability& durability, bool delta, WriteCounters& counters)
         : layout_(layout),
           durability_(durability),
           counters_(counters),
-          source_(repository, backup) {}
+          source_(repository, backup),
+          buffer_(delta ? kCompareBytes : 0) {}
 
     void take(const FileWork& work, const std::function<bool()>& abandoned) override {
-        source_.open(work);
+        opened_ = false;
         for (const IndexEntry& entry : work.files) {
             if (abandoned())
                 return;
-            write(entry);
+            const std::string path =
+                layout_.path_of(entry.path == kControlPath ? kWaitingControlPath : entry.path);
+            if (buffer_.empty() || !reuse(entry, path, abandoned))
+                write(work, entry, path);
             ++counters_.files;
         }
     }
 
  private:
-    void write(const IndexEntry& entry) {
-        const std::string path =
-            layout_.path_of(entry.path == kControlPath ? kWaitingControlPath : entry.path);
+    // True where the file is right already. Else its name is free.
+    bool reuse(const IndexEntry& entry, const std::string& path,
+               const std::function<bool()>& abandoned) {
+        auto file = open_if_right(path, entry, buffer_, abandoned);
+        if (!file) {
+            if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
+                throw system_error(errno, "could not remove file \"" + path + "\"");
+            return false;
+        }
+        set_mode(*file, entry);
+        durability_.file_written(*file);
+        ++counters_.reused_files;
+        counters_.reused_bytes += entry.size;
+        counters_.bytes += entry.size;
+        PG_ARK_FAULT_POINT("restore_after_reuse");
+        return true;
+    }
+
+    static void set_mode(const File& file, const IndexEntry& entry) {
+        if (::fchmod(file.fd(), entry.mode & 07777) != 0) {
+            throw system_error(errno, "could not change permissions of \"" + file.path() + "\"");
+        }
+    }
+
+    void write(const FileWork& work, const IndexEntry& entry, const std::string& path) {
+        if (!opened_)
+            source_.open(work);
+        opened_ = true;
         File file = create(path);
         source_.read(entry, [&](ByteView piece) {
             file.write_all(piece);
@@ -45,9 +78,7 @@ class WritingLane final : public FileLane {
             counters_.fetched += source_.fetched() - fetched_;
             fetched_ = source_.fetched();
         });
-        if (::fchmod(file.fd(), entry.mode & 07777) != 0) {
-            throw system_error(errno, "could not change permissions of \"" + path + "\"");
-        }
+        set_mode(file, entry);
         durability_.file_written(file);
         PG_ARK_FAULT_POINT("restore_after_file");
     }
@@ -70,6 +101,8 @@ class WritingLane final : public FileLane {
     WriteCounters& counters_;
     FileSource source_;
     uint64_t fetched_ = 0;
+    Bytes buffer_;         ///< empty where nothing can be reused
+    bool opened_ = false;  ///< the pack of the present work: nothing is fetched where all is right
 };
 
 void make_directory_of(const IndexEntry& entry, const Layout& layout) {
@@ -83,12 +116,13 @@ void make_directory_of(const IndexEntry& entry, const Layout& layout) {
 }  // namespace
 
 void write_files(Repository& repository, const BackupMarker& backup, const Layout& layout,
-                 const Durability& durability, int jobs, WriteCounters& counters,
+                 const Durability& durability, int jobs, bool delta, WriteCounters& counters,
                  const std::function<void()>& tick) {
     FileLanes lanes(
         jobs,
         [&] {
-            return std::make_unique<WritingLane>(repository, backup, layout, durability, counters);
+            return std::make_unique<WritingLane>(repository, backup, layout, durability, delta,
+                                                 counters);
         },
         tick);
     push_files(repository, backup, lanes,

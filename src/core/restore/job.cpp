@@ -13,6 +13,7 @@
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
+#include "core/restore/delta.hpp"
 #include "core/restore/durability.hpp"
 #include "core/restore/file_writer.hpp"
 #include "core/restore/kept_wal.hpp"
@@ -77,6 +78,8 @@ class RestoreJob {
         result_.files = counters_.files;
         result_.bytes = counters_.bytes;
         result_.fetched = counters_.fetched;
+        result_.reused_files = counters_.reused_files;
+        result_.reused_bytes = counters_.reused_bytes;
         result_.nanos = monotonic_nanos() - begin;
         return std::move(result_);
     }
@@ -143,10 +146,38 @@ class RestoreJob {
         if (keeps_wal)
             move_wal(directory_, plan_.kept_wal, result_.kept_wal_directory);
         PG_ARK_FAULT_POINT("restore_after_keeping_wal");
-        empty_directory(directory_, {kUnfinishedName});
-        for (const std::string& old : plan_.destination.old_tablespace_directories) {
-            remove_tree(old);
+        if (is_delta()) {
+            prune(repository_, backup_, {directory_, ""}, {kUnfinishedName}, [this] { report(); });
+        } else {
+            empty_directory(directory_, {kUnfinishedName});
         }
+        PG_ARK_FAULT_POINT("restore_after_emptying");
+        for (const std::string& old : plan_.destination.old_tablespace_directories) {
+            const auto target = target_of(old);
+            if (is_delta() && target) {
+                prune(repository_, backup_,
+                      {old, "pg_tblspc/" + std::to_string(*target) + "/" +
+                                tablespace_version_directory(backup_)},
+                      {}, [this] { report(); });
+            } else {
+                remove_tree(old);
+            }
+        }
+    }
+
+    bool is_delta() const { return request_.destination.delta && plan_.destination.occupied; }
+
+    // The restored tablespace that has its files in this directory.
+    std::optional<uint32_t> target_of(const std::string& version_directory) const {
+        for (const TablespaceTarget& t : plan_.destination.tablespaces) {
+            if (own_directory_of(t) == version_directory)
+                return t.oid;
+        }
+        return std::nullopt;
+    }
+
+    std::string own_directory_of(const TablespaceTarget& t) const {
+        return t.location + "/" + tablespace_version_directory(backup_);
     }
 
     void make_location(const TablespaceTarget& t) {
@@ -157,8 +188,11 @@ class RestoreJob {
             throw;
         }
         // Also the test whether it is ours to write in, and nobody else's since the plan was made.
-        const std::string own = t.location + "/" + tablespace_version_directory(backup_);
+        const std::string own = own_directory_of(t);
         if (::mkdir(own.c_str(), 0700) == 0)
+            return;
+        const auto& old = plan_.destination.old_tablespace_directories;
+        if (errno == EEXIST && is_delta() && std::ranges::count(old, own) > 0)
             return;
         if (errno != EEXIST) {
             throw system_error(errno, "could not create directory \"" + own + "\"",
@@ -176,8 +210,8 @@ class RestoreJob {
 
     void write() {
         try {
-            write_files(repository_, backup_, layout_, *durability_, request_.jobs, counters_,
-                        [this] { report(); });
+            write_files(repository_, backup_, layout_, *durability_, request_.jobs, is_delta(),
+                        counters_, [this] { report(); });
             PG_ARK_FAULT_POINT("restore_after_files");
             make_wal_directories();
             link_tablespaces();
@@ -186,7 +220,7 @@ class RestoreJob {
         } catch (Error& error) {
             if (error.code == ErrorCode::disk_full && error.hint.empty()) {
                 error.hint =
-                    "Make room and run the command again with --force; what was restored so "
+                    "Make room and run the command again with --delta; what was restored so "
                     "far cannot be started.";
             }
             throw;

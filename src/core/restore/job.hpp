@@ -71,6 +71,8 @@ struct RestoreResult {
     uint64_t files = 0;
     uint64_t bytes = 0;
     uint64_t fetched = 0;
+    uint64_t reused_files = 0;  ///< of `files`: were there, and right
+    uint64_t reused_bytes = 0;
     int64_t nanos = 0;
     std::string kept_wal_directory;  ///< empty when nothing had to be kept
     std::vector<std::string> notices;
