@@ -69,6 +69,7 @@ ENGINE_SOURCES += src/core/backup/config_archive.cpp
 ENGINE_SOURCES += src/core/backup/wal_wait.cpp
 ENGINE_SOURCES += src/core/backup/cleanup.cpp
 ENGINE_SOURCES += src/core/backup/missing_segments.cpp
+ENGINE_SOURCES += src/core/backup/moved_databases.cpp
 ENGINE_SOURCES += src/core/backup/job.cpp
 #   restore
 ENGINE_SOURCES += src/core/restore/target.cpp

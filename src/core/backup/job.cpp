@@ -11,6 +11,7 @@
 #include "core/backup/lane.hpp"
 #include "core/backup/manifest_writer.hpp"
 #include "core/backup/missing_segments.hpp"
+#include "core/backup/moved_databases.hpp"
 #include "core/backup/wal_wait.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
@@ -86,6 +87,7 @@ class BackupJob {
 BackupMarker BackupJob::run(bool& ours) {
     check_request();
     ours = true;
+    const DatabasePlaces before = database_places(request_.data_directory);
     start_ = host_.start([this](const TableState& table) {
         if (!table.missing)
             census_.at_start(table);
@@ -95,6 +97,7 @@ BackupMarker BackupJob::run(bool& ours) {
     copy_files();
     PG_ARK_FAULT_POINT("backup_after_copy");
     write_last_pack();
+    const DatabasePlaces after = database_places(request_.data_directory);
     PG_ARK_FAULT_POINT("backup_after_stop");
     write_index_and_manifest();
     marker_.has_config_archive = store_config_archive(repository_, request_, writer_, host_);
@@ -102,6 +105,8 @@ BackupMarker BackupJob::run(bool& ours) {
     wait_for_wal(repository_, request_, start_, stop_, control_.wal_segment_size,
                  progress(BackupPhase::waiting_for_wal), host_);
     host_.progress(progress(BackupPhase::finishing));
+    check_moved_databases(repository_, request_, start_, stop_, control_.wal_segment_size, before,
+                          after, host_);
     check_packs();
     // Whose server has gone meanwhile has perhaps been swept by the next one: no marker then.
     host_.wait(0);

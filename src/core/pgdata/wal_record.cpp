@@ -19,6 +19,8 @@ constexpr uint8_t kXactCommit = 0x00;
 constexpr uint8_t kXactAbort = 0x20;
 constexpr uint8_t kXactCommitPrepared = 0x30;
 constexpr uint8_t kXactAbortPrepared = 0x40;
+constexpr uint8_t kRmDatabase = 4;
+constexpr uint8_t kDatabaseFileCopy = 0x00;
 constexpr uint8_t kRmTablespace = 5;
 constexpr uint8_t kTablespaceCreate = 0x00;
 
@@ -173,6 +175,17 @@ std::optional<WalTablespaceCreate> decode_tablespace_create(const WalRecord& rec
     if (!data || data->size() < 4)
         return std::nullopt;
     return WalTablespaceCreate{load<uint32_t>(*data, 0), text_up_to_nul(data->subspan(4))};
+}
+
+// xl_dbase_create_file_copy_rec in src/include/commands/dbcommands_xlog.h, from 15 on.
+std::optional<WalDatabaseCopy> decode_database_copy(const WalRecord& record) {
+    if (record.rmid() != kRmDatabase || record.operation() != kDatabaseFileCopy)
+        return std::nullopt;
+    const auto data = main_data_of(record);
+    if (!data || data->size() < 16)
+        return std::nullopt;
+    return WalDatabaseCopy{load<uint32_t>(*data, 0), load<uint32_t>(*data, 4),
+                           load<uint32_t>(*data, 8), load<uint32_t>(*data, 12)};
 }
 
 }  // namespace ark

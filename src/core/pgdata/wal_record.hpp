@@ -67,4 +67,16 @@ struct WalTablespaceCreate {
 };
 std::optional<WalTablespaceCreate> decode_tablespace_create(const WalRecord& record);
 
+/// A copy of a database's files, which replay makes again: CREATE DATABASE … STRATEGY file_copy,
+/// ALTER DATABASE … SET TABLESPACE.
+struct WalDatabaseCopy {
+    uint32_t database = 0;
+    uint32_t tablespace = 0;
+    uint32_t source_database = 0;
+    uint32_t source_tablespace = 0;
+
+    bool operator==(const WalDatabaseCopy&) const = default;
+};
+std::optional<WalDatabaseCopy> decode_database_copy(const WalRecord& record);
+
 }  // namespace ark

@@ -157,6 +157,18 @@ TEST(WalRecord, ReadsRestorePointsAndTablespaces) {
     EXPECT_FALSE(decode_tablespace_create(view(record_of(4, 0x00, 3, short_data(tablespace)))));
 }
 
+TEST(WalRecord, ReadsCopiesOfDatabases) {
+    Bytes copy;
+    for (const uint32_t oid : {16400U, 1663U, 5U, 16399U})
+        append_u32(copy, oid);
+    EXPECT_EQ(decode_database_copy(view(record_of(4, 0x00, 3, short_data(copy)))),
+              (WalDatabaseCopy{16400, 1663, 5, 16399}));
+    EXPECT_FALSE(decode_database_copy(view(record_of(4, 0x10, 3, short_data(copy)))));
+    EXPECT_FALSE(decode_database_copy(view(record_of(5, 0x00, 3, short_data(copy)))));
+    copy.resize(12);
+    EXPECT_FALSE(decode_database_copy(view(record_of(4, 0x00, 3, short_data(copy)))));
+}
+
 TEST(WalRecord, TheLowBitsOfInfoAreNotTheOperation) {
     const Bytes record = record_of(0, 0x42, 0, {});
     EXPECT_TRUE(is_switch(view(record)));
