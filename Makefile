@@ -4,7 +4,8 @@
 #   make install         into the directories of the server that pg_config names
 #   make quickstart      install what is needed, build, install, and show a loss and a recovery
 #   make check           build and run every test, in a work directory of its own
-#   make soak            hours of backups and restore tests under changing load (PG_ARK_ROUNDS, default 20)
+#   make soak            hours of backups and restore tests under changing load (PG_ARK_ROUNDS, default 20),
+#                        and of a cluster of many relations (PG_ARK_RELATIONS, default 100000)
 #   make installcheck    the regression tests against a running server that has pg_ark preloaded
 #   make deps            install what building and testing needs (Debian)
 #   make format          clang-format, in place
@@ -24,7 +25,8 @@ ifneq ($(filter $(STANDALONE),$(GOALS)),)
 
 quickstart: ; @scripts/quickstart
 check:      ; @scripts/check
-soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} TESTS='test/tap/022_no_false_alarms.pl' scripts/check tap
+soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} PG_ARK_RELATIONS=$${PG_ARK_RELATIONS:-100000} PG_ARK_TEST_DEADLINE=3600 \
+              TESTS='test/tap/022_no_false_alarms.pl test/tap/024_hard_dataset.pl' scripts/check tap
 deps:       ; @scripts/install-deps build test
 format:     ; @clang-format -i $$(git ls-files -co --exclude-standard '*.cpp' '*.hpp')
 help:       ; @sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile

@@ -37,6 +37,10 @@ for my $point (qw(backup_after_start backup_after_copy)) {
     is(scalar(backups($node->{ark_repository})), 0, "$point: there is none");
     $node->safe_psql('postgres', 'DROP DATABASE moving');
 }
+filled('moving');
+my $back = backup_during('backup_after_start', 'ALTER DATABASE moving SET TABLESPACE space', 'ALTER DATABASE moving SET TABLESPACE pg_default');
+is($back->{status}, 'failed', 'there and back again: the backup fails too');
+$node->safe_psql('postgres', 'DROP DATABASE moving');
 filled('original');
 my $row = backup_during('backup_after_start', 'CREATE DATABASE made TEMPLATE original STRATEGY file_copy', 'DROP DATABASE original');
 is($row->{status}, 'failed', 'the copy of a database that was dropped');

@@ -1,5 +1,8 @@
 #include "core/backup/moved_databases.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -26,12 +29,20 @@ std::optional<uint32_t> oid_of(const fs::path& path) {
     return whole && oid != 0 ? std::optional(oid) : std::nullopt;
 }
 
+DirectoryIdentity identity_of(const fs::path& directory) {
+    struct statx st {};
+    if (::statx(AT_FDCWD, directory.c_str(), 0, STATX_INO | STATX_BTIME, &st) != 0)
+        return {};
+    const bool born = (st.stx_mask & STATX_BTIME) != 0;
+    return {st.stx_ino, born ? st.stx_btime.tv_sec : 0, born ? st.stx_btime.tv_nsec : 0};
+}
+
 // What vanishes meanwhile is not there; a directory that cannot be read stops the copying anyway.
 void add_places(const fs::path& directory, uint32_t tablespace, DatabasePlaces& out) {
     std::error_code gone;
     for (const auto& entry : fs::directory_iterator(directory, gone)) {
         if (const auto database = oid_of(entry.path()))
-            out.emplace(tablespace, *database);
+            out.emplace(std::pair(tablespace, *database), identity_of(entry.path()));
     }
 }
 
@@ -64,8 +75,14 @@ class RepositorySegments {
     Bytes segment_;
 };
 
+// A database that was moved and moved back has another directory.
+bool is_still_there(const DatabasePlaces::value_type& place, const DatabasePlaces& in) {
+    const auto found = in.find(place.first);
+    return found != in.end() && found->second == place.second;
+}
+
 bool any_missing(const DatabasePlaces& from, const DatabasePlaces& in) {
-    return std::ranges::any_of(from, [&](const auto& place) { return !in.contains(place); });
+    return std::ranges::any_of(from, [&](const auto& place) { return !is_still_there(place, in); });
 }
 
 }  // namespace
@@ -99,8 +116,8 @@ void check_moved_databases(Repository& repository, const BackupRequest& request,
         const auto copy = decode_database_copy(*record);
         if (!copy)
             continue;
-        const std::pair source{copy->source_tablespace, copy->source_database};
-        if (!before.contains(source) || after.contains(source))
+        const auto source = before.find({copy->source_tablespace, copy->source_database});
+        if (source == before.end() || is_still_there(*source, after))
             continue;
         throw Error(
             ErrorCode::refused, "a database was moved while the backup ran",

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -10,8 +10,17 @@
 
 namespace ark {
 
-/// Directories of databases: (tablespace, database). 1663 is pg_default.
-using DatabasePlaces = std::set<std::pair<uint32_t, uint32_t>>;
+/// Tells a directory from one that is made in its place later.
+struct DirectoryIdentity {
+    uint64_t inode = 0;
+    int64_t born_seconds = 0;  ///< 0 where the file system does not know
+    uint32_t born_nanos = 0;
+
+    bool operator==(const DirectoryIdentity&) const = default;
+};
+
+/// Directories of databases by (tablespace, database). 1663 is pg_default.
+using DatabasePlaces = std::map<std::pair<uint32_t, uint32_t>, DirectoryIdentity>;
 
 /// Those that are there now. Error: as system_error.
 DatabasePlaces database_places(const std::string& data_directory);

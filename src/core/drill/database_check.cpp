@@ -296,7 +296,7 @@ void DatabaseCheck::add_relation_tasks(size_t i, std::vector<CheckTask>& tasks) 
     }
     if (bytes > 0 && is_sequence)
         tasks.push_back({TaskKind::rows, r.name, bytes, i, sequence_query(r)});
-    if (is_table && may_ask(r)) {
+    if (is_table && r.checkable && may_ask(r)) {
         tasks.push_back(
             {TaskKind::rows, r.name, bytes, i, rows_query(r, indexed_.contains(r.oid))});
     }

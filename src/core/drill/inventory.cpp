@@ -50,7 +50,7 @@ const char* relations_query() {
     return "SELECT c.oid, pg_catalog.quote_ident(n.nspname) || '.' || "
            "pg_catalog.quote_ident(c.relname), c.relkind, coalesce(a.amname, ''), c.relisshared, "
            "c.oid < 16384, pg_catalog.pg_relation_filepath(c.oid), "
-           "coalesce(i.indisvalid AND i.indisready AND i.indislive, true), "
+           "coalesce(i.indisvalid AND i.indisready AND i.indislive, c.relispopulated), "
            "coalesce(i.indpred IS NULL AND i.indexprs IS NULL, true), "
            "coalesce(i.indrelid, t.oid, 0), "
            "coalesce(pg_catalog.quote_ident(m.nspname) || '.' || "

@@ -27,7 +27,8 @@ struct RelationInfo {
     bool shared = false;     ///< the same one in every database
     bool of_system = false;  ///< in pg_catalog, information_schema or a TOAST table of theirs
     std::string path;        ///< relative to the data directory; empty: the catalog has none
-    bool checkable = true;   ///< of an index: valid and ready
+    bool checkable =
+        true;  ///< an index that is valid, ready and live; a table or view with content
     bool unlogged = false;
     bool full = true;    ///< of an index: neither partial nor on expressions
     uint32_t table = 0;  ///< of an index or TOAST table: what it belongs to

@@ -277,11 +277,11 @@ sub start_restored {
 # ---- proofs
 
 # pg_dumpall of a cluster, without what may differ: the dump's own random key and the extension's tables,
-# which the restored cluster's own launcher writes to.
+# which the restored cluster's own launcher writes to. Further arguments go to pg_dumpall.
 sub dump_of {
-    my ($node) = @_;
+    my ($node, @arguments) = @_;
     my ($out, $err) = ('', '');
-    IPC::Run::run([ 'pg_dumpall', '-d', $node->connstr('postgres'), '--no-sync', '--no-unlogged-table-data' ], '>', \$out, '2>', \$err)
+    IPC::Run::run([ 'pg_dumpall', '-d', $node->connstr('postgres'), '--no-sync', '--no-unlogged-table-data', @arguments ], '>', \$out, '2>', \$err)
       or croak "pg_dumpall failed: $err";
     $out =~ s/^\\(?:un)?restrict .*\n//mg;
     return $out;
@@ -325,7 +325,9 @@ sub verify_backup_ok {
 sub amcheck_ok {
     my ($node, $what) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    for my $database (split /\n/, $node->safe_psql('postgres', 'SELECT datname FROM pg_database WHERE datallowconn')) {
+    # In hexadecimal: a name may have lines, and bytes that psql leaves out.
+    my @names = split /\n/, $node->safe_psql('postgres', q{SELECT encode(textsend(datname::text), 'hex') FROM pg_database WHERE datallowconn});
+    for my $database (map { pack 'H*', $_ } @names) {
         $node->safe_psql($database, 'CREATE EXTENSION IF NOT EXISTS amcheck');
     }
     my ($out, $err) = ('', '');
