@@ -1,11 +1,13 @@
 // The least that any backup must do with this data, and any restore: what the figures are measured
 // against.
 //
-//   ark_floor backup DATA_DIRECTORY DESTINATION    read, check pages, CRC-32C, zstd level 3, write,
-//   fsync; two lanes ark_floor restore SOURCE DESTINATION           read, decompress, write,
-//   syncfs; two lanes
+//   ark_floor backup DATA_DIRECTORY DESTINATION
+//       reads, checks pages, CRC-32C, zstd level 3, writes, fsyncs; two lanes
+//   ark_floor restore SOURCE DESTINATION
+//       reads, decompresses, writes, syncfs; two lanes
 //
-// No repository, no server, no manifest, no index: a stream of frames for each lane.
+// No repository, no server, no manifest, no index: a stream of frames for each lane. Both take
+// pieces of files, so that neither waits for the other at the end.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,9 +32,12 @@ using ark::Bytes;
 constexpr int kLanes = 2;
 constexpr int kLevel = 3;
 constexpr uint32_t kSegmentBlocks = 131072;
+// What a lane takes at once of a file: small enough that both end together.
+constexpr uint64_t kPieceBytes = 16 << 20;
 
-// Before each frame, and before the first frame of each file with its path behind it.
+// Before each piece of a file, with the path behind it, and before each of its frames.
 struct Record {
+    uint64_t offset = 0;  // in the file
     uint32_t path_bytes = 0;
     uint32_t frame_bytes = 0;
 };
@@ -49,21 +54,21 @@ class BackupLane {
           plain_(ark::kFrameBytes),
           frame_(ark::FrameCompressor::max_frame_bytes()) {}
 
-    void copy(const std::string& root, const std::string& path) {
+    void copy(const std::string& root, const std::string& path, uint64_t from) {
         auto in = ark::File::open_if_exists(root + "/" + path, O_RDONLY);
         if (!in)
             return;
         const auto relation = ark::parse_relation_path(path);
-        Record record{static_cast<uint32_t>(path.size()), 0};
+        Record record{from, static_cast<uint32_t>(path.size()), 0};
         uint32_t crc = 0;
-        for (uint64_t offset = 0;; offset += ark::kFrameBytes) {
-            const size_t n = in->pread_full(plain_, offset);
-            if (n == 0 && offset > 0)
+        for (; record.offset < from + kPieceBytes; record.offset += ark::kFrameBytes) {
+            const size_t n = in->pread_full(plain_, record.offset);
+            if (n == 0 && record.offset > 0)
                 break;
             const ark::ByteView piece = ark::ByteView(plain_).first(n);
             if (relation)
                 check(piece, relation->file.segment * kSegmentBlocks +
-                                 static_cast<uint32_t>(offset / ark::kPageBytes));
+                                 static_cast<uint32_t>(record.offset / ark::kPageBytes));
             crc = ark::crc32c(crc, piece);
             record.frame_bytes = static_cast<uint32_t>(compressor_.compress(piece, frame_));
             write(record, path);
@@ -108,6 +113,12 @@ class BackupLane {
 int backup(const std::string& source, const std::string& destination) {
     std::filesystem::create_directories(destination);
     const auto files = ark::FileList::read(source, [](const std::string&) {});
+    std::vector<std::pair<size_t, uint64_t>> pieces;
+    for (size_t n = 0; n < files.size(); ++n) {
+        pieces.emplace_back(n, 0);
+        for (uint64_t from = kPieceBytes; from < files.bytes(n); from += kPieceBytes)
+            pieces.emplace_back(n, from);
+    }
     std::atomic<size_t> next = 0;
     std::atomic<uint64_t> bad = 0;
     {
@@ -115,8 +126,8 @@ int backup(const std::string& source, const std::string& destination) {
         for (int i = 0; i < kLanes; ++i) {
             threads.emplace_back([&, i] {
                 BackupLane lane(destination + "/" + std::to_string(i));
-                for (size_t n = next++; n < files.size(); n = next++)
-                    lane.copy(source, files.path(n));
+                for (size_t n = next++; n < pieces.size(); n = next++)
+                    lane.copy(source, files.path(pieces[n].first), pieces[n].second);
                 lane.finish();
                 bad += lane.bad();
             });
@@ -142,14 +153,16 @@ void restore_lane(const std::string& source, const std::string& destination) {
             const std::string path(ark::as_text(stored).substr(sizeof(record), record.path_bytes));
             std::filesystem::create_directories(
                 std::filesystem::path(destination + "/" + path).parent_path());
-            out = ark::File::open(destination + "/" + path, O_WRONLY | O_CREAT | O_EXCL);
+            out = ark::File::open(destination + "/" + path, O_WRONLY | O_CREAT);
         }
         const size_t begin = sizeof(record) + record.path_bytes;
         if (begin + record.frame_bytes > n)
             throw std::runtime_error("short file");
         const size_t bytes = decompressor.decompress(
             ark::ByteView(stored).subspan(begin, record.frame_bytes), plain, source);
-        out.write_all(ark::ByteView(plain).first(bytes));
+        if (::pwrite(out.fd(), plain.data(), bytes, static_cast<off_t>(record.offset)) !=
+            static_cast<ssize_t>(bytes))
+            throw std::runtime_error("could not write");
         at += begin + record.frame_bytes;
     }
 }
