@@ -6,7 +6,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/repo/json_text.hpp"
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 namespace ark {
 

@@ -28,6 +28,7 @@ sub literal { return q{'} . ($_[0] =~ s/'/''/gr) . q{'} }
 my $etc = PostgreSQL::Test::Utils::tempdir('etc');
 mkdir "$etc/$_" or die $! for qw(conf.d more more/last.d);
 my %configuration = (
+    'only.conf'                => "include 'site.conf'  # and no setting: the server's view of its files does not have it\n",
     'site.conf'                => "work_mem = '5MB'\ninclude_dir = 'conf.d'\ninclude_if_exists 'nowhere.conf'\n",
     "conf.d/1 it's ünusual.conf" => "include '../more/deep.conf'\ntemp_buffers = '9MB'\n",
     'conf.d/2.conf'            => "temp_buffers = '10MB'\n",
@@ -46,7 +47,7 @@ max_prepared_transactions = 20
 max_locks_per_transaction = $locks
 deadlock_timeout = 100
 max_wal_size = 2GB
-include '$etc/site.conf'
+include '$etc/only.conf'
 CONF
 took('a server');
 

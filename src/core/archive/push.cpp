@@ -64,10 +64,10 @@ PushResult push_history(const PushTarget& target, TimelineId timeline, ByteView 
 }
 
 PushResult push_object(const PushTarget& target, ObjectKind kind, const std::string& place,
-                       ByteView content) {
+                       PushBuffers& buffers) {
     return put([&] {
-        return store_object(target.store, target.cluster, kind, place, content, writer_now(target),
-                            target.compression_level);
+        return store_object(target.store, target.cluster, kind, place, buffers.content,
+                            writer_now(target), buffers.sealer);
     });
 }
 
@@ -94,8 +94,8 @@ FileIdentity identity_of_path(const std::string& path) {
     return identity_of(st);
 }
 
-WalFileContent read_wal_file(const std::string& path, const std::string& name, uint64_t limit,
-                             bool needs_ready) {
+FileIdentity read_wal_file(const std::string& path, const std::string& name, uint64_t limit,
+                           bool needs_ready, Bytes& content) {
     const std::string ready = ready_path(path, name);
     const bool was_ready = exists(ready);
     if (needs_ready && !was_ready)
@@ -110,30 +110,31 @@ WalFileContent read_wal_file(const std::string& path, const std::string& name, u
                     "It has " + std::to_string(before.st_size) + " bytes; at most " +
                         std::to_string(limit) + " were expected.");
     }
-    WalFileContent content{Bytes(static_cast<size_t>(before.st_size)), identity_of(before)};
-    if (file.pread_full(content.bytes, 0) != content.bytes.size() ||
-        identity_of(file.stat()) != content.identity) {
+    const FileIdentity identity = identity_of(before);
+    content.resize(static_cast<size_t>(before.st_size));
+    if (file.pread_full(content, 0) != content.size() || identity_of(file.stat()) != identity) {
         throw changed(path, "Its size or time is another one.");
     }
-    if (identity_of_path(path) != content.identity) {
+    if (identity_of_path(path) != identity) {
         throw changed(path, "The name belongs to another file now.");
     }
     if (was_ready && !exists(ready))
         throw changed(path, "Its .ready file is gone.");
-    return content;
+    return identity;
 }
 
-PushResult push_content(const PushTarget& target, const std::string& name, ByteView content) {
+PushResult push_content(const PushTarget& target, const std::string& name, PushBuffers& buffers) {
+    const ByteView content = buffers.content;
     const WalFileName file = parse_name(name);
     const WalOrigin origin{target.system_identifier, target.segment_size};
     switch (file.kind) {
         case WalFileKind::segment:
             check_complete_segment(content, name, origin);
-            return push_object(target, ObjectKind::wal, place::segment(name), content);
+            return push_object(target, ObjectKind::wal, place::segment(name), buffers);
         case WalFileKind::partial:
             check_segment_header(content, name, origin);
             return push_object(target, ObjectKind::partial,
-                               place::partial(name, sha256_hex(content)), content);
+                               place::partial(name, sha256_hex(content)), buffers);
         case WalFileKind::history:
             return push_history(target, file.timeline, content);
         case WalFileKind::backup_label:
@@ -142,15 +143,16 @@ PushResult push_content(const PushTarget& target, const std::string& name, ByteV
     return PushResult::ignored;
 }
 
-PushResult push_wal_file(const PushTarget& target, const std::string& name,
-                         const std::string& path) {
+PushResult push_wal_file(const PushTarget& target, const std::string& name, const std::string& path,
+                         PushBuffers& buffers) {
     const WalFileName file = parse_name(name);
     // What a .backup file says is in the backup's marker.
     if (file.kind == WalFileKind::backup_label)
         return PushResult::ignored;
     const uint64_t limit =
         file.kind == WalFileKind::history ? kMaxHistoryBytes : target.segment_size;
-    return push_content(target, name, read_wal_file(path, name, limit, false).bytes);
+    read_wal_file(path, name, limit, false, buffers.content);
+    return push_content(target, name, buffers);
 }
 
 }  // namespace ark

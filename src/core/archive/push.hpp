@@ -41,27 +41,30 @@ FileIdentity identity_of(const struct stat& st);
 /// Error: as system_error.
 FileIdentity identity_of_path(const std::string& path);
 
-/// A file of pg_wal, read as a whole.
-struct WalFileContent {
-    Bytes bytes;
-    FileIdentity identity;
+/// Memory for one file after another. One thread.
+struct PushBuffers {
+    explicit PushBuffers(int compression_level) : sealer(compression_level) {}
+    Bytes content;
+    ObjectSealer sealer;
 };
-/// Reads it, and makes sure that `path` names the same, unchanged file afterwards; and, where its
-/// .ready was in archive_status beside it (or `needs_ready`), that it still is: without it the
-/// server may recycle the file at any moment. Error: refused (retryable) when it isn't so,
-/// invalid_argument when it is longer than `limit`, system_error's.
-WalFileContent read_wal_file(const std::string& path, const std::string& name, uint64_t limit,
-                             bool needs_ready);
+
+/// Reads a file of pg_wal as a whole into `content`, and makes sure that `path` names the same,
+/// unchanged file afterwards; and, where its .ready was in archive_status beside it (or
+/// `needs_ready`), that it still is: without it the server may recycle the file at any moment.
+/// Error: refused (retryable) when it isn't so, invalid_argument when it is longer than `limit`,
+/// system_error's.
+FileIdentity read_wal_file(const std::string& path, const std::string& name, uint64_t limit,
+                           bool needs_ready, Bytes& content);
 
 /// Makes one file that the server wants archived durable, if its name and content are what they
 /// should be. When it returns, an object with this content is in the repository. May be repeated.
 /// Errors: invalid_argument for a name that no server offers, corrupt for a segment that is not
 /// complete or not of this cluster (pgdata/wal_segment.hpp) and for an object of its name that is
 /// damaged, conflict for other content under its name, read_wal_file's, the store's. Thread-safe.
-PushResult push_wal_file(const PushTarget& target, const std::string& name,
-                         const std::string& path);
+PushResult push_wal_file(const PushTarget& target, const std::string& name, const std::string& path,
+                         PushBuffers& buffers);
 
-/// The same for content that was read already.
-PushResult push_content(const PushTarget& target, const std::string& name, ByteView content);
+/// The same for `buffers.content`, which was read already.
+PushResult push_content(const PushTarget& target, const std::string& name, PushBuffers& buffers);
 
 }  // namespace ark

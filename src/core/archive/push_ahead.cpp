@@ -77,13 +77,18 @@ bool PushAhead::stop(std::chrono::milliseconds patience) {
 }
 
 void PushAhead::work() {
+    // Kept from one segment to the next, given back while there is none.
+    std::unique_ptr<PushBuffers> buffers;
     Lock lock(mutex_);
     while (!stop_) {
         try {
-            if (!do_something(lock))
-                work_.wait(lock);
+            if (do_something(lock, buffers))
+                continue;
+            buffers.reset();
+            work_.wait(lock);
         } catch (const std::bad_alloc&) {
             // Not even room for a name: another thread's segment will go soon.
+            buffers.reset();
             work_.wait_for(lock, std::chrono::milliseconds(100));
         }
     }
@@ -102,13 +107,13 @@ void PushAhead::forget_waiting() {
 }
 
 // The archiver's own request goes before everything else.
-bool PushAhead::do_something(Lock& lock) {
+bool PushAhead::do_something(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
     if (request_ && request_->state == State::waiting && !request_->joined) {
-        serve(lock);
+        serve(lock, buffers);
         return true;
     }
     if (const auto next = first_waiting(); next != segments_.end()) {
-        store_next(lock, std::string(next->first));
+        store_next(lock, std::string(next->first), buffers);
         return true;
     }
     if (look_ && !looking_) {
@@ -118,7 +123,13 @@ bool PushAhead::do_something(Lock& lock) {
     return false;
 }
 
-void PushAhead::serve(Lock& lock) {
+PushBuffers& PushAhead::in(std::unique_ptr<PushBuffers>& buffers) const {
+    if (!buffers)
+        buffers = std::make_unique<PushBuffers>(target_.compression_level);
+    return *buffers;
+}
+
+void PushAhead::serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
     const std::string name = request_->name;
     const std::string path = request_->path;
     request_->state = State::running;
@@ -126,7 +137,7 @@ void PushAhead::serve(Lock& lock) {
     std::exception_ptr error;
     lock.unlock();
     try {
-        result = push_wal_file(target_, name, path);
+        result = push_wal_file(target_, name, path, in(buffers));
     } catch (...) {
         error = std::current_exception();
     }
@@ -169,17 +180,17 @@ bool PushAhead::answer_from_memory() {
 }
 
 // The name is no reference into the map: its entry may go meanwhile.
-void PushAhead::store_next(Lock& lock, const std::string& name) {
+void PushAhead::store_next(Lock& lock, const std::string& name,
+                           std::unique_ptr<PushBuffers>& buffers) {
     segments_[name].state = State::running;
     std::exception_ptr error;
     FileIdentity identity;
     PushResult result = PushResult::stored;
     lock.unlock();
     try {
-        const WalFileContent content =
-            read_wal_file(wal_path(name), name, target_.segment_size, true);
-        identity = content.identity;
-        result = push_content(target_, name, content.bytes);
+        identity =
+            read_wal_file(wal_path(name), name, target_.segment_size, true, in(buffers).content);
+        result = push_content(target_, name, *buffers);
     } catch (...) {
         error = std::current_exception();
     }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <exception>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -70,14 +71,15 @@ class PushAhead {
     void work();
     std::map<std::string, Segment>::iterator first_waiting();
     void forget_waiting();
-    bool do_something(Lock& lock);
-    void serve(Lock& lock);
+    bool do_something(Lock& lock, std::unique_ptr<PushBuffers>& buffers);
+    void serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers);
     void answer(PushResult result, std::exception_ptr error);
-    void store_next(Lock& lock, const std::string& name);
+    void store_next(Lock& lock, const std::string& name, std::unique_ptr<PushBuffers>& buffers);
     void end_segment(const std::string& name, std::exception_ptr error);
     void look(Lock& lock);
     void take_found(const std::vector<std::string>& found);
     bool answer_from_memory();
+    PushBuffers& in(std::unique_ptr<PushBuffers>& buffers) const;
     std::string wal_path(const std::string& name) const;
     std::string ready_path(const std::string& name) const;
     std::vector<std::string> read_ready(const std::string& not_this) const;

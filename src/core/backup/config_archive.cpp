@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
 
 #include "core/base/file.hpp"
+#include "core/pgdata/config_text.hpp"
 #include "core/pipeline/tar_writer.hpp"
 
 namespace ark {
@@ -39,6 +41,8 @@ class OutsideFiles {
     explicit OutsideFiles(const BackupRequest& request) : request_(request) {
         for (const auto& [kind, path] : request.config_files) {
             add(path);
+            if (kind == "config_file")
+                add_includes(path);
             if (kind == "hba_file" || kind == "ident_file")
                 add_name_lists(path);
         }
@@ -55,6 +59,22 @@ class OutsideFiles {
     void add(const std::string& path) {
         if (path.starts_with('/') && is_kept_outside(path, request_.data_directory))
             paths_.insert(path);
+    }
+
+    // What the server does not list: a file that sets nothing but includes others
+    // (pg_file_settings has the settings' files alone), and one with nothing in it.
+    void add_includes(const std::string& path) {
+        if (!path.starts_with('/') || !seen_.insert(path).second)
+            return;
+        try {
+            const Bytes text = read_file(path, kConfigFileLimit);
+            for (const std::string& included : included_config_files(as_text(text), path)) {
+                add(included);
+                add_includes(included);
+            }
+        } catch (const Error&) {
+            return;  // as below
+        }
     }
 
     // The files that "@name" names, and those that they name.
@@ -94,7 +114,37 @@ void append_file(Bytes& archive, const std::string& path) {
     archive.resize(archive.size() + tar_padding(content.size()));
 }
 
+std::vector<std::string> files_of_include_directory(const std::string& directory) {
+    std::vector<std::string> out;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, failed)) {
+        const std::string name = entry.path().filename().string();
+        if (name.ends_with(".conf") && !name.starts_with('.') && !entry.is_directory(failed))
+            out.push_back(directory + "/" + name);
+    }
+    return out;
+}
+
 }  // namespace
+
+// As ParseConfigFp does (src/backend/utils/misc/guc-file.l): names are relative to the file that
+// has them, and of a directory the server takes what ends in .conf and does not begin with a dot.
+std::vector<std::string> included_config_files(std::string_view text, const std::string& path) {
+    std::vector<std::string> out;
+    edit_config(text, [&](const ConfigLine& line, std::string_view) -> std::optional<std::string> {
+        const std::string target = normal(
+            line.value.starts_with('/') ? line.value : parent_directory(path) + "/" + line.value);
+        std::error_code failed;
+        if (line.name == "include" ||
+            (line.name == "include_if_exists" && std::filesystem::exists(target, failed))) {
+            out.push_back(target);
+        } else if (line.name == "include_dir") {
+            std::ranges::copy(files_of_include_directory(target), std::back_inserter(out));
+        }
+        return std::nullopt;
+    });
+    return out;
+}
 
 // As the server takes these files apart (next_token in src/backend/libpq/hba.c): words end at
 // blanks and commas, quotes keep those together, # begins a comment; a word whose @ is not quoted

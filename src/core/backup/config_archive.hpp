@@ -9,6 +9,10 @@
 
 namespace ark {
 
+/// The files that `text`, the content of the configuration file `path`, includes: absolute, in the
+/// order of the lines. Those of include_dir are the ones that are there now.
+std::vector<std::string> included_config_files(std::string_view text, const std::string& path);
+
 /// What "@name" in the text of a pg_hba.conf or pg_ident.conf includes, as it is written there.
 std::vector<std::string> included_name_lists(std::string_view text);
 
@@ -17,10 +21,10 @@ std::vector<std::string> included_name_lists(std::string_view text);
 bool leads_to_configuration(const BackupRequest& request, const std::string& path);
 
 /// Stores config.tar.zst: the configuration files of the request that the packs do not have, since
-/// they lie outside the data directory or are reached over a symbolic link in it, and the files
-/// that pg_hba.conf and pg_ident.conf include by "@name"; under their absolute paths without the
-/// leading slash, as the server names them. False where there are none. A file that is gone or
-/// unreadable is a warning: the backup is whole without it.
+/// they lie outside the data directory or are reached over a symbolic link in it, the files
+/// that they include, and those that pg_hba.conf and pg_ident.conf include by "@name"; under their
+/// absolute paths without the leading slash, as the server names them. False where there are none.
+/// A file that is gone or unreadable is a warning: the backup is whole without it.
 bool store_config_archive(Repository& repository, const BackupRequest& request,
                           const Writer& writer, BackupHost& host);
 

@@ -193,6 +193,7 @@ void BackupJob::run_lanes() {
         // The first failure is the cause; the others are lanes that saw `stop`.
         if (!state_->stop.exchange(true))
             failure = std::current_exception();
+        packs_.crew().close();
     };
     try {
         // Also the start of a thread can fail; the lanes that run already must not go on then.

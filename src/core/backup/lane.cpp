@@ -15,7 +15,7 @@ UnixMicros modified_of(const struct stat& st) {
 }  // namespace
 
 CopyLane::CopyLane(CopyState& state, PackSet& packs)
-    : state_(state), packs_(packs, rest_records_) {}
+    : state_(state), member_(packs.crew()), packs_(packs, rest_records_) {}
 
 void CopyLane::run() {
     size_t i = 0;
@@ -26,6 +26,7 @@ void CopyLane::run() {
     packs_.finish();
     large_records_.seal();
     rest_records_.seal();
+    member_.help();
 }
 
 void CopyLane::copy(size_t index, RecordRun& records) {

@@ -40,7 +40,8 @@ struct CopyState {
 };
 
 /// One lane: takes files from the shared queue, large ones first, and writes them into packs of its
-/// own. Runs on a thread of its own; what it gathered is read when the thread has ended.
+/// own, then helps the others with theirs. Runs on a thread of its own; what it gathered is read
+/// when the thread has ended.
 class CopyLane {
  public:
     CopyLane(CopyState& state, PackSet& packs);
@@ -56,6 +57,7 @@ class CopyLane {
     void copy(size_t index, RecordRun& records);
 
     CopyState& state_;
+    FrameCrew::Member member_;
     PackWriter packs_;
     RecordRun large_records_;
     RecordRun rest_records_;

@@ -22,7 +22,8 @@ PackSet::PackSet(Repository& repository, std::string cluster, std::string backup
       cluster_(std::move(cluster)),
       backup_id_(std::move(backup_id)),
       writer_(std::move(writer)),
-      level_(level) {}
+      level_(level),
+      crew_(level) {}
 
 PackSet::OpenPack PackSet::open() {
     OpenPack pack;
@@ -119,18 +120,31 @@ void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
     ObjectWriter& out = object();
     out.end_frame();
     ContentHash hash;
+    FrameRun run(packs_.crew(), out.compressor(), [&](const FrameTask& frame) {
+        entry.frames.push_back({out.frame_offset(), static_cast<uint32_t>(frame.stored_bytes)});
+        out.send_frame(ByteView(frame.stored).first(frame.stored_bytes), frame.plain_bytes);
+        note_stored();
+    });
     for (uint64_t done = 0; done < entry.size;) {
-        const uint64_t offset = out.frame_offset();
         const size_t n = std::min<uint64_t>(entry.size - done, kFrameBytes);
-        const MutableByteView target = out.room().first(n);
+        const bool shared = n == kFrameBytes && run.can_share();
+        if (!shared)
+            run.finish();
+        const uint64_t offset = out.frame_offset();
+        const MutableByteView target = (shared ? run.room() : out.room()).first(n);
         content(target, done);
         entry.crc32c = crc32c(entry.crc32c, target);
         hash.update(target);
-        out.advance(n);
         done += n;
+        if (shared) {
+            run.add();
+            continue;
+        }
+        out.advance(n);
         entry.frames.push_back({offset, out.filled() == 0 ? out.last_frame_stored() : 0});
         note_stored();
     }
+    run.finish();
     entry.xxh128 = hash.finish();
 }
 

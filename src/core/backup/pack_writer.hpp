@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/backup/record_run.hpp"
+#include "core/pipeline/frame_crew.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/object_writer.hpp"
 #include "core/repo/repository.hpp"
@@ -35,6 +36,8 @@ class PackSet {
     /// Bytes stored so far, unfinished packs included.
     void add_stored(uint64_t bytes) { stored_ += bytes; }
     uint64_t stored() const { return stored_; }
+    /// Of the lanes that write these packs.
+    FrameCrew& crew() { return crew_; }
 
  private:
     Repository& repository_;
@@ -42,6 +45,7 @@ class PackSet {
     std::string backup_id_;
     Writer writer_;
     int level_;
+    FrameCrew crew_;
     mutable std::mutex mutex_;
     uint32_t next_ = 0;
     std::vector<PackInfo> packs_;
@@ -53,7 +57,8 @@ class PackSet {
 using ContentSource = std::function<void(MutableByteView buffer, uint64_t offset)>;
 
 /// Writes files into packs, one after another; a lane has one. Begins a new pack when one is large
-/// enough: a file never spans packs. One thread at a time.
+/// enough: a file never spans packs. One thread at a time; idle lanes of the crew compress frames
+/// of large files.
 class PackWriter {
  public:
     PackWriter(PackSet& packs, RecordRun& records);

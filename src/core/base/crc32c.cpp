@@ -77,11 +77,36 @@ Crc32cFunction choose() {
     return portable;
 }
 
+// Polynomials modulo kPolynomial, as bits from the highest power down to x^0 in the highest bit: a
+// CRC is such a polynomial, and bytes that follow multiply it by x^8 each.
+constexpr uint32_t kOne = 0x80000000;
+
+uint32_t multiply(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (uint32_t bit = kOne; bit != 0; bit >>= 1) {
+        if ((a & bit) != 0)
+            product ^= b;
+        b = (b >> 1) ^ ((b & 1) != 0 ? kPolynomial : 0);
+    }
+    return product;
+}
+
 }  // namespace
 
 uint32_t crc32c(uint32_t crc, ByteView bytes) {
     static const Crc32cFunction function = choose();
     return ~function(~crc, bytes.data(), bytes.size());
+}
+
+uint32_t crc32c_of_both(uint32_t a, uint32_t b, uint64_t bytes_of_b) {
+    uint32_t power = kOne;
+    uint32_t square = kOne >> 8;  // a byte
+    for (uint64_t n = bytes_of_b; n > 0; n >>= 1) {
+        if ((n & 1) != 0)
+            power = multiply(power, square);
+        square = multiply(square, square);
+    }
+    return multiply(power, a) ^ b;
 }
 
 }  // namespace ark

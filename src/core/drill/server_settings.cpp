@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 namespace ark {
 

@@ -1,4 +1,4 @@
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 #include <cctype>
 

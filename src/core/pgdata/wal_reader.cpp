@@ -27,6 +27,7 @@ void WalReader::seek(Lsn lsn) {
     stopped_ = false;
     previous_.reset();
     timeline_ = 0;
+    page_ = {};
 }
 
 std::optional<WalRecord> WalReader::next() {
@@ -154,20 +155,26 @@ bool WalReader::check_crc(const WalRecord& record) {
 
 // Makes the page at this address the current one.
 bool WalReader::load_page(Lsn address) {
+    if (address == page_address_ && !page_.empty())
+        return true;  // most records begin on the page that the one before began on
+    page_ = {};
     if (!load_segment(address / segment_size_))
         return false;
     const uint64_t offset = address % segment_size_;
     if (segment_.size() < offset + facts_->page_size) {
         return fail(WalStopKind::missing_segment, address, "the segment's bytes end");
     }
-    page_ = segment_.subspan(offset, facts_->page_size);
-    page_header_ = decode_page_header(page_);
+    const ByteView page = segment_.subspan(offset, facts_->page_size);
+    page_header_ = decode_page_header(page);
+    if (!check_page(address, page))
+        return false;
+    page_ = page;
     page_address_ = address;
-    return check_page(address);
+    return true;
 }
 
-bool WalReader::check_page(Lsn address) {
-    if (page_header_.magic == 0 && is_all_zero(page_)) {
+bool WalReader::check_page(Lsn address, ByteView page) {
+    if (page_header_.magic == 0 && is_all_zero(page)) {
         return fail(WalStopKind::empty_page, address, "the page is empty");
     }
     if (page_header_.magic != facts_->first.magic) {

@@ -63,7 +63,7 @@ class WalReader {
     bool check_link(const WalRecord& record);
     bool check_crc(const WalRecord& record);
     bool load_page(Lsn address);
-    bool check_page(Lsn address);
+    bool check_page(Lsn address, ByteView page);
     bool load_segment(uint64_t number);
     bool fail(WalStopKind kind, Lsn at, std::string reason);
 
@@ -83,7 +83,7 @@ class WalReader {
     std::optional<uint64_t> segment_number_;
     ByteView segment_;
     Lsn page_address_ = 0;
-    ByteView page_;
+    ByteView page_;  ///< at page_address_, and checked; or empty
     WalPageHeader page_header_;
     Bytes assembled_;  ///< a record that spans pages
 };

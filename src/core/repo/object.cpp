@@ -192,17 +192,28 @@ ParsedHeader parse_header(ByteView stored, const std::string& name) {
             frame_bytes};
 }
 
-Bytes seal_object(const ObjectHeader& header, ByteView plaintext, int level) {
-    Bytes out = encode_header(header);
-    FrameCompressor compressor(level);
+ByteView ObjectSealer::seal(const ObjectHeader& header, ByteView plaintext) {
+    const Bytes head = encode_header(header);
+    const auto make_room = [&](size_t size) {
+        if (buffer_.size() < size)
+            buffer_.resize(size);
+    };
+    make_room(head.size());
+    std::ranges::copy(head, buffer_.begin());
+    size_t done = head.size();
     while (!plaintext.empty()) {
         const ByteView piece = plaintext.first(std::min(plaintext.size(), kFrameBytes));
-        const size_t before = out.size();
-        out.resize(before + FrameCompressor::max_frame_bytes());
-        out.resize(before + compressor.compress(piece, MutableByteView(out).subspan(before)));
+        make_room(done + FrameCompressor::max_frame_bytes());
+        done += compressor_.compress(piece, MutableByteView(buffer_).subspan(done));
         plaintext = plaintext.subspan(piece.size());
     }
-    return out;
+    return ByteView(buffer_).first(done);
+}
+
+Bytes seal_object(const ObjectHeader& header, ByteView plaintext, int level) {
+    ObjectSealer sealer(level);
+    const ByteView sealed = sealer.seal(header, plaintext);
+    return {sealed.begin(), sealed.end()};
 }
 
 Bytes open_object(ByteView stored, ObjectKind kind, const std::string& place, uint64_t limit) {
@@ -233,14 +244,20 @@ std::optional<ObjectHeader> read_header(ObjectStore& store, const std::string& n
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
                          int level) {
+    ObjectSealer sealer(level);
+    return store_object(store, prefix, kind, place, plaintext, writer, sealer);
+}
+
+StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
+                         const std::string& place, ByteView plaintext, const Writer& writer,
+                         ObjectSealer& sealer) {
     const ObjectHeader header{kind, place, "none", plaintext.size(), sha256_hex(plaintext), writer};
     const std::string name = prefix + "/" + place;
     // Asking first costs one small request and spares compressing what is there already: after a
     // crash the server offers everything since its last note again.
     std::optional<ObjectHeader> there = read_header(store, name);
     if (!there) {
-        const Bytes sealed = seal_object(header, plaintext, level);
-        if (store.put_if_absent(name, sealed) == PutResult::created)
+        if (store.put_if_absent(name, sealer.seal(header, plaintext)) == PutResult::created)
             return StoreResult::stored;
         there = read_header(store, name);
         if (!there)

@@ -1,6 +1,7 @@
 #include "core/repo/object_writer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
@@ -50,8 +51,18 @@ void ObjectWriter::end_frame() {
     const uint64_t offset = stored_bytes_;
     last_stored_ = static_cast<uint32_t>(compressor_.compress(plain, compressed_));
     send(ByteView(compressed_).first(last_stored_));
-    plain_bytes_ += filled_;
-    filled_ = 0;
+    frame_sent(offset, std::exchange(filled_, 0));
+}
+
+void ObjectWriter::send_frame(ByteView compressed, size_t plain_bytes) {
+    const uint64_t offset = stored_bytes_;
+    last_stored_ = static_cast<uint32_t>(compressed.size());
+    send(compressed);
+    frame_sent(offset, plain_bytes);
+}
+
+void ObjectWriter::frame_sent(uint64_t offset, size_t plain_bytes) {
+    plain_bytes_ += plain_bytes;
     if (on_frame_)
         on_frame_(offset, last_stored_);
     PG_ARK_FAULT_POINT("object_frame_sent");

@@ -43,6 +43,10 @@ class ObjectWriter {
     void append(ByteView bytes);
     /// Sends the frame begun, if it holds anything: what follows begins a new frame.
     void end_frame();
+    /// Sends a whole frame that was compressed elsewhere (with compressor()'s level); none may be
+    /// begun. Not for a writer that hashes the plaintext.
+    void send_frame(ByteView compressed, size_t plain_bytes);
+    FrameCompressor& compressor() { return compressor_; }
 
     /// Where in the object the frame that is being filled will begin.
     uint64_t frame_offset() const { return stored_bytes_; }
@@ -58,6 +62,7 @@ class ObjectWriter {
 
  private:
     void send(ByteView stored);
+    void frame_sent(uint64_t offset, size_t plain_bytes);
 
     std::string name_;
     bool hash_plaintext_;

@@ -51,6 +51,12 @@ Durability::Durability(std::vector<std::string> roots, bool allow_syncfs)
     }
 }
 
+// A hint: errors show in file_written or finish.
+void Durability::part_written(const File& file, uint64_t offset, uint64_t bytes) const {
+    ::sync_file_range(file.fd(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                      SYNC_FILE_RANGE_WRITE);
+}
+
 void Durability::file_written(File& file) const {
     const struct stat st = file.stat();
     if (!whole_.contains(st.st_dev)) {

@@ -19,6 +19,9 @@ class Durability {
     /// Opens the roots, which exist and into which nothing has been written yet.
     explicit Durability(std::vector<std::string> roots, bool allow_syncfs = true);
 
+    /// Some of a file is written: the device can begin with it. Any thread.
+    void part_written(const File& file, uint64_t offset, uint64_t bytes) const;
+
     /// A file is written, and still open. Any thread. Error: disk_full, io_error.
     void file_written(File& file) const;
 

@@ -32,7 +32,7 @@ void run_lane(FileQueue& queue, const std::function<std::unique_ptr<FileLane>()>
 // Files in the order of the index, until there are enough to put in the order of the packs.
 class Batch {
  public:
-    explicit Batch(FileLanes& lanes) : lanes_(lanes) {}
+    Batch(FileLanes& lanes, bool share) : lanes_(lanes), share_(share) {}
 
     void add(IndexEntry entry) {
         bytes_ += entry.size;
@@ -41,13 +41,14 @@ class Batch {
             flush();
     }
     void flush() {
-        for (FileWork& work : cut_into_work(std::exchange(files_, {}), kWorkBytes))
+        for (FileWork& work : cut_into_work(std::exchange(files_, {}), kWorkBytes, share_))
             lanes_.push(std::move(work));
         bytes_ = 0;
     }
 
  private:
     FileLanes& lanes_;
+    const bool share_;
     std::vector<IndexEntry> files_;
     uint64_t bytes_ = 0;
 };
@@ -89,9 +90,9 @@ void FileLanes::finish() {
     tick_();
 }
 
-void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes,
+void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes, bool share,
                 const std::function<void(const IndexEntry&)>& directory) {
-    Batch batch(lanes);
+    Batch batch(lanes, share);
     try {
         IndexReader reader(repository, backup.cluster, backup.backup_id, backup.index_sha256);
         while (auto entry = reader.next()) {

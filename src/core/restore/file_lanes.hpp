@@ -51,11 +51,12 @@ class FileLanes {
 /// Streams the backup's index: directories to `directory` on this thread, before anything in them;
 /// files to the lanes, which get together what lies together in a pack, so that each frame is
 /// fetched and decompressed once; only frames at the edge of a batch (some 256 MB) are read again.
+/// With `share` lanes may get parts of large files.
 /// Returns when the last has been pushed: finish waits for them.
 ///
 /// Error: corrupt where the index is damaged (files before the damage have been pushed), and what a
 /// lane or the store throws.
-void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes,
+void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes, bool share,
                 const std::function<void(const IndexEntry&)>& directory);
 
 }  // namespace ark

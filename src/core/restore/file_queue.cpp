@@ -13,7 +13,8 @@ uint64_t first_frame(const IndexEntry& e) {
 
 }  // namespace
 
-std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t bytes_each) {
+std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t bytes_each,
+                                    bool share) {
     std::sort(files.begin(), files.end(), [](const IndexEntry& a, const IndexEntry& b) {
         return std::tuple(a.pack, first_frame(a), a.skip) <
                std::tuple(b.pack, first_frame(b), b.skip);
@@ -22,8 +23,14 @@ std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t byte
     uint64_t bytes = 0;
     uint64_t last_offset = 0;
     for (IndexEntry& e : files) {
+        if (share && LargeFile::suits(e)) {
+            const uint64_t end = e.frames.back().offset + e.frames.back().stored;
+            all.push_back({e.pack, end, {}, std::make_shared<LargeFile>(std::move(e))});
+            continue;
+        }
         const bool shares_frame = first_frame(e) == last_offset && !e.frames.empty();
-        if (all.empty() || all.back().pack != e.pack || (bytes >= bytes_each && !shares_frame)) {
+        if (all.empty() || all.back().large || all.back().pack != e.pack ||
+            (bytes >= bytes_each && !shares_frame)) {
             all.push_back({e.pack, 0, {}});
             bytes = 0;
         }
@@ -63,13 +70,27 @@ bool FileQueue::wait_for_lanes(int lanes, std::chrono::milliseconds patience) {
 
 std::optional<FileWork> FileQueue::pop() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return abandoned_ || failure_ || closed_ || !work_.empty(); });
-    if (abandoned_ || failure_ || work_.empty())
+    changed_.wait(
+        lock, [&] { return abandoned_ || failure_ || closed_ || !work_.empty() || can_help(); });
+    if (abandoned_ || failure_)
         return std::nullopt;
+    if (work_.empty()) {
+        if (!can_help())
+            return std::nullopt;
+        const IndexEntry& entry = begun_.front()->entry();
+        return FileWork{entry.pack, 0, {}, begun_.front(), true};
+    }
     FileWork work = std::move(work_.front());
     work_.pop_front();
+    if (work.large)
+        begun_.push_back(work.large);
     changed_.notify_all();
     return work;
+}
+
+bool FileQueue::can_help() {
+    std::erase_if(begun_, [](const auto& large) { return !large->has_parts(); });
+    return !begun_.empty();
 }
 
 void FileQueue::lane_ended(std::exception_ptr failure) {

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
 
 #include "core/repo/index.hpp"
+#include "core/restore/large_file.hpp"
 
 namespace ark {
 
@@ -18,11 +20,15 @@ struct FileWork {
     uint32_t pack = 0;
     uint64_t end = 0;  ///< in the pack, after the last frame needed
     std::vector<IndexEntry> files;
+    /// Instead of files: one that lanes may share. Who got it first takes part after part.
+    std::shared_ptr<LargeFile> large = nullptr;
+    bool helping = false;  ///< somebody else got it first: take one part, then ask again
 };
 
 /// Orders a batch of files by their place and cuts it into pieces of work, where possible between
-/// two frames, so that no frame is read by two lanes. Pure.
-std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t bytes_each);
+/// two frames, so that no frame is read by two lanes. Where `share` says so large files are pieces
+/// of their own, to be shared. Pure.
+std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t bytes_each, bool share);
 
 /// From the reader of the index to the lanes. Bounded; the first failure ends it for all.
 class FileQueue {
@@ -36,7 +42,8 @@ class FileQueue {
     /// Waits until all lanes have ended; false when `patience` has passed before.
     bool wait_for_lanes(int lanes, std::chrono::milliseconds patience);
 
-    /// For lanes: nullopt when there is no more, or another has failed.
+    /// For lanes: new work, or where there is none a large file that another lane has begun.
+    /// nullopt when there is no more, or another has failed.
     std::optional<FileWork> pop();
     void lane_ended(std::exception_ptr failure);
     /// Makes lanes stop at the next pop.
@@ -45,10 +52,13 @@ class FileQueue {
     void rethrow_failure();
 
  private:
+    bool can_help();
+
     const size_t capacity_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<FileWork> work_;
+    std::vector<std::shared_ptr<LargeFile>> begun_;
     std::exception_ptr failure_;
     int ended_ = 0;
     bool closed_ = false;

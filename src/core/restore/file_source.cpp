@@ -22,6 +22,18 @@ void FileSource::open(const FileWork& work) {
 }
 
 void FileSource::read(const IndexEntry& entry, const std::function<void(ByteView)>& use) {
+    if (read_frames(entry, use) != entry.crc32c)
+        throw damaged(entry, "checksum");
+}
+
+uint32_t FileSource::read_part(const LargeFile::Part& part,
+                               const std::function<void(ByteView)>& use) {
+    reader_.open(part.entry.pack, part.end);
+    return read_frames(part.entry, use);
+}
+
+uint32_t FileSource::read_frames(const IndexEntry& entry,
+                                 const std::function<void(ByteView)>& use) {
     uint64_t done = 0;
     uint32_t crc = 0;
     size_t skip = entry.skip;
@@ -38,8 +50,7 @@ void FileSource::read(const IndexEntry& entry, const std::function<void(ByteView
     }
     if (done != entry.size)
         throw damaged(entry, "size");
-    if (crc != entry.crc32c)
-        throw damaged(entry, "checksum");
+    return crc;
 }
 
 ByteView FileSource::frame(const IndexEntry& entry, const FrameRef& ref) {

@@ -23,12 +23,18 @@ class FileSource {
     /// are not what the index says; what was given away by then is not to be used.
     void read(const IndexEntry& entry, const std::function<void(ByteView)>& use);
 
+    /// The same of a part, whose CRC-32C nobody knows beforehand: it is returned.
+    uint32_t read_part(const LargeFile::Part& part, const std::function<void(ByteView)>& use);
+
+    /// The error for a file whose content is not what the index says.
+    Error damaged(const IndexEntry& entry, const char* what) const;
+
     /// Bytes fetched from the store so far.
     uint64_t fetched() const { return reader_.fetched(); }
 
  private:
     ByteView frame(const IndexEntry& entry, const FrameRef& ref);
-    Error damaged(const IndexEntry& entry, const char* what) const;
+    uint32_t read_frames(const IndexEntry& entry, const std::function<void(ByteView)>& use);
 
     const BackupMarker& backup_;
     PackReader reader_;

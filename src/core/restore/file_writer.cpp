@@ -31,11 +31,12 @@ class WritingLane final : public FileLane {
 
     void take(const FileWork& work, const std::function<bool()>& abandoned) override {
         opened_ = false;
+        if (work.large)
+            return share(work, abandoned);
         for (const IndexEntry& entry : work.files) {
             if (abandoned())
                 return;
-            const std::string path =
-                layout_.path_of(entry.path == kControlPath ? kWaitingControlPath : entry.path);
+            const std::string path = path_of(entry);
             if (buffer_.empty() || !reuse(entry, path, abandoned))
                 write(work, entry, path);
             ++counters_.files;
@@ -61,6 +62,51 @@ class WritingLane final : public FileLane {
         return true;
     }
 
+    // Parts of a file that other lanes may be writing too. The last to end closes it.
+    void share(const FileWork& work, const std::function<bool()>& abandoned) {
+        LargeFile& large = *work.large;
+        while (!abandoned()) {
+            const auto part = large.next();
+            if (!part)
+                return;
+            File& file = large.file([&] { return create(path_of(large.entry())); });
+            uint64_t offset = part->offset;
+            const uint32_t crc = source_.read_part(*part, [&](ByteView piece) {
+                file.pwrite_all(piece, offset);
+                offset += piece.size();
+                count(piece);
+            });
+            durability_.part_written(file, part->offset, part->entry.size);
+            if (const auto whole = large.written(*part, crc))
+                end(file, large.entry(), *whole);
+            if (work.helping)
+                return;
+        }
+    }
+
+    void end(File& file, const IndexEntry& entry, uint32_t crc) {
+        if (crc != entry.crc32c)
+            throw source_.damaged(entry, "checksum");
+        finish(file, entry);
+        ++counters_.files;
+    }
+
+    void count(ByteView piece) {
+        counters_.bytes += piece.size();
+        counters_.fetched += source_.fetched() - fetched_;
+        fetched_ = source_.fetched();
+    }
+
+    std::string path_of(const IndexEntry& entry) const {
+        return layout_.path_of(entry.path == kControlPath ? kWaitingControlPath : entry.path);
+    }
+
+    void finish(File& file, const IndexEntry& entry) {
+        set_mode(file, entry);
+        durability_.file_written(file);
+        PG_ARK_FAULT_POINT("restore_after_file");
+    }
+
     static void set_mode(const File& file, const IndexEntry& entry) {
         if (::fchmod(file.fd(), entry.mode & 07777) != 0) {
             throw system_error(errno, "could not change permissions of \"" + file.path() + "\"");
@@ -74,13 +120,9 @@ class WritingLane final : public FileLane {
         File file = create(path);
         source_.read(entry, [&](ByteView piece) {
             file.write_all(piece);
-            counters_.bytes += piece.size();
-            counters_.fetched += source_.fetched() - fetched_;
-            fetched_ = source_.fetched();
+            count(piece);
         });
-        set_mode(file, entry);
-        durability_.file_written(file);
-        PG_ARK_FAULT_POINT("restore_after_file");
+        finish(file, entry);
     }
 
     // The index names directories before what is in them; one that it lacks is made all the same.
@@ -125,7 +167,8 @@ void write_files(Repository& repository, const BackupMarker& backup, const Layou
                                                  counters);
         },
         tick);
-    push_files(repository, backup, lanes,
+    // A file that may be right already is compared as a whole.
+    push_files(repository, backup, lanes, !delta,
                [&](const IndexEntry& entry) { make_directory_of(entry, layout); });
     lanes.finish();
 }

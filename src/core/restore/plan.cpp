@@ -5,7 +5,7 @@
 #include <set>
 
 #include "core/base/error.hpp"
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 namespace ark {
 

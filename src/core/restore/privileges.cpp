@@ -10,7 +10,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 namespace ark {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/error.hpp"
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 namespace ark {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/base/file.hpp"
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 namespace ark {
 

@@ -153,7 +153,7 @@ FilesRead check_files(VerifyContext& context, const BadPacks& bad) {
         context.tick);
     bool whole = true;
     try {
-        push_files(context.repository, context.backup, lanes, [](const IndexEntry&) {});
+        push_files(context.repository, context.backup, lanes, false, [](const IndexEntry&) {});
     } catch (const Error& error) {
         // What a lane throws is no damage: those name it and go on.
         if (!is_damage(error))

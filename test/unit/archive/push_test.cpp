@@ -25,7 +25,7 @@ class Push : public ::testing::Test {
     }
     PushResult push(const std::string& name, ByteView bytes, const std::string& host = "one") {
         data.add_wal(name, bytes);
-        return push_wal_file(target(host), name, data.wal(name));
+        return push_wal_file(target(host), name, data.wal(name), buffers);
     }
     std::optional<Error> refusal(const std::string& name, ByteView bytes,
                                  const std::string& host = "one") {
@@ -41,6 +41,7 @@ class Push : public ::testing::Test {
     test::TestRepository repo;
     test::DataDirectory data;
     ForkedWal wal;
+    PushBuffers buffers{1};
 };
 
 TEST_F(Push, StoresASegmentOnce) {
@@ -119,7 +120,7 @@ TEST_F(Push, EveryPartialHasAPlaceOfItsOwn) {
 }
 
 TEST_F(Push, BackupLabelsAreAcknowledged) {
-    EXPECT_EQ(push_wal_file(target(), kName + ".00000028.backup", "/nonexistent"),
+    EXPECT_EQ(push_wal_file(target(), kName + ".00000028.backup", "/nonexistent", buffers),
               PushResult::ignored);
     EXPECT_EQ(repo.hooks->puts, 1);
 }
@@ -127,25 +128,27 @@ TEST_F(Push, BackupLabelsAreAcknowledged) {
 TEST_F(Push, RefusesNamesThatNoServerOffers) {
     for (const char* name : {"", "x", "000000010000000000000005.bz2", "../000000010000000000000005",
                              "00000001000000000000000g", "RECOVERYXLOG"}) {
-        EXPECT_EQ(test::error_of([&] { push_wal_file(target(), name, "/nonexistent"); }),
+        EXPECT_EQ(test::error_of([&] { push_wal_file(target(), name, "/nonexistent", buffers); }),
                   ErrorCode::invalid_argument)
             << name;
     }
 }
 
 TEST_F(Push, AFileThatIsGoneIsAnError) {
-    EXPECT_EQ(test::error_of([&] { push_wal_file(target(), kName, "/nonexistent"); }),
+    EXPECT_EQ(test::error_of([&] { push_wal_file(target(), kName, "/nonexistent", buffers); }),
               ErrorCode::not_found);
     std::filesystem::create_directory(data.wal(kName));
-    EXPECT_TRUE(test::error_of([&] { push_wal_file(target(), kName, data.wal(kName)); }));
+    EXPECT_TRUE(test::error_of([&] { push_wal_file(target(), kName, data.wal(kName), buffers); }));
 }
 
 TEST_F(Push, ReadingNeedsTheReadyFileWhereItIsAskedFor) {
     data.add_wal(kName, wal.parent.segment(5));
-    EXPECT_EQ(read_wal_file(data.wal(kName), kName, kSize, true).bytes, wal.parent.segment(5));
+    read_wal_file(data.wal(kName), kName, kSize, true, buffers.content);
+    EXPECT_EQ(buffers.content, wal.parent.segment(5));
     data.mark_done(kName);
     const auto code = [&](bool needs_ready) {
-        return test::error_of([&] { read_wal_file(data.wal(kName), kName, kSize, needs_ready); });
+        return test::error_of(
+            [&] { read_wal_file(data.wal(kName), kName, kSize, needs_ready, buffers.content); });
     };
     EXPECT_EQ(code(true), ErrorCode::refused);
     EXPECT_EQ(code(false), std::nullopt);  // not from the archiver: a parent's segment, say

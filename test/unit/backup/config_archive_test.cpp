@@ -117,6 +117,35 @@ TEST_F(ConfigArchive, HoldsTheListsThatPgHbaNames) {
     EXPECT_TRUE(host.warnings.empty());
 }
 
+// The server's list of settings does not name files that only include others.
+TEST_F(ConfigArchive, HoldsFilesThatHoldNothingButIncludes) {
+    test::write_file(cluster.outside("etc/postgresql.conf"),
+                     "include 'levels/one.conf'\ninclude_dir 'conf.d'\n"
+                     "include_if_exists 'none.conf'\n# include 'no.conf'\n");
+    test::write_file(cluster.outside("etc/levels/one.conf"), "include = '../two.conf'\n");
+    test::write_file(cluster.outside("etc/two.conf"),
+                     "include '" + cluster.outside("etc/levels/one.conf") + "'\n");  // in a circle
+    test::write_file(cluster.outside("etc/conf.d/a.conf"), "");
+    test::write_file(cluster.outside("etc/conf.d/.b.conf"), "");
+    test::write_file(cluster.outside("etc/conf.d/c.conf.old"), "");
+    request.config_files = {{"config_file", cluster.outside("etc/postgresql.conf")}};
+    EXPECT_TRUE(store_it());
+    test::write_file(cluster.outside("a.tar"), as_text(archive()));
+    const std::string prefix = cluster.outside("etc/").substr(1);
+    EXPECT_EQ(test::output_of("tar -tf " + cluster.outside("a.tar")),
+              prefix + "conf.d/a.conf\n" + prefix + "levels/one.conf\n" + prefix +
+                  "postgresql.conf\n" + prefix + "two.conf\n");
+    EXPECT_TRUE(host.warnings.empty());
+}
+
+TEST_F(ConfigArchive, AnIncludedFileThatIsGoneIsAWarning) {
+    test::write_file(cluster.outside("etc/postgresql.conf"), "include 'gone.conf'\n");
+    request.config_files = {{"config_file", cluster.outside("etc/postgresql.conf")}};
+    EXPECT_TRUE(store_it());
+    ASSERT_EQ(host.warnings.size(), 1U);
+    EXPECT_TRUE(test::mentions(host.warnings[0], "gone.conf"));
+}
+
 TEST(IncludedNameLists, AreTakenApartAsTheServerDoes) {
     using Names = std::vector<std::string>;
     EXPECT_EQ(included_name_lists("local @a,@b all trust # @c\n@d"), (Names{"a", "b", "d"}));

@@ -225,5 +225,35 @@ TEST_F(Lane, TwoLanesShareTheFiles) {
     EXPECT_EQ(count, files.size());
 }
 
+// The lane that has nothing left compresses frames of the other's file.
+TEST_F(Lane, ALargeFileAtTheEndIsShared) {
+    std::string large(40 * kFrameBytes + 12345, '\0');
+    for (size_t i = 0; i < large.size(); ++i)
+        large[i] = static_cast<char>(i / 4096 + i % 251);
+    cluster.add("base/1/large", large);
+    list();
+    state->rest.clear();
+    for (uint32_t i = 0; i < files.size(); ++i) {
+        if (files.path(i) == "base/1/large")
+            state->large.push_back(i);
+    }
+    CopyLane second(*state, packs);
+    std::map<std::string, IndexEntry> entries;
+    {
+        std::jthread other([&] { second.run(); });
+        entries = run();
+    }
+    for (RecordRun* records : second.runs()) {
+        while (auto entry = records->next())
+            entries[entry->path] = *entry;
+    }
+    ASSERT_EQ(entries.size(), 1U);
+    const IndexEntry& entry = entries["base/1/large"];
+    EXPECT_EQ(entry.frames.size(), 41U);
+    EXPECT_EQ(entry.crc32c, crc32c(0, as_bytes(large)));
+    EXPECT_EQ(entry.xxh128, content_hash(as_bytes(large)));
+    EXPECT_TRUE(content(entry) == large);
+}
+
 }  // namespace
 }  // namespace ark

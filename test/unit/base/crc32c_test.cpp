@@ -45,6 +45,18 @@ TEST(Crc32c, AnyLengthAtAnyAlignmentInAnyPieces) {
     }
 }
 
+TEST(Crc32c, OfBothHalves) {
+    Bytes bytes(70000);
+    for (size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::byte>(i * 131 + i / 7);
+    const ByteView all(bytes);
+    for (const size_t cut : {0UL, 1UL, 2UL, 63UL, 8192UL, 65535UL, 69999UL, 70000UL}) {
+        const uint32_t a = crc32c(0, all.first(cut));
+        const uint32_t b = crc32c(0, all.subspan(cut));
+        EXPECT_EQ(crc32c_of_both(a, b, all.size() - cut), crc32c(0, all)) << cut;
+    }
+}
+
 TEST(Crc32c, ManifestTextIsTheHostsByteOrder) {
     EXPECT_EQ(crc32c_manifest_text(0xE3069283U), "839206e3");
 }

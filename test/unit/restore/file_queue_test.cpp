@@ -26,7 +26,7 @@ TEST(CutIntoWork, InTheOrderOfThePacks) {
     const auto work =
         cut_into_work({file("a", 1, 512, {{100, 50}}, 10), file("b", 0, 0, {{300, 10}}, 5),
                        file("c", 1, 0, {{100, 50}}, 10), file("d", 0, 0, {{100, 20}}, 5)},
-                      1000);
+                      1000, true);
     ASSERT_EQ(work.size(), 2U);
     EXPECT_EQ(work[0].pack, 0U);
     EXPECT_EQ(work[0].end, 310U);
@@ -42,7 +42,7 @@ TEST(CutIntoWork, NeverInsideAFrame) {
     const auto work =
         cut_into_work({file("a", 0, 0, {{10, 90}}, 100), file("b", 0, 0, {{100, 50}}, 100),
                        file("c", 0, 600, {{100, 50}}, 100), file("d", 0, 0, {{150, 50}}, 100)},
-                      100);
+                      100, true);
     ASSERT_EQ(work.size(), 3U);
     EXPECT_EQ(work[1].files.size(), 2U);
     EXPECT_EQ(work[2].files[0].path, "d");
@@ -57,7 +57,7 @@ TEST(CutIntoWork, EveryFileOnce) {
                                            {{static_cast<uint64_t>(1000 + i * 10), 10}}, 5000));
     }
     std::set<std::string> seen;
-    for (const FileWork& work : cut_into_work(files, 20000)) {
+    for (const FileWork& work : cut_into_work(files, 20000, true)) {
         for (const IndexEntry& e : work.files) {
             EXPECT_TRUE(seen.insert(e.path).second) << e.path;
             EXPECT_EQ(e.pack, work.pack);
@@ -66,6 +66,51 @@ TEST(CutIntoWork, EveryFileOnce) {
         }
     }
     EXPECT_EQ(seen.size(), files.size());
+}
+
+IndexEntry large_file(const std::string& path, uint32_t pack, uint64_t size) {
+    std::vector<FrameRef> frames;
+    for (uint64_t at = 0; at < size; at += kFrameBytes)
+        frames.push_back({1000 + at / 2, 100});
+    return file(path, pack, 0, std::move(frames), size);
+}
+
+TEST(CutIntoWork, LargeFilesAreSharedWhereThatIsWanted) {
+    const std::vector<IndexEntry> files{file("a", 0, 0, {{10, 90}}, 100),
+                                        large_file("b", 0, 20 * kFrameBytes + 5),
+                                        file("c", 0, 0, {{90000000, 90}}, 100)};
+    const auto work = cut_into_work(files, 100, true);
+    ASSERT_EQ(work.size(), 3U);
+    EXPECT_FALSE(work[0].large);
+    ASSERT_TRUE(work[1].large);
+    EXPECT_EQ(work[1].large->entry().path, "b");
+    EXPECT_EQ(work[1].end, files[1].frames.back().offset + 100);
+    ASSERT_EQ(work[2].files.size(), 1U);
+    EXPECT_EQ(work[2].files[0].path, "c");
+    for (const FileWork& piece : cut_into_work(files, 100, false))
+        EXPECT_FALSE(piece.large);
+}
+
+TEST(FileQueue, WhoHasNothingElseHelpsWithALargeFile) {
+    FileQueue queue(4);
+    FileWork work{0, 0, {}, std::make_shared<LargeFile>(large_file("a", 0, 40 * kFrameBytes))};
+    FileWork small;
+    queue.push(work, milliseconds(0));
+    queue.push(small, milliseconds(0));
+    const auto own = queue.pop();
+    ASSERT_TRUE(own && own->large);
+    EXPECT_FALSE(own->helping);
+    const auto other = queue.pop();
+    ASSERT_TRUE(other);
+    EXPECT_FALSE(other->large) << "new work comes first";
+    const auto help = queue.pop();
+    ASSERT_TRUE(help);
+    EXPECT_EQ(help->large, own->large);
+    EXPECT_TRUE(help->helping);
+    queue.close();
+    while (own->large->next()) {
+    }
+    EXPECT_FALSE(queue.pop()) << "all parts are taken";
 }
 
 TEST(FileQueue, IsBounded) {

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.hpp"
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 
 namespace ark {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/restore/config_text.hpp"
+#include "core/pgdata/config_text.hpp"
 #include "test/support/temporary_directory.hpp"
 
 namespace ark {
