@@ -5,8 +5,8 @@
 #include <cstdio>
 
 #include "core/base/clock.hpp"
-#include "core/repo/json_text.hpp"
 #include "core/pgdata/config_text.hpp"
+#include "core/repo/json_text.hpp"
 
 namespace ark {
 

@@ -11,8 +11,8 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
-#include "core/pgdata/control_file.hpp"
 #include "core/pgdata/config_text.hpp"
+#include "core/pgdata/control_file.hpp"
 #include "core/restore/layout.hpp"
 #include "core/restore/running_server.hpp"
 #include "core/restore/tree.hpp"

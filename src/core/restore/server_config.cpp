@@ -11,8 +11,8 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
-#include "core/pipeline/tar_reader.hpp"
 #include "core/pgdata/config_text.hpp"
+#include "core/pipeline/tar_reader.hpp"
 #include "core/restore/plan.hpp"
 #include "core/restore/tree.hpp"
 
