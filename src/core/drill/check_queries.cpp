@@ -45,7 +45,7 @@ std::string visibility_query(const std::string& schema, const RelationInfo& rela
 
 std::string index_query(const std::string& schema, const RelationInfo& relation, uint32_t major,
                         bool with_rows) {
-    if (relation.method == "gin")
+    if (relation.method == AccessMethod::gin)
         return "SELECT " + schema + ".gin_index_check(" + regclass(relation) + ")";
     // Not rootdescend: it is for bugs of the operator class, and very slow.
     return "SELECT " + schema + ".bt_index_parent_check(" + regclass(relation) + ", " +

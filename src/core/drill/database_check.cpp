@@ -63,9 +63,10 @@ bool DatabaseCheck::run() {
     check_files();
     check_census();
     std::vector<CheckTask> tasks = catalog_tasks();
-    std::ranges::move(relation_tasks(), std::back_inserter(tasks));
+    add_relation_tasks(tasks);
     return pool_.run(
         database_.name, std::move(tasks), context_.jobs,
+        [this](const CheckTask& task) { return question(task); },
         [this](const CheckTask& task, const SqlResult& result) { return answer(task, result); });
 }
 
@@ -91,8 +92,12 @@ void DatabaseCheck::note(const std::string& text) {
 bool DatabaseCheck::ask(const std::string& sql, const char* check, const std::string& what,
                         SqlResult& out) {
     out = pool_.ask(database_.name, sql);
+    return !is_failure(out, check, what);
+}
+
+bool DatabaseCheck::is_failure(const SqlResult& out, const char* check, const std::string& what) {
     if (!out.failed)
-        return true;
+        return false;
     lost_ = out.lost;
     Finding finding;
     finding.check = check;
@@ -102,7 +107,7 @@ bool DatabaseCheck::ask(const std::string& sql, const char* check, const std::st
     finding.message = out.message;
     finding.detail = out.detail;
     add(std::move(finding));
-    return false;
+    return true;
 }
 
 // The copy is ours to change: event triggers would run somebody's code at CREATE EXTENSION.
@@ -129,29 +134,15 @@ bool DatabaseCheck::prepare() {
 }
 
 bool DatabaseCheck::list() {
-    SqlResult result;
-    if (!ask(std::string(without_indexes()) + "; " + relations_query(), "catalog",
-             "pg_catalog.pg_class", result))
+    const std::set<uint32_t> changed = changed_collations();
+    const SqlResult result =
+        pool_.ask_rows(database_.name, std::string(without_indexes()) + "; " + relations_query(),
+                       [&](const SqlRow& row) { relations_.push_back(relation_of(row, changed)); });
+    if (is_failure(result, "catalog", "pg_catalog.pg_class"))
         return false;
-    relations_ = relations_of(result);
-    result = pool_.ask(database_.name, changed_collations_query());
-    if (result.failed) {
-        context_.notes->push_back(
-            "database " + database_.name +
-            ": versions of collations could not be compared: " + result.message);
-    }
-    for (const SqlRow& row : result.rows())
-        changed_collations_.insert(oid_in(row[0]));
-    if (database_.collation_differs)
-        changed_collations_.insert(kDefaultCollation);
-    if (!changed_collations_.empty()) {
-        context_.notes->push_back(
-            "database " + database_.name + ": " + std::to_string(changed_collations_.size()) +
-            " collations have another version on this host than on the source: indexes on text "
-            "may rightly disagree here");
-    }
+    std::ranges::sort(relations_, {}, &RelationInfo::oid);
     for (const RelationInfo& r : relations_) {
-        if (r.kind == 'i' && r.method == "btree" && r.checkable && r.full)
+        if (r.kind == 'i' && r.method == AccessMethod::btree && r.checkable && r.full)
             indexed_.insert(r.table);
         if (r.kind == 'i' && !r.full)
             computing_.insert({r.oid, r.table});
@@ -159,9 +150,44 @@ bool DatabaseCheck::list() {
     return true;
 }
 
+// Those that have another version on this host than on the source.
+std::set<uint32_t> DatabaseCheck::changed_collations() {
+    std::set<uint32_t> out;
+    const SqlResult result = pool_.ask(database_.name, changed_collations_query());
+    if (result.failed) {
+        context_.notes->push_back(
+            "database " + database_.name +
+            ": versions of collations could not be compared: " + result.message);
+    }
+    for (const SqlRow& row : result.rows())
+        out.insert(oid_in(row[0]));
+    if (database_.collation_differs)
+        out.insert(kDefaultCollation);
+    if (!out.empty()) {
+        context_.notes->push_back(
+            "database " + database_.name + ": " + std::to_string(out.size()) +
+            " collations have another version on this host than on the source: indexes on text "
+            "may rightly disagree here");
+    }
+    return out;
+}
+
+const RelationInfo* DatabaseCheck::relation(uint32_t oid) const {
+    const auto found = std::ranges::lower_bound(relations_, oid, {}, &RelationInfo::oid);
+    return found != relations_.end() && found->oid == oid ? &*found : nullptr;
+}
+
+// Of an index or a TOAST table.
+std::string DatabaseCheck::table_of(const RelationInfo& r) const {
+    const RelationInfo* table = relation(r.table);
+    return table == nullptr ? "oid " + std::to_string(r.table) : table->name;
+}
+
 // Shared relations' files are in global, and are named in the first database.
 void DatabaseCheck::name_damage() {
-    std::unordered_map<std::string, const RelationInfo*> by_path;
+    if (context_.damage->empty())
+        return;
+    std::unordered_map<std::string_view, const RelationInfo*> by_path;
     for (const RelationInfo& r : relations_)
         by_path.emplace(r.path, &r);
     for (const FileDamage& damage : *context_.damage) {
@@ -176,9 +202,9 @@ void DatabaseCheck::name_damage() {
             const RelationInfo& r = *found->second;
             finding.relation = r.name;
             if (r.kind == 't')
-                finding.detail = "It is the TOAST table of " + r.table_name + ".";
+                finding.detail = "It is the TOAST table of " + table_of(r) + ".";
             if (r.kind == 'i')
-                finding.detail = "It is an index of " + r.table_name + ".";
+                finding.detail = "It is an index of " + table_of(r) + ".";
         } else {
             finding.detail = "No relation has this file.";
         }
@@ -203,14 +229,13 @@ void DatabaseCheck::check_files() {
 }
 
 void DatabaseCheck::check_file(const RelationInfo& r) {
-    constexpr std::array kWithFirstPage{"btree", "hash", "gin", "gist", "spgist", "brin"};
+    const bool has_first_page = r.method >= AccessMethod::btree && r.method <= AccessMethod::brin;
     SqlResult wrong;
     if (r.path.empty()) {
         wrong.message = "the catalog names no file for the relation";
     } else if (!context_.file_bytes->contains(r.path)) {
         wrong.message = "the relation's file is missing";
-    } else if (bytes_of(r) == 0 && r.kind == 'i' &&
-               std::ranges::count(kWithFirstPage, r.method) != 0) {
+    } else if (bytes_of(r) == 0 && r.kind == 'i' && has_first_page) {
         wrong.message = "the index has no page, not even its first";
     } else if (bytes_of(r) == 0 && r.kind == 'S') {
         wrong.message = "the sequence has no page";
@@ -249,8 +274,9 @@ Finding DatabaseCheck::finding(const char* check, const RelationInfo& r,
 std::vector<CheckTask> DatabaseCheck::catalog_tasks() {
     std::vector<CheckTask> tasks;
     const auto add_check = [&](const CatalogCheck& check) {
-        tasks.push_back({TaskKind::catalog, check.what, 0, 0,
-                         std::string(without_indexes()) + "; " + check.sql});
+        tasks.push_back({TaskKind::catalog, 0, 0,
+                         std::make_unique<Question>(Question{
+                             check.what, std::string(without_indexes()) + "; " + check.sql})});
     };
     SqlResult references;
     if (ask(references_query(), "catalog", "", references)) {
@@ -262,16 +288,33 @@ std::vector<CheckTask> DatabaseCheck::catalog_tasks() {
     return tasks;
 }
 
-std::vector<CheckTask> DatabaseCheck::relation_tasks() {
-    std::vector<CheckTask> tasks;
-    for (size_t i = 0; i < relations_.size(); ++i) {
+void DatabaseCheck::add_relation_tasks(std::vector<CheckTask>& tasks) {
+    for (uint32_t i = 0; i < relations_.size(); ++i) {
         if (relations_[i].shared && !first_)
             continue;
-        add_relation_tasks(i, tasks);
+        add_table_tasks(i, tasks);
         if (relations_[i].kind == 'i' && bytes_of(relations_[i]) > 0)
             add_index_task(i, tasks);
     }
-    return tasks;
+}
+
+Question DatabaseCheck::question(const CheckTask& task) const {
+    const RelationInfo& r = relations_[task.relation];
+    switch (task.kind) {
+        case TaskKind::visibility:
+            return {r.name, visibility_query(context_.schema, r)};
+        case TaskKind::index:
+        case TaskKind::index_alone:
+            return {r.name,
+                    index_query(context_.schema, r, context_.major, task.kind == TaskKind::index)};
+        case TaskKind::rows:
+            return {r.name,
+                    r.kind == 'S' ? sequence_query(r) : rows_query(r, indexed_.contains(r.oid))};
+        case TaskKind::heap:
+        case TaskKind::catalog:  // has its question
+            break;
+    }
+    return {r.name, heap_query(context_.schema, r, 0, true)};
 }
 
 // Without a reader the superuser asks, and nobody's code is to run as such.
@@ -279,52 +322,46 @@ bool DatabaseCheck::may_ask(const RelationInfo& relation) const {
     return !context_.reader.empty() || !computing_.contains(relation.oid);
 }
 
-void DatabaseCheck::add_relation_tasks(size_t i, std::vector<CheckTask>& tasks) {
+void DatabaseCheck::add_table_tasks(uint32_t i, std::vector<CheckTask>& tasks) {
     const RelationInfo& r = relations_[i];
     const uint64_t bytes = bytes_of(r);
     const bool is_table = r.kind == 'r' || r.kind == 'm';
-    const bool is_heap = (is_table || r.kind == 't') && r.method == "heap";
+    const bool is_heap = (is_table || r.kind == 't') && r.method == AccessMethod::heap;
     const bool is_sequence = r.kind == 'S';
     if (bytes > 0 && (is_heap || (is_sequence && context_.major >= kFirstWithSequences))) {
         ++context_.counts.heaps;
         context_.counts.heap_bytes += bytes;
-        tasks.push_back(heap_task(i, 0, true));
+        tasks.push_back({TaskKind::heap, i, bytes, nullptr});
     }
-    if (bytes > 0 && is_heap) {
-        tasks.push_back(
-            {TaskKind::visibility, r.name, bytes, i, visibility_query(context_.schema, r)});
-    }
-    if (bytes > 0 && is_sequence)
-        tasks.push_back({TaskKind::rows, r.name, bytes, i, sequence_query(r)});
-    if (is_table && r.checkable && may_ask(r)) {
-        tasks.push_back(
-            {TaskKind::rows, r.name, bytes, i, rows_query(r, indexed_.contains(r.oid))});
-    }
+    if (bytes > 0 && is_heap)
+        tasks.push_back({TaskKind::visibility, i, bytes, nullptr});
+    if ((bytes > 0 && is_sequence) || (is_table && r.checkable && may_ask(r)))
+        tasks.push_back({TaskKind::rows, i, bytes, nullptr});
 }
 
-void DatabaseCheck::add_index_task(size_t i, std::vector<CheckTask>& tasks) {
+void DatabaseCheck::add_index_task(uint32_t i, std::vector<CheckTask>& tasks) {
     const RelationInfo& r = relations_[i];
     CheckCounts& counts = context_.counts;
     const uint64_t bytes = bytes_of(r);
-    const bool is_gin = r.method == "gin" && context_.major >= kFirstWithGinCheck;
+    const bool is_gin = r.method == AccessMethod::gin && context_.major >= kFirstWithGinCheck;
     if (!r.checkable) {
         ++counts.invalid_indexes;
-    } else if (r.method == "btree" || is_gin) {
+    } else if (r.method == AccessMethod::btree || is_gin) {
         ++(is_gin ? counts.gins : counts.btrees);
         counts.btree_bytes += is_gin ? 0 : bytes;
-        if (may_ask(r)) {
-            tasks.push_back({TaskKind::index, r.name, bytes, i,
-                             index_query(context_.schema, r, context_.major, true)});
-        }
+        if (may_ask(r))
+            tasks.push_back({TaskKind::index, i, bytes, nullptr});
     } else {
         ++counts.unchecked_indexes;
     }
 }
 
-CheckTask DatabaseCheck::heap_task(size_t i, uint64_t first_block, bool toast) const {
+// Of the rest of a table, and without the rows' TOAST.
+CheckTask DatabaseCheck::rest_of_heap(uint32_t i, uint64_t first_block) const {
     const RelationInfo& r = relations_[i];
-    return {TaskKind::heap, r.name, bytes_of(r), i,
-            heap_query(context_.schema, r, first_block, toast)};
+    return {TaskKind::heap, i, bytes_of(r),
+            std::make_unique<Question>(
+                Question{r.name, heap_query(context_.schema, r, first_block, false)})};
 }
 
 std::optional<CheckTask> DatabaseCheck::answer(const CheckTask& task, const SqlResult& result) {
@@ -353,7 +390,7 @@ void DatabaseCheck::answer_catalog(const CheckTask& task, const SqlResult& resul
         return;
     Finding finding;
     finding.check = "catalog";
-    finding.relation = task.what;
+    finding.relation = task.question->what;
     if (result.failed) {
         finding.message = result.message;
         finding.detail = result.detail;
@@ -380,7 +417,7 @@ void DatabaseCheck::add_places(const RelationInfo& r, const SqlResult& result) {
             found.detail =
                 "Row " + *row[1] + " of the page" + (row[2] ? ", column " + *row[2] : "") + ".";
         if (r.kind == 't')
-            found.detail = lines(found.detail, "It is the TOAST table of " + r.table_name + ".");
+            found.detail = lines(found.detail, "It is the TOAST table of " + table_of(r) + ".");
         if (row[0])
             found.detail = lines(found.detail, "Block " + *row[0] + ".");
         add(std::move(found));
@@ -402,9 +439,9 @@ std::optional<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task,
     const bool own = path_in(result.message) == r.path;
     constexpr uint64_t kPage = 8192;
     if (own && block && (*block + 1) * kPage < bytes_of(r))
-        return heap_task(task.relation, *block + 1, false);
-    if (!own && task.sql.find("check_toast => true") != std::string::npos)
-        return heap_task(task.relation, 0, false);
+        return rest_of_heap(task.relation, *block + 1);
+    if (!own && task.question->sql.find("check_toast => true") != std::string::npos)
+        return rest_of_heap(task.relation, 0);
     return std::nullopt;
 }
 
@@ -425,11 +462,6 @@ bool DatabaseCheck::is_without_library(const SqlResult& result) {
     return true;
 }
 
-bool DatabaseCheck::has_changed_collation(const RelationInfo& index) const {
-    return std::ranges::any_of(index.collations,
-                               [this](uint32_t oid) { return changed_collations_.contains(oid); });
-}
-
 std::optional<CheckTask> DatabaseCheck::answer_index(const CheckTask& task,
                                                      const SqlResult& result) {
     if (!result.failed || is_without_library(result))
@@ -438,11 +470,10 @@ std::optional<CheckTask> DatabaseCheck::answer_index(const CheckTask& task,
     if (task.kind == TaskKind::index && computing_.contains(r.oid) && is_of_code(result)) {
         note("rows were not looked for in index " + r.name +
              ", whose functions fail in the copy: " + result.message);
-        return CheckTask{TaskKind::index_alone, r.name, bytes_of(r), task.relation,
-                         index_query(context_.schema, r, context_.major, false)};
+        return CheckTask{TaskKind::index_alone, task.relation, bytes_of(r), nullptr};
     }
     constexpr const char* kIndexCorrupted = "XX002";
-    if (result.sqlstate == kIndexCorrupted && has_changed_collation(r)) {
+    if (result.sqlstate == kIndexCorrupted && r.changed_collation) {
         note("index " + r.name +
              " disagrees with its collation's version on this host: " + result.message);
         return std::nullopt;
@@ -451,7 +482,7 @@ std::optional<CheckTask> DatabaseCheck::answer_index(const CheckTask& task,
     // Of its two relations the message means the table.
     if (result.message.starts_with("heap tuple"))
         found.block.reset();
-    found.detail = lines(found.detail, "It is an index of " + r.table_name + ".");
+    found.detail = lines(found.detail, "It is an index of " + table_of(r) + ".");
     add(std::move(found));
     return std::nullopt;
 }
@@ -491,26 +522,23 @@ void DatabaseCheck::answer_rows(const CheckTask& task, const SqlResult& result) 
 void DatabaseCheck::check_census() {
     if (context_.census == nullptr)
         return;
-    std::unordered_map<uint32_t, const RelationInfo*> by_oid;
-    for (const RelationInfo& r : relations_)
-        by_oid.emplace(r.oid, &r);
     for (const CensusEntry& entry : *context_.census) {
         const TableState& table = entry.table;
         if (table.database_oid != database_.oid || !entry.unchanged)
             continue;
         ++context_.counts.compared;
-        const auto found = by_oid.find(table.oid);
+        const RelationInfo* now = relation(table.oid);
         Finding wrong;
         wrong.check = "rows";
         wrong.relation = table.schema + "." + table.name;
-        if (found == by_oid.end()) {
+        if (now == nullptr) {
             wrong.message = "the table is missing";
             wrong.detail = "It was there when the backup was taken.";
-        } else if (bytes_of(*found->second) != table.bytes) {
-            wrong.relation = found->second->name;
-            wrong.path = found->second->path;
-            wrong.message = "the table has " + std::to_string(bytes_of(*found->second)) +
-                            " bytes; it had " + std::to_string(table.bytes) +
+        } else if (bytes_of(*now) != table.bytes) {
+            wrong.relation = now->name;
+            wrong.path = now->path;
+            wrong.message = "the table has " + std::to_string(bytes_of(*now)) + " bytes; it had " +
+                            std::to_string(table.bytes) +
                             " when the backup was taken, and was not changed meanwhile";
         } else {
             continue;

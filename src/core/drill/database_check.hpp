@@ -60,17 +60,22 @@ class DatabaseCheck {
     bool run();
 
  private:
+    bool is_failure(const SqlResult& out, const char* check, const std::string& what);
     bool ask(const std::string& sql, const char* check, const std::string& what, SqlResult& out);
     bool prepare();
     bool list();
+    std::set<uint32_t> changed_collations();
+    const RelationInfo* relation(uint32_t oid) const;
+    std::string table_of(const RelationInfo& relation) const;
     void name_damage();
     void check_files();
     void check_file(const RelationInfo& relation);
     std::vector<CheckTask> catalog_tasks();
-    std::vector<CheckTask> relation_tasks();
-    void add_relation_tasks(size_t i, std::vector<CheckTask>& tasks);
-    void add_index_task(size_t i, std::vector<CheckTask>& tasks);
-    CheckTask heap_task(size_t i, uint64_t first_block, bool toast) const;
+    void add_relation_tasks(std::vector<CheckTask>& tasks);
+    void add_table_tasks(uint32_t i, std::vector<CheckTask>& tasks);
+    void add_index_task(uint32_t i, std::vector<CheckTask>& tasks);
+    Question question(const CheckTask& task) const;
+    CheckTask rest_of_heap(uint32_t i, uint64_t first_block) const;
     std::optional<CheckTask> answer(const CheckTask& task, const SqlResult& result);
     std::optional<CheckTask> answer_heap(const CheckTask& task, const SqlResult& result);
     void add_places(const RelationInfo& relation, const SqlResult& result);
@@ -83,7 +88,6 @@ class DatabaseCheck {
     void add(Finding finding);
     void note(const std::string& text);
     uint64_t bytes_of(const RelationInfo& relation) const;
-    bool has_changed_collation(const RelationInfo& index) const;
     bool is_without_library(const SqlResult& result);
     bool may_ask(const RelationInfo& relation) const;
 
@@ -91,9 +95,8 @@ class DatabaseCheck {
     TaskPool& pool_;
     const DatabaseInfo database_;
     const bool first_;
-    std::vector<RelationInfo> relations_;
-    std::set<uint32_t> changed_collations_;
-    std::set<uint32_t> indexed_;    ///< tables with a btree that counts rows
+    std::vector<RelationInfo> relations_;  ///< in the order of their oids
+    std::set<uint32_t> indexed_;           ///< tables with a btree that counts rows
     std::set<uint32_t> computing_;  ///< indexes with expressions or a predicate, and their tables
     bool lost_ = false;             ///< the server, with the last question
     std::set<std::string> already_said_;

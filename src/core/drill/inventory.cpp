@@ -1,5 +1,7 @@
 #include "core/drill/inventory.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <sstream>
 
@@ -16,12 +18,21 @@ bool is_true(const std::optional<std::string>& value) {
     return value == "t";
 }
 
-std::set<uint32_t> oids_in(const std::string& text) {
-    std::set<uint32_t> out;
+// `text` is an oidvector: numbers with blanks between them.
+bool has_one_of(const std::string& text, const std::set<uint32_t>& oids) {
     std::istringstream words(text);
-    for (uint32_t oid = 0; words >> oid;)
-        out.insert(oid);
-    return out;
+    for (uint32_t oid = 0; words >> oid;) {
+        if (oids.contains(oid))
+            return true;
+    }
+    return false;
+}
+
+AccessMethod method_of(const std::string& name) {
+    constexpr std::array<std::string_view, 8> kNames{"",    "heap", "btree",  "hash",
+                                                     "gin", "gist", "spgist", "brin"};
+    const auto found = std::ranges::find(kNames, name);
+    return static_cast<AccessMethod>(found - kNames.begin());
 }
 
 }  // namespace
@@ -53,40 +64,32 @@ const char* relations_query() {
            "coalesce(i.indisvalid AND i.indisready AND i.indislive, c.relispopulated), "
            "coalesce(i.indpred IS NULL AND i.indexprs IS NULL, true), "
            "coalesce(i.indrelid, t.oid, 0), "
-           "coalesce(pg_catalog.quote_ident(m.nspname) || '.' || "
-           "pg_catalog.quote_ident(coalesce(h.relname, t.relname)), ''), "
            "coalesce(i.indcollation::pg_catalog.text, ''), c.relpersistence = 'u' "
            "FROM pg_catalog.pg_class c "
            "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
            "LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam "
            "LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid "
-           "LEFT JOIN pg_catalog.pg_class h ON h.oid = i.indrelid "
            "LEFT JOIN pg_catalog.pg_class t ON t.reltoastrelid = c.oid AND c.relkind = 't' "
-           "LEFT JOIN pg_catalog.pg_namespace m ON m.oid = coalesce(h.relnamespace, "
-           "t.relnamespace) "
            "WHERE c.relkind IN ('r', 'm', 't', 'S', 'i') AND c.relpersistence <> 't'";
 }
 
-std::vector<RelationInfo> relations_of(const SqlResult& result) {
-    std::vector<RelationInfo> out;
-    for (const SqlRow& row : result.rows()) {
-        RelationInfo r;
-        r.oid = oid_in(row[0]);
-        r.name = row[1].value_or("oid " + std::to_string(r.oid));
-        r.kind = text_in(row[2]).empty() ? 'r' : row[2]->front();
-        r.method = text_in(row[3]);
-        r.shared = is_true(row[4]);
-        r.of_system = is_true(row[5]);
-        r.path = text_in(row[6]);
-        r.checkable = is_true(row[7]);
-        r.full = is_true(row[8]);
-        r.table = oid_in(row[9]);
-        r.table_name = text_in(row[10]);
-        r.collations = oids_in(text_in(row[11]));
-        r.unlogged = is_true(row[12]);
-        out.push_back(std::move(r));
-    }
-    return out;
+RelationInfo relation_of(const SqlRow& row, const std::set<uint32_t>& changed_collations) {
+    RelationInfo r;
+    r.oid = oid_in(row[0]);
+    r.name = row[1].value_or("oid " + std::to_string(r.oid));
+    r.kind = text_in(row[2]).empty() ? 'r' : row[2]->front();
+    r.method = method_of(text_in(row[3]));
+    r.shared = is_true(row[4]);
+    r.of_system = is_true(row[5]);
+    r.path = text_in(row[6]);
+    r.checkable = is_true(row[7]);
+    r.full = is_true(row[8]);
+    r.table = oid_in(row[9]);
+    r.changed_collation = has_one_of(text_in(row[10]), changed_collations);
+    r.unlogged = is_true(row[11]);
+    r.name.shrink_to_fit();
+    r.path.shrink_to_fit();
+    return r;
 }
 
 const char* changed_collations_query() {

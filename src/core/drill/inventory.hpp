@@ -18,22 +18,24 @@ struct DatabaseInfo {
     bool collation_differs = false;  ///< its default collation has another version on this host
 };
 
-/// A relation with storage, as its catalog tells; temporary ones are left out.
+enum class AccessMethod : uint8_t { none, heap, btree, hash, gin, gist, spgist, brin, other };
+
+/// A relation with storage, as its catalog tells; temporary ones are left out. Small: a database
+/// has hundreds of thousands.
 struct RelationInfo {
     uint32_t oid = 0;
-    std::string name;        ///< schema.name, quoted where SQL needs it
-    char kind = 'r';         ///< pg_class.relkind: r m t S i
-    std::string method;      ///< access method: heap, btree…
+    uint32_t table = 0;  ///< of an index or TOAST table: what it belongs to
+    std::string name;    ///< schema.name, quoted where SQL needs it
+    std::string path;    ///< relative to the data directory; empty: the catalog has none
+    char kind = 'r';     ///< pg_class.relkind: r m t S i
+    AccessMethod method = AccessMethod::none;
     bool shared = false;     ///< the same one in every database
     bool of_system = false;  ///< in pg_catalog, information_schema or a TOAST table of theirs
-    std::string path;        ///< relative to the data directory; empty: the catalog has none
     bool checkable =
         true;  ///< an index that is valid, ready and live; a table or view with content
     bool unlogged = false;
-    bool full = true;    ///< of an index: neither partial nor on expressions
-    uint32_t table = 0;  ///< of an index or TOAST table: what it belongs to
-    std::string table_name;
-    std::set<uint32_t> collations;  ///< of an index
+    bool full = true;                ///< of an index: neither partial nor on expressions
+    bool changed_collation = false;  ///< of an index: one of its collations is among those given
 };
 
 /// Queries, and what their rows mean. The first throws nothing; the rows come from the query beside
@@ -42,7 +44,7 @@ const char* databases_query();
 std::vector<DatabaseInfo> databases_of(const SqlResult& result);
 /// Without the indexes of the catalog, which may be damaged.
 const char* relations_query();
-std::vector<RelationInfo> relations_of(const SqlResult& result);
+RelationInfo relation_of(const SqlRow& row, const std::set<uint32_t>& changed_collations);
 /// Oids of collations that have another version on this host than when their indexes were made.
 const char* changed_collations_query();
 

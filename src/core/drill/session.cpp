@@ -27,20 +27,24 @@ std::string without_newline(std::string text) {
     return text;
 }
 
-std::vector<SqlRow> rows_of(const PGresult* result) {
-    std::vector<SqlRow> rows(static_cast<size_t>(PQntuples(result)));
-    for (size_t row = 0; row < rows.size(); ++row) {
-        for (int column = 0; column < PQnfields(result); ++column) {
-            const int number = static_cast<int>(row);
-            if (PQgetisnull(result, number, column) != 0) {
-                rows[row].emplace_back();
-            } else {
-                rows[row].emplace_back(
-                    std::string(PQgetvalue(result, number, column),
-                                static_cast<size_t>(PQgetlength(result, number, column))));
-            }
+SqlRow row_of(const PGresult* result, int number) {
+    SqlRow row;
+    for (int column = 0; column < PQnfields(result); ++column) {
+        if (PQgetisnull(result, number, column) != 0) {
+            row.emplace_back();
+        } else {
+            row.emplace_back(std::string(PQgetvalue(result, number, column),
+                                         static_cast<size_t>(PQgetlength(result, number, column))));
         }
     }
+    return row;
+}
+
+std::vector<SqlRow> rows_of(const PGresult* result) {
+    std::vector<SqlRow> rows;
+    rows.reserve(static_cast<size_t>(PQntuples(result)));
+    for (int number = 0; number < PQntuples(result); ++number)
+        rows.push_back(row_of(result, number));
     return rows;
 }
 
@@ -65,6 +69,10 @@ struct Session::State {
     }
     void take(const PGresult* part) {
         const ExecStatusType status = PQresultStatus(part);
+        if (status == PGRES_SINGLE_TUPLE) {
+            use_row(row_of(part, 0));
+            return;
+        }
         if (status == PGRES_TUPLES_OK)
             result.sets.push_back(rows_of(part));
         if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY)
@@ -82,6 +90,7 @@ struct Session::State {
 
     PGconn* connection = nullptr;
     SqlResult result;
+    std::function<void(const SqlRow&)> use_row;  // of query_rows, while it lasts
 };
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -172,6 +181,19 @@ int Session::socket() const {
 
 SqlResult Session::query(const std::string& sql, Watch& watch) {
     send(sql);
+    return wait(watch);
+}
+
+SqlResult Session::query_rows(const std::string& sql, const std::function<void(const SqlRow&)>& use,
+                              Watch& watch) {
+    send(sql);
+    state_->use_row = use;
+    if (!state_->result.lost && PQsetSingleRowMode(state_->connection) == 0)
+        state_->broke();
+    return wait(watch);
+}
+
+SqlResult Session::wait(Watch& watch) {
     for (;;) {
         if (auto result = poll())
             return std::move(*result);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,10 +51,15 @@ class Session {
 
     /// send and poll, waiting.
     SqlResult query(const std::string& sql, Watch& watch);
+    /// The same for an answer of any length: each row goes to `use` as it comes, and none is in the
+    /// result. Those before an error have been given away then.
+    SqlResult query_rows(const std::string& sql, const std::function<void(const SqlRow&)>& use,
+                         Watch& watch);
 
  private:
     struct State;
     explicit Session(std::unique_ptr<State> state);
+    SqlResult wait(Watch& watch);
 
     std::unique_ptr<State> state_;
 };

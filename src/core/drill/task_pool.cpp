@@ -48,39 +48,46 @@ SqlResult TaskPool::ask(const std::string& database, const std::string& sql) {
     return session ? session->query(sql, watch_) : result;
 }
 
+SqlResult TaskPool::ask_rows(const std::string& database, const std::string& sql,
+                             const std::function<void(const SqlRow&)>& use) {
+    std::unique_ptr<Session> session;
+    SqlResult result = Session::connect(owner_, database, watch_, session);
+    return session ? session->query_rows(sql, use, watch_) : result;
+}
+
 bool TaskPool::run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
-                   const Answer& answer) {
+                   const Ask& question, const Answer& answer) {
     // The longest first: they decide when all is done.
-    std::stable_sort(tasks.begin(), tasks.end(),
-                     [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
-    std::deque<CheckTask> queue(std::make_move_iterator(tasks.begin()),
-                                std::make_move_iterator(tasks.end()));
-    std::deque<CheckTask> suspects;
-    while (!queue.empty() || !suspects.empty()) {
+    std::ranges::reverse(tasks);
+    std::ranges::stable_sort(tasks, {}, &CheckTask::bytes);
+    Tasks suspects;
+    while (!tasks.empty() || !suspects.empty()) {
         const bool alone = !suspects.empty();
-        std::deque<CheckTask>& now = alone ? suspects : queue;
-        if (!run_lanes(database, now, suspects, alone ? 1 : jobs, answer))
+        Tasks& now = alone ? suspects : tasks;
+        if (!run_lanes(database, now, suspects, alone ? 1 : jobs, question, answer))
             return false;
     }
     return true;
 }
 
-void TaskPool::finish(const CheckTask& task, const SqlResult& result, std::deque<CheckTask>& queue,
+void TaskPool::finish(const CheckTask& task, const SqlResult& result, Tasks& queue,
                       const Answer& answer) {
     if (auto further = answer(task, result)) {
-        queue.push_front(std::move(*further));
+        queue.push_back(std::move(*further));
     } else {
         ++done_;
     }
 }
 
 // Gives the lane its next question, where there is one.
-void TaskPool::feed(const std::string& database, Lane& lane, std::deque<CheckTask>& queue) {
+void TaskPool::feed(const std::string& database, Lane& lane, Tasks& queue, const Ask& question) {
     if (queue.empty())
         return;
-    lane.task = std::move(queue.front());
-    queue.pop_front();
-    watch_.at(lane.task->what, done_, total_);
+    lane.task = std::move(queue.back());
+    queue.pop_back();
+    if (!lane.task->question)
+        lane.task->question = std::make_unique<Question>(question(*lane.task));
+    watch_.at(lane.task->question->what, done_, total_);
     if (!lane.session) {
         SqlResult failed = Session::connect(reader_, database, watch_, lane.session);
         if (!lane.session) {
@@ -88,17 +95,17 @@ void TaskPool::feed(const std::string& database, Lane& lane, std::deque<CheckTas
             return;
         }
     }
-    lane.session->send(lane.task->sql);
+    lane.session->send(lane.task->question->sql);
 }
 
-bool TaskPool::run_lanes(const std::string& database, std::deque<CheckTask>& queue,
-                         std::deque<CheckTask>& suspects, int jobs, const Answer& answer) {
+bool TaskPool::run_lanes(const std::string& database, Tasks& queue, Tasks& suspects, int jobs,
+                         const Ask& question, const Answer& answer) {
     std::vector<Lane> lanes(static_cast<size_t>(std::max(jobs, 1)));
     for (;;) {
         std::vector<int> sockets;
         for (Lane& lane : lanes) {
             if (!lane.task)
-                feed(database, lane, queue);
+                feed(database, lane, queue, question);
             if (lane.task && lane.session)
                 sockets.push_back(lane.session->socket());
         }
@@ -122,9 +129,9 @@ bool TaskPool::run_lanes(const std::string& database, std::deque<CheckTask>& que
     }
 }
 
-bool TaskPool::went_down(std::vector<Lane>& lanes, std::deque<CheckTask>& suspects,
-                         const Answer& answer, SqlResult result) {
-    std::deque<CheckTask> running;
+bool TaskPool::went_down(std::vector<Lane>& lanes, Tasks& suspects, const Answer& answer,
+                         SqlResult result) {
+    Tasks running;
     for (Lane& lane : lanes) {
         if (lane.task)
             running.push_back(std::move(*lane.task));

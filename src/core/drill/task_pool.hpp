@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,13 +13,17 @@ namespace ark {
 
 enum class TaskKind { catalog, heap, visibility, index, index_alone, rows };
 
-/// A question to the scratch server about one thing.
+struct Question {
+    std::string what;  ///< the relation or catalog, for people
+    std::string sql;
+};
+
+/// A question to the scratch server about one thing. Small: there are several for each relation.
 struct CheckTask {
     TaskKind kind = TaskKind::heap;
-    std::string what;  ///< the relation or catalog, for people
+    uint32_t relation = 0;  ///< the caller's number of the relation
     uint64_t bytes = 0;
-    size_t relation = 0;  ///< the caller's number of the relation
-    std::string sql;
+    std::unique_ptr<Question> question;  ///< none: it is made when its turn comes
 };
 
 /// Puts questions to one database of the scratch server, over several connections at once.
@@ -37,15 +40,20 @@ class TaskPool {
     /// (about the rest of a relation). A question that brought the server down gets a result with
     /// `lost`, and what the log says as its message.
     using Answer = std::function<std::optional<CheckTask>(const CheckTask&, const SqlResult&)>;
+    /// Makes the question of a task that has none yet.
+    using Ask = std::function<Question(const CheckTask&)>;
 
     /// `done` and `total` count relations for the watch, across calls. False when the server could
     /// not be brought back, or went down too often: what was not asked then stays so.
     bool run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
-             const Answer& answer);
+             const Ask& question, const Answer& answer);
 
     /// One query on a connection of its own, of the superuser: nothing that runs code of the
     /// backup.
     SqlResult ask(const std::string& database, const std::string& sql);
+    /// The same; each row goes to `use`.
+    SqlResult ask_rows(const std::string& database, const std::string& sql,
+                       const std::function<void(const SqlRow&)>& use);
     /// Starts the server again where it has ended, or gives up: false. Error: as
     /// throw_unless_of_backup.
     bool revive();
@@ -53,19 +61,20 @@ class TaskPool {
     void set_total(uint64_t total) { total_ = total; }
 
  private:
+    /// The next one is at the back.
+    using Tasks = std::vector<CheckTask>;
     struct Lane {
         std::unique_ptr<Session> session;
         std::optional<CheckTask> task;
         std::optional<SqlResult> failed;  ///< there was no connection to be had
     };
 
-    bool run_lanes(const std::string& database, std::deque<CheckTask>& queue,
-                   std::deque<CheckTask>& suspects, int jobs, const Answer& answer);
-    void feed(const std::string& database, Lane& lane, std::deque<CheckTask>& queue);
-    bool went_down(std::vector<Lane>& lanes, std::deque<CheckTask>& suspects, const Answer& answer,
+    bool run_lanes(const std::string& database, Tasks& queue, Tasks& suspects, int jobs,
+                   const Ask& question, const Answer& answer);
+    void feed(const std::string& database, Lane& lane, Tasks& queue, const Ask& question);
+    bool went_down(std::vector<Lane>& lanes, Tasks& suspects, const Answer& answer,
                    SqlResult result);
-    void finish(const CheckTask& task, const SqlResult& result, std::deque<CheckTask>& queue,
-                const Answer& answer);
+    void finish(const CheckTask& task, const SqlResult& result, Tasks& queue, const Answer& answer);
 
     ScratchServer& server_;
     const SessionTarget owner_;
