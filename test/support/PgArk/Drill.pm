@@ -115,9 +115,12 @@ sub processes_in {
 
 sub guard_of {
     my ($directory) = @_;
-    for my $pid (processes_in($directory)) {
-        my $words = eval { PostgreSQL::Test::Utils::slurp_file("/proc/$pid/cmdline") } // next;
-        return $pid if $words =~ /\0server-guard\0/;
+    for (1 .. 100) {    # it takes its name and its place some time after it was made
+        for my $pid (processes_in($directory)) {
+            my $words = eval { PostgreSQL::Test::Utils::slurp_file("/proc/$pid/cmdline") } // next;
+            return $pid if $words =~ /\0server-guard\0/;
+        }
+        select undef, undef, undef, 0.1;
     }
     die 'there is no guard';
 }
