@@ -9,7 +9,6 @@
 #include "core/base/crc32c.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
-#include "core/pipeline/digest.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/json_text.hpp"
 
@@ -69,8 +68,8 @@ ObjectHeader header_of_json(const json& j, const std::string& name) {
     }
     if (j.contains("plain_bytes"))
         h.plain_bytes = member<uint64_t>(j, "plain_bytes");
-    if (j.contains("sha256"))
-        h.sha256 = member<std::string>(j, "sha256");
+    if (j.contains("xxh128"))
+        h.hash = parse_hash128(member<std::string>(j, "xxh128"));
     const json& w = j.at("writer");
     h.writer.host = text_member(w, "host");
     h.writer.boot_id = text_member(w, "boot_id");
@@ -158,8 +157,8 @@ Bytes encode_header(const ObjectHeader& header) {
              {"time", to_iso8601(header.writer.time)}}}};
     if (header.plain_bytes)
         j["plain_bytes"] = *header.plain_bytes;
-    if (!header.sha256.empty())
-        j["sha256"] = header.sha256;
+    if (header.hash.is_known())
+        j["xxh128"] = to_text(header.hash);
     const std::string text = j.dump();
     Bytes out(kHeaderPrefix + text.size());
     store<uint32_t>(out, 0, kHeaderMagic);
@@ -223,11 +222,11 @@ Bytes open_object(ByteView stored, ObjectKind kind, const std::string& place, ui
         throw corrupt_object(place, "Its header says that it is \"" + h.place + "\" (" +
                                         name_of(h.kind) + "): it is in the wrong place.");
     }
-    if (!h.plain_bytes || h.sha256.empty() || *h.plain_bytes > limit) {
+    if (!h.plain_bytes || !h.hash.is_known() || *h.plain_bytes > limit) {
         throw corrupt_object(place, "Its header gives no size and digest, or an impossible size.");
     }
     Bytes plain = open_frames(stored, parsed.frame_bytes, *h.plain_bytes, place);
-    if (sha256_hex(plain) != h.sha256) {
+    if (content_hash(plain) != h.hash) {
         throw corrupt_object(place, "Its content does not match the digest in its header.");
     }
     return plain;
@@ -251,7 +250,8 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
                          ObjectSealer& sealer) {
-    const ObjectHeader header{kind, place, "none", plaintext.size(), sha256_hex(plaintext), writer};
+    const ObjectHeader header{kind,  place, "none", plaintext.size(), content_hash(plaintext),
+                              writer};
     const std::string name = prefix + "/" + place;
     // Asking first costs one small request and spares compressing what is there already: after a
     // crash the server offers everything since its last note again.
@@ -263,7 +263,7 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
         if (!there)
             throw Error(ErrorCode::unavailable, "object \"" + name + "\" came and went");
     }
-    if (there->sha256 == header.sha256 && there->plain_bytes == header.plain_bytes &&
+    if (there->hash == header.hash && there->plain_bytes == header.plain_bytes &&
         there->kind == kind && there->place == place) {
         check_whole(store, name, kind, place, plaintext.size());
         // Who put it there may have died before the last fsync.

@@ -12,7 +12,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
-#include "core/pipeline/digest.hpp"
+#include "core/pipeline/content_hash.hpp"
 #include "core/restore/tree.hpp"
 
 namespace ark {
@@ -25,16 +25,16 @@ constexpr uint64_t kHistoryLimit = 16 << 20;
 constexpr size_t kPageAddressOffset = 8;
 constexpr size_t kPageHeaderBytes = 24;
 
-std::string sha256_of_file(const std::string& path) {
+Hash128 hash_of_file(const std::string& path) {
     const File file = File::open(path, O_RDONLY);
-    Sha256 digest;
+    ContentHash hash;
     Bytes buffer(1 << 20);
     for (uint64_t offset = 0;;) {
         const size_t n = file.pread_full(buffer, offset);
-        digest.update(ByteView(buffer).first(n));
+        hash.update(ByteView(buffer).first(n));
         offset += n;
         if (n < buffer.size())
-            return digest.finish();
+            return hash.finish();
     }
 }
 
@@ -50,7 +50,7 @@ bool begins_with_own_page(const std::string& path, uint64_t address) {
 bool repository_has_segment(Repository& repository, const std::string& prefix,
                             const std::string& name, const std::string& path) {
     const auto header = read_header(repository.store(), prefix + place::segment(name));
-    return header && header->sha256 == sha256_of_file(path);
+    return header && header->hash == hash_of_file(path);
 }
 
 bool repository_has_history(Repository& repository, const std::string& prefix, TimelineId timeline,

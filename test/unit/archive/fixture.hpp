@@ -104,7 +104,7 @@ class TestRepository {
         base->put_if_absent(kCluster + "/" + place::history(timeline), as_bytes(content));
     }
     void put_object(ObjectKind kind, const std::string& where, ByteView bytes) {
-        const ObjectHeader header{kind, where, "none", bytes.size(), sha256_hex(bytes), {}};
+        const ObjectHeader header{kind, where, "none", bytes.size(), content_hash(bytes), {}};
         base->put_if_absent(kCluster + "/" + where, seal_object(header, bytes, 1));
     }
     /// Flips a bit in the middle of an object.

@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "core/pipeline/digest.hpp"
+#include "core/pipeline/content_hash.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "test/support/expect_error.hpp"
 #include "test/support/store_decorator.hpp"
@@ -27,7 +27,7 @@ Bytes content_of(size_t size) {
 }
 
 Bytes sealed(ByteView plain, ObjectKind kind = ObjectKind::wal, const std::string& place = kPlace) {
-    return seal_object({kind, place, "none", plain.size(), sha256_hex(plain), writer_of("db1")},
+    return seal_object({kind, place, "none", plain.size(), content_hash(plain), writer_of("db1")},
                        plain, 3);
 }
 
@@ -35,14 +35,14 @@ TEST(Object, HeaderRoundTrips) {
     ObjectHeader header{
         ObjectKind::pack, "backup/x/data/00000.tar.zst",
         "none",           17,
-        "abcd",           {"h\xFFost", "", "/data \"dir\"\n", 1795140900123456, "8:1"}};
+        {0xAB, 0xCD},     {"h\xFFost", "", "/data \"dir\"\n", 1795140900123456, "8:1"}};
     const Bytes bytes = encode_header(header);
     const ParsedHeader parsed = parse_header(bytes, "x");
     EXPECT_EQ(parsed.frame_bytes, bytes.size());
     EXPECT_EQ(parsed.header.kind, header.kind);
     EXPECT_EQ(parsed.header.place, header.place);
     EXPECT_EQ(parsed.header.plain_bytes, header.plain_bytes);
-    EXPECT_EQ(parsed.header.sha256, header.sha256);
+    EXPECT_EQ(parsed.header.hash, header.hash);
     EXPECT_EQ(parsed.header.writer.host, header.writer.host);
     EXPECT_EQ(parsed.header.writer.data_directory, header.writer.data_directory);
     EXPECT_EQ(parsed.header.writer.time, header.writer.time);
@@ -137,14 +137,14 @@ TEST(Object, ALieAboutTheSizeAllocatesNothing) {
     const Bytes plain = content_of(100);
     for (const uint64_t told : {uint64_t{99}, uint64_t{101}, uint64_t{1} << 60}) {
         const Bytes stored =
-            seal_object({ObjectKind::wal, kPlace, "none", told, sha256_hex(plain), {}}, plain, 3);
+            seal_object({ObjectKind::wal, kPlace, "none", told, content_hash(plain), {}}, plain, 3);
         test::expect_error(ErrorCode::corrupt,
                            [&] { return open_object(stored, ObjectKind::wal, kPlace, 1000); });
     }
 }
 
 TEST(Object, NewerFormatsAndCiphersAreNamed) {
-    ObjectHeader header{ObjectKind::wal, kPlace, "aes-256-gcm", 1, "x", {}};
+    ObjectHeader header{ObjectKind::wal, kPlace, "aes-256-gcm", 1, {1, 2}, {}};
     const Error error = test::expect_error(
         ErrorCode::unsupported, [&] { return parse_header(encode_header(header), "x"); });
     EXPECT_TRUE(test::mentions(error.message, "aes-256-gcm"));

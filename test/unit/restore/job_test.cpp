@@ -237,6 +237,44 @@ TEST_F(RestoreJobTest, DamagedPackIsNamedAndNothingIsStartable) {
     EXPECT_TRUE(there(kUnfinishedName));
 }
 
+// Several parts, so that more than one lane writes it.
+TEST_F(RestoreJobTest, LargeFileComesBackWhateverTheLanes) {
+    backup.files["base/1/4"] = noise((50 << 20) + 8192, 7);
+    backup.files["base/1/5"] = noise(33 << 20, 8);
+    backup.store();
+    for (const int jobs : {1, 2, 3}) {
+        request.jobs = jobs;
+        data = directory / ("data" + std::to_string(jobs));
+        EXPECT_EQ(restore().files, backup.files.size());
+        EXPECT_TRUE(read("base/1/4") == backup.files["base/1/4"]) << jobs;
+        EXPECT_TRUE(read("base/1/5") == backup.files["base/1/5"]) << jobs;
+    }
+}
+
+TEST_F(RestoreJobTest, DamageInAPartOfALargeFile) {
+    backup.files["base/1/4"] = noise(60 << 20, 7);
+    backup.store();
+    damage(backup.pack_name(0), 0.7);
+    EXPECT_EQ(restore_error(), ErrorCode::corrupt);
+    EXPECT_NE(message.find("base/1/4"), std::string::npos) << message;
+    EXPECT_FALSE(there("global/pg_control"));
+    EXPECT_TRUE(there(kUnfinishedName));
+}
+
+// Every frame is whole, and none is where it belongs: only the checksum of the whole shows it.
+TEST_F(RestoreJobTest, ExchangedFramesOfALargeFile) {
+    backup.files["base/1/4"] = noise(60 << 20, 7);
+    backup.falsify = [](IndexEntry& entry) {
+        if (entry.path == "base/1/4")
+            std::swap(entry.frames.at(3), entry.frames.at(40));
+    };
+    backup.store();
+    EXPECT_EQ(restore_error(), ErrorCode::corrupt);
+    EXPECT_NE(message.find("\"base/1/4\""), std::string::npos) << message;
+    EXPECT_NE(message.find("checksum"), std::string::npos) << message;
+    EXPECT_FALSE(there("global/pg_control"));
+}
+
 TEST_F(RestoreJobTest, MissingPack) {
     backup.store();
     repository->store().remove(backup.pack_name(0));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -76,7 +77,8 @@ class StoredBackup {
 
     BackupMarker marker;
     std::map<std::string, std::string> files;
-    std::vector<std::string> directories;  ///< in path order
+    std::vector<std::string> directories;                           ///< in path order
+    std::function<void(IndexEntry&)> falsify = [](IndexEntry&) {};  ///< what the index says
 
  private:
     static bool is_last(const std::string& path) {
@@ -98,7 +100,8 @@ class StoredBackup {
         ObjectWriter index = object(ObjectKind::index, place::index(marker.backup_id));
         ObjectWriter manifest = object(ObjectKind::manifest, place::manifest(marker.backup_id));
         ManifestWriter manifest_writer(manifest, marker.pg_version_num, marker.system_identifier);
-        while (const auto entry = merge.next()) {
+        while (auto entry = merge.next()) {
+            falsify(*entry);
             index.append(as_bytes(to_json_line(*entry)));
             if (entry->type == EntryType::file)
                 manifest_writer.add(*entry);

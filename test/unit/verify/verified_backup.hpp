@@ -59,7 +59,7 @@ class VerifiedBackup : public VerifyListener {
     void put_marker() { put(marker_name(), as_bytes(to_json(backup.marker))); }
     void put_segment(const std::string& segment, ByteView bytes) {
         const ObjectHeader header{ObjectKind::wal, place::segment(segment), "none",
-                                  bytes.size(),    sha256_hex(bytes),       {}};
+                                  bytes.size(),    content_hash(bytes),     {}};
         put(segment_name(segment), seal_object(header, bytes, 1));
     }
     void put(const std::string& name, ByteView content) {
