@@ -16,6 +16,7 @@ ENGINE_SOURCES += src/core/base/clock.cpp
 ENGINE_SOURCES += src/core/base/crc32c.cpp
 ENGINE_SOURCES += src/core/base/fault.cpp
 ENGINE_SOURCES += src/core/base/file.cpp
+ENGINE_SOURCES += src/core/base/memory.cpp
 #   pgdata
 ENGINE_SOURCES += src/core/pgdata/wal_name.cpp
 ENGINE_SOURCES += src/core/pgdata/relation_name.cpp
@@ -76,6 +77,7 @@ ENGINE_SOURCES += src/core/backup/job.cpp
 #   restore
 ENGINE_SOURCES += src/core/restore/target.cpp
 ENGINE_SOURCES += src/core/restore/plan.cpp
+ENGINE_SOURCES += src/core/restore/planning.cpp
 ENGINE_SOURCES += src/core/restore/resolve.cpp
 ENGINE_SOURCES += src/core/restore/tree.cpp
 ENGINE_SOURCES += src/core/restore/running_server.cpp

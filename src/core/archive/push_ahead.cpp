@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/base/memory.hpp"
 #include "core/pgdata/wal_name.hpp"
 
 namespace ark {
@@ -84,7 +85,13 @@ void PushAhead::work() {
         try {
             if (do_something(lock, buffers))
                 continue;
-            buffers.reset();
+            if (buffers) {
+                lock.unlock();
+                buffers.reset();
+                give_back_freed_memory();
+                lock.lock();
+                continue;  // something may have come meanwhile
+            }
             work_.wait(lock);
         } catch (const std::bad_alloc&) {
             // Not even room for a name: another thread's segment will go soon.

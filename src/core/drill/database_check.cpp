@@ -135,9 +135,10 @@ bool DatabaseCheck::prepare() {
 
 bool DatabaseCheck::list() {
     const std::set<uint32_t> changed = changed_collations();
-    const SqlResult result =
-        pool_.ask_rows(database_.name, std::string(without_indexes()) + "; " + relations_query(),
-                       [&](const SqlRow& row) { relations_.push_back(relation_of(row, changed)); });
+    const SqlResult result = pool_.ask_rows(
+        database_.name,
+        std::string(without_indexes()) + "; " + relations_query(context_.version_directory),
+        [&](const SqlRow& row) { relations_.push_back(relation_of(row, changed)); });
     if (is_failure(result, "catalog", "pg_catalog.pg_class"))
         return false;
     std::ranges::sort(relations_, {}, &RelationInfo::oid);

@@ -38,7 +38,8 @@ struct CheckCounts {
 struct CheckContext {
     uint32_t major = 15;
     int jobs = 2;
-    std::string schema;  ///< to make in each database, for the functions that check
+    std::string version_directory;  ///< below each tablespace
+    std::string schema;             ///< to make in each database, for the functions that check
     std::string reader;  ///< may call them; empty: what runs code of the backup is left out
     const std::unordered_map<std::string, uint64_t>* file_bytes =
         nullptr;                                        ///< of main forks, by path

@@ -57,15 +57,23 @@ std::vector<DatabaseInfo> databases_of(const SqlResult& result) {
     return out;
 }
 
-const char* relations_query() {
+// pg_relation_filepath would leave a row of pg_class in the session's cache, for each relation.
+std::string relations_query(const std::string& version_directory) {
     return "SELECT c.oid, pg_catalog.quote_ident(n.nspname) || '.' || "
            "pg_catalog.quote_ident(c.relname), c.relkind, coalesce(a.amname, ''), c.relisshared, "
-           "c.oid < 16384, pg_catalog.pg_relation_filepath(c.oid), "
+           "c.oid < 16384, CASE WHEN c.relfilenode = 0 THEN pg_catalog.pg_relation_filepath(c.oid) "
+           "ELSE CASE s.oid WHEN 1663 THEN 'base/' || d.oid WHEN 1664 THEN 'global' "
+           "ELSE 'pg_tblspc/' || s.oid || '/" +
+           version_directory +
+           "/' || d.oid END || '/' || c.relfilenode END, "
            "coalesce(i.indisvalid AND i.indisready AND i.indislive, c.relispopulated), "
            "coalesce(i.indpred IS NULL AND i.indexprs IS NULL, true), "
            "coalesce(i.indrelid, t.oid, 0), "
            "coalesce(i.indcollation::pg_catalog.text, ''), c.relpersistence = 'u' "
            "FROM pg_catalog.pg_class c "
+           "LEFT JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database() "
+           "LEFT JOIN LATERAL (SELECT CASE c.reltablespace WHEN 0 THEN d.dattablespace "
+           "ELSE c.reltablespace END AS oid) s ON true "
            "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
            "LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam "
            "LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid "

@@ -42,8 +42,9 @@ struct RelationInfo {
 /// it.
 const char* databases_query();
 std::vector<DatabaseInfo> databases_of(const SqlResult& result);
-/// Without the indexes of the catalog, which may be damaged.
-const char* relations_query();
+/// `version_directory` is the one below each tablespace. Without the indexes of the catalog, which
+/// may be damaged.
+std::string relations_query(const std::string& version_directory);
 RelationInfo relation_of(const SqlRow& row, const std::set<uint32_t>& changed_collations);
 /// Oids of collations that have another version on this host than when their indexes were made.
 const char* changed_collations_query();

@@ -11,6 +11,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/fault.hpp"
+#include "core/base/memory.hpp"
 #include "core/drill/database_check.hpp"
 #include "core/drill/page_check.hpp"
 #include "core/drill/programs.hpp"
@@ -22,6 +23,7 @@
 #include "core/drill/watch.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/object.hpp"
+#include "core/restore/destination.hpp"
 #include "core/restore/tree.hpp"
 #include "core/verify/packs.hpp"
 
@@ -86,6 +88,7 @@ class Drill {
         const int64_t begin = monotonic_nanos();
         const bool good = step();
         seconds_[name] = seconds_since(begin);
+        give_back_freed_memory();  // the scratch server can use it
         return good;
     }
 
@@ -403,6 +406,7 @@ class Drill {
     CheckContext check_context() {
         CheckContext context;
         context.major = major();
+        context.version_directory = tablespace_version_directory(marker_);
         context.jobs = request_.jobs;
         context.file_bytes = &file_bytes_;
         context.init_forks = &init_forks_;
