@@ -7,18 +7,22 @@
 #   make soak            hours of backups and restore tests under changing load (PG_ARK_ROUNDS, default 20),
 #                        and of a cluster of many relations (PG_ARK_RELATIONS, default 100000)
 #   make installcheck    the regression tests against a running server that has pg_ark preloaded
+#   make dist            the PGXN archive: build/pg_ark-VERSION.zip
+#   make deb             Debian packages for the server that pg_config names: build/deb/
+#   make check-packages  both, and the packages in a clean root; needs root or sudo, and a Debian mirror
 #   make deps            install what building and testing needs (Debian)
 #   make format          clang-format, in place
 #
 # PG_CONFIG=…  the server to build for        PG_ARK_TEST_FAULTS=1  a test build, with fault points
 # DESTDIR=…    where packages are staged      BUILD=…               where the executable is built
+# PROGRAMDIR=… where the executable goes (the server's own directory); the module looks there too
 
 PG_CONFIG ?= pg_config
 SUPPORTED_MAJORS = 15
 BUILD ?= build
 
 # These goals work where nothing is installed yet.
-STANDALONE = quickstart check soak deps format help
+STANDALONE = quickstart check soak dist deb check-packages deps format help
 GOALS = $(or $(MAKECMDGOALS),all)
 
 ifneq ($(filter $(STANDALONE),$(GOALS)),)
@@ -27,6 +31,9 @@ quickstart: ; @scripts/quickstart
 check:      ; @scripts/check
 soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} PG_ARK_RELATIONS=$${PG_ARK_RELATIONS:-100000} PG_ARK_TEST_DEADLINE=3600 \
               TESTS='test/tap/022_no_false_alarms.pl test/tap/024_hard_dataset.pl' scripts/check tap
+dist:       ; @scripts/dist
+deb:        ; @scripts/deb
+check-packages: ; @scripts/check-packages
 deps:       ; @scripts/install-deps build test
 format:     ; @clang-format -i $$(git ls-files -co --exclude-standard '*.cpp' '*.hpp')
 help:       ; @sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -49,12 +56,15 @@ DATA = $(wildcard sql/pg_ark--*.sql)
 REGRESS = $(patsubst sql/%.sql,%,$(filter-out $(DATA),$(sort $(wildcard sql/*.sql))))
 # The regression database is the one that pg_ark.database names on the server under test.
 REGRESS_OPTS = --dbname=$(or $(REGRESS_DATABASE),contrib_regression)
-PG_CPPFLAGS = -Isrc $(DEFINES) -DPG_ARK_BINDIR='"$(bindir)"'
+PG_CPPFLAGS = -Isrc $(DEFINES) -DPG_ARK_BINDIR='"$(PROGRAMDIR)"'
 PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -fno-threadsafe-statics \
               $(WARNINGS) -Wno-unused-parameter -Wno-missing-field-initializers -Wno-register -MMD -MP
 SHLIB_LINK = -lstdc++ -Wl,--no-undefined-version
 EXTRA_CLEAN = $(BUILD) $(SERVER_SOURCES:.cpp=.d)
 override with_llvm := no
+# Where the executable goes, and its manual page.
+PROGRAMDIR ?= $(bindir)
+MAN1DIR ?= $(mandir)/man1
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -67,9 +77,9 @@ PROGRAM_CXXFLAGS = -std=c++20 -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=
                    -isystem $(includedir) $(WARNINGS) $(DEFINES) -MMD -MP
 PROGRAM_LIBS = -pthread -lzstd -lcrypto -L$(libdir) -lpq
 
-all: $(BUILD)/pg_ark
-install: install-program
-uninstall: uninstall-program
+all: $(BUILD)/pg_ark $(BUILD)/pg_ark.1
+install: install-program install-man
+uninstall: uninstall-program uninstall-man
 
 $(BUILD)/pg_ark: $(PROGRAM_OBJS)
 	$(CXX) -pthread -Wl,-z,relro -Wl,-z,now -o $@ $^ $(PROGRAM_LIBS)
@@ -83,17 +93,27 @@ $(OBJS): $(BUILD)/flags
 # What was compiled with other flags (another version, with or without faults) is compiled again.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(PG_CONFIG) $(DEFINES) $(PROGRAM_CXXFLAGS) $(PG_CXXFLAGS))' > $@.new
+	@printf '%s\n' '$(subst ','\'',$(PG_CONFIG) $(PROGRAMDIR) $(DEFINES) $(PROGRAM_CXXFLAGS) $(PG_CXXFLAGS))' > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
+$(BUILD)/pg_ark.1: $(BUILD)/pg_ark scripts/man-page
+	scripts/man-page $(BUILD)/pg_ark > $@.new && mv $@.new $@
+
 install-program: $(BUILD)/pg_ark
-	$(MKDIR_P) '$(DESTDIR)$(bindir)'
-	$(INSTALL_PROGRAM) $(BUILD)/pg_ark '$(DESTDIR)$(bindir)/pg_ark'
+	$(MKDIR_P) '$(DESTDIR)$(PROGRAMDIR)'
+	$(INSTALL_PROGRAM) $(BUILD)/pg_ark '$(DESTDIR)$(PROGRAMDIR)/pg_ark'
+
+install-man: $(BUILD)/pg_ark.1
+	$(MKDIR_P) '$(DESTDIR)$(MAN1DIR)'
+	$(INSTALL_DATA) $(BUILD)/pg_ark.1 '$(DESTDIR)$(MAN1DIR)/pg_ark.1'
 
 uninstall-program:
-	rm -f '$(DESTDIR)$(bindir)/pg_ark'
+	rm -f '$(DESTDIR)$(PROGRAMDIR)/pg_ark'
 
-.PHONY: install-program uninstall-program FORCE
+uninstall-man:
+	rm -f '$(DESTDIR)$(MAN1DIR)/pg_ark.1'
+
+.PHONY: install-program install-man uninstall-program uninstall-man FORCE
 -include $(PROGRAM_OBJS:.o=.d) $(OBJS:.o=.d)
 
 endif

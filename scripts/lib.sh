@@ -14,6 +14,9 @@ die() {
     exit 1
 }
 
+# The version that the sources have.
+ark_version() { sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$TOP/pg_ark.control"; }
+
 # Runs a command as root: directly, or by sudo.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -24,6 +27,9 @@ as_root() {
         die "needs root for: $* (run it as root, or install sudo)"
     fi
 }
+
+# Where what takes long to make is kept from one run to the next.
+cache_directory() { echo "${PG_ARK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pg_ark}"; }
 
 # PostgreSQL refuses to run as root. Prints the user that servers run as: postgres when root
 # started us, else the caller.
@@ -58,6 +64,6 @@ copy_sources() {
             (cd "$TOP" && while IFS= read -r -d '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done) |
             tar -C "$TOP" --null -T - -cf - | tar -C "$1" -xf -
     else
-        tar -C "$TOP" --exclude=./build --exclude='*.o' --exclude='*.so' -cf - . | tar -C "$1" -xf -
+        tar -C "$TOP" --exclude=./build --exclude='*.o' --exclude='*.d' --exclude='*.so' -cf - . | tar -C "$1" -xf -
     fi
 }

@@ -166,14 +166,18 @@ char* greet(Child* child, TimestampTz deadline) {
     message_end(&out);
     child_send(child, out);
     const Message hello = receive_verb(child, "hello", deadline);
+    char* version = get_text(hello, "program");
+    if (version == nullptr)
+        version = pstrdup("unknown");
     if (get_number(hello, "protocol") != kProtocolVersion)
         ereport(ERROR,
                 (errcode(ERRCODE_PROTOCOL_VIOLATION),
                  errmsg("the executable speaks version %d of the protocol, the module version %d",
                         static_cast<int>(get_number(hello, "protocol")), kProtocolVersion),
+                 errdetail("The executable has version %s, the module version %s.", version,
+                           PG_ARK_VERSION),
                  errhint("Install the same version of both, and restart the server.")));
-    char* version = get_text(hello, "program");
-    return version != nullptr ? version : pstrdup("unknown");
+    return version;
 }
 
 char* open_after_greeting(Child* child, const OpenOptions& options, TimestampTz deadline) {
