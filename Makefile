@@ -14,7 +14,7 @@
 # DESTDIR=…    where packages are staged      BUILD=…               where the executable is built
 
 PG_CONFIG ?= pg_config
-SUPPORTED_MAJORS = 15
+SUPPORTED_MAJORS = 15 16 17 18
 BUILD ?= build
 
 # These goals work where nothing is installed yet.

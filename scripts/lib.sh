@@ -25,6 +25,9 @@ as_root() {
     fi
 }
 
+# Where what takes long to make is kept from one run to the next.
+cache_directory() { echo "${PG_ARK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pg_ark}"; }
+
 # PostgreSQL refuses to run as root. Prints the user that servers run as: postgres when root
 # started us, else the caller.
 server_user() {
