@@ -24,8 +24,8 @@ void make_backup_id(char* id, size_t size, const char* prefix) {
 
 namespace {
 
-// A function of its own: in a longer one the compiler can't see that nothing of it is changed between
-// sigsetjmp and a return by it.
+// A function of its own: in a longer one the compiler can't see that nothing of it is changed
+// between sigsetjmp and a return by it.
 void wait_or_withdraw(const JobRef& ref, const char* backup_id) {
     PG_TRY();
     { wait_for_row(ref, JobKind::kBackup, backup_id); }

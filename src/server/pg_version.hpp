@@ -1,7 +1,7 @@
 #pragma once
-/// Everything in which PostgreSQL 15 to 19 differ for the module, one function or macro each. Every
-/// other file of src/server is the same for all of them. Includes postgres.h, so it comes before
-/// other PostgreSQL headers.
+/// Everything in which PostgreSQL 15 to 19 (which is not released yet) differ for the module, one
+/// function or macro each. Every other file of src/server is the same for all of them. Includes
+/// postgres.h, so it comes before other PostgreSQL headers.
 
 // PostgreSQL's headers and macros are C: 15 has `register`, all have ++ on volatile counters.
 #pragma GCC diagnostic ignored "-Wregister"
