@@ -89,6 +89,10 @@ inline uint32 wait_event() {
 #endif
 }
 
+// Of I/O statistics (pg_stat_io, of one backend since 18) nothing is to be reported: a job's bytes
+// are moved by its child, which is no server process, and what the worker itself reads and writes
+// through the server's API is counted there as of any background worker.
+
 /// SQL that lists the files that pg_hba.conf and pg_ident.conf include (possible since 16), or
 /// NULL.
 inline const char* hba_includes_query() {
