@@ -13,6 +13,7 @@
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
+#include "core/pgdata/server_version.hpp"
 #include "core/restore/delta.hpp"
 #include "core/restore/durability.hpp"
 #include "core/restore/file_writer.hpp"
@@ -228,10 +229,8 @@ class RestoreJob {
     // Whatever the backup has: the server wants them.
     void make_wal_directories() const {
         make_directories(path("pg_wal/archive_status"), 0700);
-        constexpr uint32_t kFirstWithSummaries = 170000;
-        if (backup_.pg_version_num >= kFirstWithSummaries) {
+        if (major_of(backup_.pg_version_num) >= kFirstWithWalSummaries)
             make_directories(path("pg_wal/summaries"), 0700);
-        }
         make_directories(path("pg_tblspc"), 0700);
     }
 
@@ -281,7 +280,7 @@ class RestoreJob {
     // The machine may have the executable alone, and has to do. Not by changing postgresql.conf:
     // pg_verifybackup compares it.
     std::string settings_for_missing_module(const std::vector<std::string>& files) {
-        const int major = static_cast<int>(backup_.pg_version_num / 10000);
+        const int major = static_cast<int>(major_of(backup_.pg_version_num));
         const auto libraries = find_library_directory(request_.program, major);
         if (!libraries || exists(*libraries + "/pg_ark.so"))
             return {};

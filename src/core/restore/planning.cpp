@@ -7,6 +7,7 @@
 
 #include "core/base/error.hpp"
 #include "core/restore/kept_wal.hpp"
+#include "core/restore/server_program.hpp"
 #include "core/restore/tree.hpp"
 
 namespace ark {
@@ -155,6 +156,9 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
     plan.source = resolve_wish(repository, wal, request.cluster, request.wish);
     plan.warnings = plan.source.warnings;
     const BackupMarker& backup = plan.source.backup;
+    // A scratch server's programs are the caller's choice.
+    if (!request.scratch)
+        refuse_other_major(backup, request.program);
     if (!request.accept_corrupt_pages)
         refuse_corrupt_pages(backup);
     plan.destination = check_destination(request.destination, backup, repository.url());
