@@ -1,12 +1,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/evidence_report.hpp"
+#include "cli/interrupts.hpp"
 #include "cli/own_program.hpp"
 #include "cli/progress_bar.hpp"
 #include "cli/restore_wal.hpp"
@@ -14,6 +14,7 @@
 #include "core/base/clock.hpp"
 #include "core/drill/guard.hpp"
 #include "core/drill/job.hpp"
+#include "core/repo/json_text.hpp"
 #include "core/restore/privileges.hpp"
 #include "core/restore/tree.hpp"
 
@@ -25,22 +26,6 @@ struct DrillOptions {
     RepositoryOptions repository;
     DrillRequest request;
 };
-
-std::atomic<bool> interrupted = false;
-
-void note_interrupt(int /*signal*/) {
-    interrupted = true;
-}
-
-// The first signal ends the test in order; a second one of a kind ends the process, and what is
-// left of it is found by the next.
-void catch_interrupts() {
-    struct sigaction action {};
-    action.sa_handler = note_interrupt;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP})
-        ::sigaction(number, &action, nullptr);
-}
 
 const char* describe(DrillPhase phase) {
     switch (phase) {
@@ -70,9 +55,8 @@ class Watcher final : public DrillListener {
  public:
     explicit Watcher(OutputFormat output) : output_(output) {}
     void progress(const DrillProgress& p) override {
-        if (output_ == OutputFormat::text)
-            show(p);
-        if (interrupted && p.phase != DrillPhase::done) {
+        show(p);
+        if (was_interrupted() && p.phase != DrillPhase::done) {
             throw Error(ErrorCode::cancelled, "the restore test was interrupted",
                         "Nothing is known about the backup, and nothing is left of the test.");
         }
@@ -81,11 +65,30 @@ class Watcher final : public DrillListener {
  private:
     void show(const DrillProgress& p) {
         const bool changed = p.phase != last_phase_;
-        if (!bar_.due(changed, true))
+        if (!bar_.due(changed, output_ == OutputFormat::text))
             return;
         if (changed)
             since_ = monotonic_nanos();
         last_phase_ = p.phase;
+        if (output_ == OutputFormat::text) {
+            show_text(p);
+        } else {
+            std::fprintf(stderr, "%s\n", event_of(p).dump().c_str());
+        }
+    }
+
+    // While relations are checked they are what is counted.
+    nlohmann::json event_of(const DrillProgress& p) const {
+        if (p.phase != DrillPhase::checking)
+            return progress_event(name_of(p.phase), p.done, p.total, monotonic_nanos() - since_);
+        return {{"event", "progress"},
+                {"phase", name_of(p.phase)},
+                {"doing", json_of_text(p.doing)},
+                {"checks", p.done},
+                {"checks_total", p.total}};
+    }
+
+    void show_text(const DrillProgress& p) {
         if (p.phase == DrillPhase::done) {
             bar_.clear();
             return;
@@ -104,22 +107,6 @@ class Watcher final : public DrillListener {
     ProgressBar bar_;
     DrillPhase last_phase_ = DrillPhase::done;
 };
-
-void print_finding(const Finding& f) {
-    std::printf("  %s: %s\n", f.check.c_str(), f.message.c_str());
-    const auto more = [](const char* label, const std::string& text) {
-        if (!text.empty())
-            std::printf("    %-9s %s\n", label, text.c_str());
-    };
-    more("DATABASE:", f.database);
-    more("RELATION:", f.relation);
-    more("FILE:", f.path);
-    if (f.block)
-        more("BLOCK:", std::to_string(*f.block));
-    more("OBJECT:", f.object);
-    more("DETAIL:", f.detail);
-    more("HINT:", f.hint);
-}
 
 void print_what_was_checked(const nlohmann::json& v) {
     const auto number = [&](const char* section, const char* key) {
@@ -149,27 +136,10 @@ void print_text(const Evidence& e) {
         std::printf("  fetched and recovered in %.1f s; the whole test took %.1f s\n",
                     v["rto_seconds"].get<double>(), v["seconds"]["total"].get<double>());
     }
-    for (const Finding& finding : e.errors.kept)
-        print_finding(finding);
-    if (e.errors.count > e.errors.kept.size()) {
-        std::printf("  and %llu more\n",
-                    static_cast<unsigned long long>(e.errors.count - e.errors.kept.size()));
-    }
-    for (const std::string& note : e.notes)
-        std::printf("  NOTE: %s\n", note.c_str());
+    print_findings(e);
 }
 
 // The test counts all the same.
-void store_or_warn(Repository& repository, const Evidence& evidence) {
-    try {
-        store_evidence(repository, evidence);
-    } catch (const Error& error) {
-        std::fprintf(stderr,
-                     "pg_ark: warning: could not store the evidence in the repository: %s\n",
-                     error.message.c_str());
-    }
-}
-
 int drill(DrillOptions& options) {
     const OutputFormat output = options.repository.output;
     const std::string url = required_repo(options.repository);

@@ -63,6 +63,16 @@ double share_of(uint64_t done, uint64_t total) {
     return total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
 }
 
+nlohmann::json progress_event(const char* phase, uint64_t done, uint64_t total, int64_t nanos) {
+    const uint64_t rate = per_second(done, nanos);
+    nlohmann::json event{
+        {"event", "progress"},  {"phase", phase},           {"bytes", done},
+        {"bytes_total", total}, {"bytes_per_second", rate}, {"seconds_left", nullptr}};
+    if (rate > 0)
+        event["seconds_left"] = (total - std::min(done, total)) / rate;
+    return event;
+}
+
 std::string describe_progress(uint64_t done, uint64_t total, int64_t nanos) {
     std::string text = std::to_string(static_cast<int>(share_of(done, total) * 100)) + " %, " +
                        human_bytes(done) + " of " + human_bytes(total);

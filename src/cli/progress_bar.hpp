@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 namespace ark {
 
 /// Progress for people on standard error: a bar that is drawn over itself on a terminal, else a
@@ -29,6 +31,9 @@ class ProgressBar {
 uint64_t per_second(uint64_t bytes, int64_t nanos);
 /// done / total; 1 for a total of 0.
 double share_of(uint64_t done, uint64_t total);
+/// {"event": "progress", "phase": …, "bytes": …, "bytes_total": …, "bytes_per_second": …,
+/// "seconds_left": …}; the last is null while nobody knows.
+nlohmann::json progress_event(const char* phase, uint64_t done, uint64_t total, int64_t nanos);
 /// "42 %, 1.2 GB of 3.0 GB, 80 MB/s, 0:22 left" after so much time.
 std::string describe_progress(uint64_t done, uint64_t total, int64_t nanos);
 

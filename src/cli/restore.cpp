@@ -1,11 +1,10 @@
 #include <sys/stat.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/interrupts.hpp"
 #include "cli/own_program.hpp"
 #include "cli/restore_report.hpp"
 #include "cli/restore_wal.hpp"
@@ -36,27 +35,12 @@ struct RestoreOptions {
     int jobs = 2;
 };
 
-std::atomic<bool> interrupted = false;
-
-void note_interrupt(int /*signal*/) {
-    interrupted = true;
-}
-
-// The first signal ends the restore in order; a second one of a kind ends the process.
-void catch_interrupts() {
-    struct sigaction action {};
-    action.sa_handler = note_interrupt;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
-}
-
 class Watcher final : public RestoreListener {
  public:
     explicit Watcher(RestoreReport& report) : report_(report) {}
     void progress(const RestoreProgress& progress) override {
         report_.progress(progress);
-        if (!interrupted || progress.phase == RestorePhase::done)
+        if (!was_interrupted() || progress.phase == RestorePhase::done)
             return;
         throw Error(ErrorCode::cancelled, "the restore was interrupted",
                     "What was restored so far cannot be started.",

@@ -169,13 +169,12 @@ void RestoreReport::progress(const RestoreProgress& p) {
     if (output_ == OutputFormat::text) {
         print_progress_text(p);
     } else {
-        print({{"event", "progress"},
-               {"phase", name_of(p.phase)},
-               {"files", p.files},
-               {"files_total", p.files_total},
-               {"bytes", p.bytes},
-               {"bytes_total", p.bytes_total},
-               {"fetched", p.fetched}});
+        json event = progress_event(name_of(p.phase), p.bytes, p.bytes_total,
+                                    writing_since_ == 0 ? 0 : now - writing_since_);
+        event["files"] = p.files;
+        event["files_total"] = p.files_total;
+        event["fetched"] = p.fetched;
+        print(event);
     }
     last_phase_ = p.phase;
 }

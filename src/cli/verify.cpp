@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/evidence_report.hpp"
 #include "cli/progress_bar.hpp"
 #include "core/base/clock.hpp"
 #include "core/repo/json_text.hpp"
@@ -24,9 +25,17 @@ class Watcher final : public VerifyListener {
     explicit Watcher(OutputFormat output) : output_(output) {}
     void progress(const VerifyProgress& p) override {
         const bool text = output_ == OutputFormat::text;
-        if (!text || !bar_.due(p.phase != last_phase_, true))
+        if (!bar_.due(p.phase != last_phase_, text))
             return;
         last_phase_ = p.phase;
+        if (!text) {
+            std::fprintf(
+                stderr, "%s\n",
+                progress_event(name_of(p.phase), p.bytes, p.bytes_total, monotonic_nanos() - since_)
+                    .dump()
+                    .c_str());
+            return;
+        }
         if (p.phase == VerifyPhase::done) {
             bar_.clear();
             return;
@@ -68,18 +77,6 @@ std::string counted(uint64_t n, const char* one, const char* many) {
 }
 
 // Text of files' names may be anything: it goes out as it is, like ls's.
-void print_finding(const Finding& f) {
-    std::printf("  %s: %s\n", f.check.c_str(), f.message.c_str());
-    const auto more = [](const char* label, const std::string& text) {
-        if (!text.empty())
-            std::printf("    %-8s %s\n", label, text.c_str());
-    };
-    more("OBJECT:", f.object);
-    more("FILE:", f.path);
-    more("DETAIL:", f.detail);
-    more("HINT:", f.hint);
-}
-
 void print_text(const Evidence& e) {
     const nlohmann::json& v = e.verified;
     if (e.success) {
@@ -97,28 +94,10 @@ void print_text(const Evidence& e) {
         std::printf("backup %s is DAMAGED: %s\n", e.backup_id.c_str(),
                     counted(e.errors.count, "finding", "findings").c_str());
     }
-    for (const Finding& finding : e.errors.kept)
-        print_finding(finding);
-    if (e.errors.count > e.errors.kept.size()) {
-        std::printf("  and %s more\n",
-                    std::to_string(e.errors.count - e.errors.kept.size()).c_str());
-    }
-    for (const std::string& note : e.notes)
-        std::printf("  NOTE: %s\n", note.c_str());
-    std::fflush(stdout);
+    print_findings(e);
 }
 
 // The verification counts all the same.
-void store_or_warn(Repository& repository, const Evidence& evidence) {
-    try {
-        store_evidence(repository, evidence);
-    } catch (const Error& error) {
-        std::fprintf(stderr,
-                     "pg_ark: warning: could not store the evidence in the repository: %s\n",
-                     error.message.c_str());
-    }
-}
-
 int verify(const VerifyOptions& options) {
     const OutputFormat output = options.repository.output;
     const auto repository = Repository::open(required_repo(options.repository), OpenMode::read);

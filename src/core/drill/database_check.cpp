@@ -522,15 +522,14 @@ void DatabaseCheck::answer_rows(const CheckTask& task, const SqlResult& result) 
 void DatabaseCheck::check_census() {
     if (context_.census == nullptr)
         return;
-    for (const CensusEntry& entry : *context_.census) {
-        const TableState& table = entry.table;
-        if (table.database_oid != database_.oid || !entry.unchanged)
+    for (const ExpectedTable& table : *context_.census) {
+        if (table.database != database_.oid)
             continue;
         ++context_.counts.compared;
         const RelationInfo* now = relation(table.oid);
         Finding wrong;
         wrong.check = "rows";
-        wrong.relation = table.schema + "." + table.name;
+        wrong.relation = table.name;
         if (now == nullptr) {
             wrong.message = "the table is missing";
             wrong.detail = "It was there when the backup was taken.";

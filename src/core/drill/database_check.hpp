@@ -11,7 +11,6 @@
 #include "core/drill/inventory.hpp"
 #include "core/drill/page_check.hpp"
 #include "core/drill/task_pool.hpp"
-#include "core/repo/census.hpp"
 #include "core/repo/evidence.hpp"
 
 namespace ark {
@@ -42,10 +41,10 @@ struct CheckContext {
     std::string schema;             ///< to make in each database, for the functions that check
     std::string reader;  ///< may call them; empty: what runs code of the backup is left out
     const std::unordered_map<std::string, uint64_t>* file_bytes =
-        nullptr;                                        ///< of main forks, by path
-    const std::set<std::string>* init_forks = nullptr;  ///< by the path of the main fork
-    const std::vector<FileDamage>* damage = nullptr;    ///< of files, to be named
-    const std::vector<CensusEntry>* census = nullptr;   ///< none where the backup has none
+        nullptr;                                         ///< of main forks, by path
+    const std::set<std::string>* init_forks = nullptr;   ///< by the path of the main fork
+    const std::vector<FileDamage>* damage = nullptr;     ///< of files, to be named
+    const std::vector<ExpectedTable>* census = nullptr;  ///< none where the backup has none
     CheckCounts counts;
     Findings* findings = nullptr;
     std::vector<std::string>* notes = nullptr;

@@ -38,6 +38,14 @@ struct RelationInfo {
     bool changed_collation = false;  ///< of an index: one of its collations is among those given
 };
 
+/// A table that did not change while the backup was taken: the restored one has just this size.
+struct ExpectedTable {
+    uint32_t database = 0;
+    uint32_t oid = 0;
+    uint64_t bytes = 0;  ///< of the main fork
+    std::string name;    ///< with its schema's
+};
+
 /// Queries, and what their rows mean. The first throws nothing; the rows come from the query beside
 /// it.
 const char* databases_query();

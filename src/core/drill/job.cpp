@@ -484,7 +484,7 @@ class Drill {
     std::unordered_map<std::string, uint64_t> file_bytes_;  ///< of main forks, by their first path
     std::set<std::string> init_forks_;
     std::vector<FileDamage> damage_;
-    std::optional<std::vector<CensusEntry>> census_;
+    std::optional<std::vector<ExpectedTable>> census_;
     bool recovered_ = false;
     bool finished_ = false;
 };

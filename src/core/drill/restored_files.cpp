@@ -92,9 +92,9 @@ void wal_is_there(ArchivedWal& wal, const BackupMarker& marker, const TimelineHi
     }
 }
 
-std::optional<std::vector<CensusEntry>> read_census(Repository& repository,
-                                                    const BackupMarker& marker,
-                                                    Evidence& evidence) {
+std::optional<std::vector<ExpectedTable>> read_census(Repository& repository,
+                                                      const BackupMarker& marker,
+                                                      Evidence& evidence) {
     if (marker.census_sha256.empty()) {
         evidence.notes.emplace_back(
             "the backup has no census: tables were not compared with what they were");
@@ -102,9 +102,13 @@ std::optional<std::vector<CensusEntry>> read_census(Repository& repository,
     }
     try {
         CensusReader reader(repository, marker.cluster, marker.backup_id, marker.census_sha256);
-        std::vector<CensusEntry> out;
-        while (auto entry = reader.next())
-            out.push_back(std::move(*entry));
+        std::vector<ExpectedTable> out;
+        while (const auto entry = reader.next()) {
+            const TableState& table = entry->table;
+            if (entry->unchanged)
+                out.push_back(
+                    {table.database_oid, table.oid, table.bytes, table.schema + "." + table.name});
+        }
         return out;
     } catch (const Error& error) {
         if (error.code != ErrorCode::corrupt && error.code != ErrorCode::not_found)

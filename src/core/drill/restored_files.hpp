@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/drill/inventory.hpp"
 #include "core/drill/job.hpp"
 #include "core/drill/scratch_directory.hpp"
 #include "core/drill/watch.hpp"
@@ -37,8 +38,10 @@ void check_control(const ControlFile& control, const BackupMarker& marker);
 /// Looks whether the repository still answers for the WAL of the backup. Error: what it throws.
 void wal_is_there(ArchivedWal& wal, const BackupMarker& marker, const TimelineHistory& way);
 
-/// The backup's census; nullopt where it has none, or a damaged one, which is a finding then.
-std::optional<std::vector<CensusEntry>> read_census(Repository& repository,
-                                                    const BackupMarker& marker, Evidence& evidence);
+/// What the backup's census says of tables that did not change; nullopt where it has none, or a
+/// damaged one, which is a finding then.
+std::optional<std::vector<ExpectedTable>> read_census(Repository& repository,
+                                                      const BackupMarker& marker,
+                                                      Evidence& evidence);
 
 }  // namespace ark

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kMostCrashes = 10;
 constexpr int kPauseMillis = 50;
+// A session remembers each relation that it has seen, with 3 kB; then another one takes its place.
+constexpr int kMostQuestions = 2000;
 // A server with restart_after_crash=off ends its other sessions and itself.
 constexpr int kCrashMillis = 10000;
 
@@ -88,7 +90,10 @@ void TaskPool::feed(const std::string& database, Lane& lane, Tasks& queue, const
     if (!lane.task->question)
         lane.task->question = std::make_unique<Question>(question(*lane.task));
     watch_.at(lane.task->question->what, done_, total_);
+    if (++lane.questions > kMostQuestions)
+        lane.session.reset();
     if (!lane.session) {
+        lane.questions = 1;
         SqlResult failed = Session::connect(reader_, database, watch_, lane.session);
         if (!lane.session) {
             lane.failed = std::move(failed);

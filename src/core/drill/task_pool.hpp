@@ -65,6 +65,7 @@ class TaskPool {
     using Tasks = std::vector<CheckTask>;
     struct Lane {
         std::unique_ptr<Session> session;
+        int questions = 0;  ///< that the session has had
         std::optional<CheckTask> task;
         std::optional<SqlResult> failed;  ///< there was no connection to be had
     };
