@@ -27,6 +27,13 @@ extern "C" {
 /// The module is compiled with hidden symbols: what the server looks up is exported by name.
 #define ARK_EXPORT __attribute__((visibility("default")))
 
+/// What makes a library a module. Since 18 pg_get_loaded_modules() shows its name and version.
+#if PG_VERSION_NUM >= 180000
+#define ARK_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_ark", .version = PG_ARK_VERSION)
+#else
+#define ARK_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
 /// Declared in libpq/libpq.h, which wants the headers of Kerberos where the server was built with
 /// it.
 extern "C" bool pq_check_connection(void);
