@@ -4,6 +4,7 @@
 #   make install         into the directories of the server that pg_config names
 #   make quickstart      install what is needed, build, install, and show a loss and a recovery
 #   make check           build and run every test, in a work directory of its own
+#   make check-versions  the same on every supported PostgreSQL that Debian has
 #   make soak            hours of backups and restore tests under changing load (PG_ARK_ROUNDS, default 20),
 #                        and of a cluster of many relations (PG_ARK_RELATIONS, default 100000)
 #   make installcheck    the regression tests against a running server that has pg_ark preloaded
@@ -18,23 +19,25 @@
 # PROGRAMDIR=… where the executable goes (the server's own directory); the module looks there too
 
 PG_CONFIG ?= pg_config
-SUPPORTED_MAJORS = 15
+# CMake reads this line too. One that is not among them can be tried: make SUPPORTED_MAJORS=19
+SUPPORTED_MAJORS = 15 16 17 18
 BUILD ?= build
 
 # These goals work where nothing is installed yet.
-STANDALONE = quickstart check soak dist deb check-packages deps format help
+STANDALONE = quickstart check check-versions soak dist deb check-packages deps format help
 GOALS = $(or $(MAKECMDGOALS),all)
 
 ifneq ($(filter $(STANDALONE),$(GOALS)),)
 
 quickstart: ; @scripts/quickstart
 check:      ; @scripts/check
+check-versions: ; @scripts/check-versions
 soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} PG_ARK_RELATIONS=$${PG_ARK_RELATIONS:-100000} PG_ARK_TEST_DEADLINE=3600 \
               TESTS='test/tap/022_no_false_alarms.pl test/tap/024_hard_dataset.pl' scripts/check tap
 dist:       ; @scripts/dist
 deb:        ; @scripts/deb
 check-packages: ; @scripts/check-packages
-deps:       ; @scripts/install-deps build test
+deps:       ; @scripts/install-deps build test lint
 format:     ; @clang-format -i $$(git ls-files -co --exclude-standard '*.cpp' '*.hpp')
 help:       ; @sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 .PHONY: $(STANDALONE)
@@ -90,6 +93,10 @@ $(PROGRAM_OBJS): $(BUILD)/%.o: %.cpp $(BUILD)/flags
 
 $(OBJS): $(BUILD)/flags
 
+# The engine has no header of PostgreSQL's: here the compiler compares what it knows with what they say.
+check-layout: $(VERSION_TEST_SOURCES)
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -fsyntax-only $^
+
 # What was compiled with other flags (another version, with or without faults) is compiled again.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
@@ -113,7 +120,7 @@ uninstall-program:
 uninstall-man:
 	rm -f '$(DESTDIR)$(MAN1DIR)/pg_ark.1'
 
-.PHONY: install-program install-man uninstall-program uninstall-man FORCE
+.PHONY: install-program install-man uninstall-program uninstall-man check-layout FORCE
 -include $(PROGRAM_OBJS:.o=.d) $(OBJS:.o=.d)
 
 endif

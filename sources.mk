@@ -3,7 +3,8 @@
 # and nothing else: no continuation, no wildcard, no trailing comment. A listed file that does not
 # exist stops the build; an unlisted .cpp under src/ or test/ fails test/lint/sources.t.
 #
-# Variables: ENGINE_SOURCES, CLI_SOURCES, SERVER_SOURCES, UNIT_TEST_SOURCES, CONTRACT_TEST_SOURCES.
+# Variables: ENGINE_SOURCES, CLI_SOURCES, SERVER_SOURCES, UNIT_TEST_SOURCES, CONTRACT_TEST_SOURCES,
+# VERSION_TEST_SOURCES.
 # The one include path is src: "core/base/error.hpp", "cli/options.hpp", "server/settings.hpp" (test: ".",
 # as in "test/unit/pages.hpp"). Every compiler call defines PG_ARK_VERSION, a string: default_version of
 # pg_ark.control.
@@ -28,6 +29,7 @@ ENGINE_SOURCES += src/core/pgdata/wal_record.cpp
 ENGINE_SOURCES += src/core/pgdata/wal_reader.cpp
 ENGINE_SOURCES += src/core/pgdata/wal_segment.cpp
 ENGINE_SOURCES += src/core/pgdata/config_text.cpp
+ENGINE_SOURCES += src/core/pgdata/access_text.cpp
 #   pipeline
 ENGINE_SOURCES += src/core/pipeline/digest.cpp
 ENGINE_SOURCES += src/core/pipeline/content_hash.cpp
@@ -95,6 +97,7 @@ ENGINE_SOURCES += src/core/restore/file_writer.cpp
 ENGINE_SOURCES += src/core/restore/manifest.cpp
 ENGINE_SOURCES += src/core/restore/server_config.cpp
 ENGINE_SOURCES += src/core/restore/server_module.cpp
+ENGINE_SOURCES += src/core/restore/server_program.cpp
 ENGINE_SOURCES += src/core/restore/recovery_config.cpp
 ENGINE_SOURCES += src/core/restore/job.cpp
 #   drill
@@ -219,6 +222,7 @@ UNIT_TEST_SOURCES += test/unit/pgdata/wal_record_test.cpp
 UNIT_TEST_SOURCES += test/unit/pgdata/wal_reader_test.cpp
 UNIT_TEST_SOURCES += test/unit/pgdata/wal_segment_test.cpp
 UNIT_TEST_SOURCES += test/unit/pgdata/config_text_test.cpp
+UNIT_TEST_SOURCES += test/unit/pgdata/access_text_test.cpp
 UNIT_TEST_SOURCES += test/unit/pipeline/digest_test.cpp
 UNIT_TEST_SOURCES += test/unit/pipeline/content_hash_test.cpp
 UNIT_TEST_SOURCES += test/unit/pipeline/zstd_test.cpp
@@ -233,6 +237,7 @@ UNIT_TEST_SOURCES += test/unit/restore/resolve_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/recovery_config_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/server_config_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/server_module_test.cpp
+UNIT_TEST_SOURCES += test/unit/restore/server_program_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/tree_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/kept_wal_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/destination_test.cpp
@@ -273,3 +278,6 @@ UNIT_TEST_SOURCES += test/unit/archive/push_ahead_test.cpp
 
 # test/contract: one suite for every object store
 CONTRACT_TEST_SOURCES += test/contract/store_test.cpp
+
+# test/versions: compiled with each PostgreSQL's headers
+VERSION_TEST_SOURCES += test/versions/layout.cpp

@@ -11,6 +11,7 @@ SELECT extname, extnamespace::regnamespace, extrelocatable FROM pg_extension WHE
 SELECT pg_describe_object(classid, objid, 0) COLLATE "C" AS object FROM pg_depend
     WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
       AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_ark')
+      AND classid <> 'pg_type'::regclass -- of a table, its row type: a member of its own since 17
     ORDER BY object;
 -- It goes without a trace, and comes back.
 DROP EXTENSION pg_ark;

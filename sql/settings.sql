@@ -15,11 +15,15 @@ ALTER SYSTEM SET pg_ark.cluster = '.hidden';
 ALTER SYSTEM SET pg_ark.program = 'bin/pg_ark';
 ALTER SYSTEM SET pg_ark.compression_level = 0;
 ALTER SYSTEM SET pg_ark.backup_jobs = 65;
+-- 17 writes these bounds with their unit.
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET pg_ark.push_timeout = '2h';
+\set VERBOSITY default
 ALTER SYSTEM SET pg_ark.scratch_directory = 'scratch';
 ALTER SYSTEM SET pg_ark.restore_test_limit = 0;
 ALTER SYSTEM SET pg_ark.restore_test_when_busy = 'maybe';
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET pg_ark.restore_test_memory = '1MB';
-ALTER SYSTEM SET pg_ark.no_such_setting = 1;
+\set VERBOSITY default
 SET pg_ark.repositories = 'file:///elsewhere';
 SET pg_ark.no_such_setting = 1;

@@ -50,7 +50,7 @@ Error usage_error(const CLI::App& app, int argc, char** argv, const CLI::ParseEr
     bool known = true;
     try {
         if (!first.starts_with("-"))
-            app.get_subcommand(first);
+            (void)app.get_subcommand(first);
     } catch (const CLI::OptionNotFound&) {
         known = false;
     }

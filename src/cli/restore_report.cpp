@@ -6,6 +6,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/pgdata/config_text.hpp"
+#include "core/pgdata/server_version.hpp"
 #include "core/repo/json_text.hpp"
 
 namespace ark {
@@ -52,7 +53,7 @@ const char* what_happens(const RestoreRequest& request) {
 
 std::string pg_ctl_of(const BackupMarker& backup) {
     const std::string debian =
-        "/usr/lib/postgresql/" + std::to_string(backup.pg_version_num / 10000) + "/bin/pg_ctl";
+        "/usr/lib/postgresql/" + std::to_string(major_of(backup.pg_version_num)) + "/bin/pg_ctl";
     return ::access(debian.c_str(), X_OK) == 0 ? debian : "pg_ctl";
 }
 

@@ -22,6 +22,23 @@ void make_backup_id(char* id, size_t size, const char* prefix) {
     snprintf(id, size, "%s_%s_%08x", prefix, time, random);
 }
 
+namespace {
+
+// A function of its own: in a longer one the compiler can't see that nothing of it is changed
+// between sigsetjmp and a return by it.
+void wait_or_withdraw(const JobRef& ref, const char* backup_id) {
+    PG_TRY();
+    { wait_for_row(ref, JobKind::kBackup, backup_id); }
+    PG_CATCH();
+    {
+        (void)job_withdraw(ref);
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+}
+
+}  // namespace
+
 JobRequest* new_request(const char* backup_type, const char* reason) {
     if (reason == nullptr)
         ereport(ERROR,
@@ -43,14 +60,7 @@ JobRequest* new_request(const char* backup_type, const char* reason) {
 char* launch_backup(JobRequest* request, bool adopting) {
     require_preconditions(adopting);
     const JobRef ref = job_request(JobKind::kBackup, request, true);
-    PG_TRY();
-    { wait_for_row(ref, JobKind::kBackup, request->backup_id); }
-    PG_CATCH();
-    {
-        (void)job_withdraw(ref);
-        PG_RE_THROW();
-    }
-    PG_END_TRY();
+    wait_or_withdraw(ref, request->backup_id);
     job_release(ref);
     return pstrdup(request->backup_id);
 }

@@ -1,7 +1,7 @@
 #pragma once
-/// Everything in which PostgreSQL 15 to 19 differ for the module, one function or macro each. Every
-/// other file of src/server is the same for all of them. Includes postgres.h, so it comes before
-/// other PostgreSQL headers.
+/// Everything in which PostgreSQL 15 to 19 (which is not released yet) differ for the module, one
+/// function or macro each. Every other file of src/server is the same for all of them. Includes
+/// postgres.h, so it comes before other PostgreSQL headers.
 
 // PostgreSQL's headers and macros are C: 15 has `register`, all have ++ on volatile counters.
 #pragma GCC diagnostic ignored "-Wregister"
@@ -88,6 +88,10 @@ inline uint32 wait_event() {
     return PG_WAIT_EXTENSION;
 #endif
 }
+
+// Of I/O statistics (pg_stat_io, of one backend since 18) nothing is to be reported: a job's bytes
+// are moved by its child, which is no server process, and what the worker itself reads and writes
+// through the server's API is counted there as of any background worker.
 
 /// SQL that lists the files that pg_hba.conf and pg_ident.conf include (possible since 16), or
 /// NULL.

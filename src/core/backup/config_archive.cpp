@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/base/file.hpp"
+#include "core/pgdata/access_text.hpp"
 #include "core/pgdata/config_text.hpp"
 #include "core/pipeline/tar_writer.hpp"
 
@@ -19,6 +20,11 @@ constexpr size_t kConfigFileLimit = 16 << 20;
 
 std::string normal(const std::string& path) {
     return std::filesystem::path(path).lexically_normal().string();
+}
+
+// A name in a configuration file: relative to that file's directory.
+std::string resolved(const std::string& name, const std::string& path) {
+    return name.starts_with('/') ? name : parent_directory(path) + "/" + name;
 }
 
 // Whether the copy of the data directory lacks this file: it lies elsewhere, or the way to it leads
@@ -44,7 +50,7 @@ class OutsideFiles {
             if (kind == "config_file")
                 add_includes(path);
             if (kind == "hba_file" || kind == "ident_file")
-                add_name_lists(path);
+                add_access_files(path);
         }
         for (const std::string& path : request.config_includes)
             add(path);
@@ -77,17 +83,19 @@ class OutsideFiles {
         }
     }
 
-    // The files that "@name" names, and those that they name.
-    void add_name_lists(const std::string& path) {
+    // What a pg_hba.conf or pg_ident.conf includes, by "@name" or by a line of its own, and what
+    // those include.
+    void add_access_files(const std::string& path) {
         if (!seen_.insert(path).second)
             return;
         try {
             const Bytes text = read_file(path, kConfigFileLimit);
-            for (const std::string& name : included_name_lists(as_text(text))) {
-                const std::string list =
-                    name.starts_with('/') ? name : parent_directory(path) + "/" + name;
-                add(list);
-                add_name_lists(list);
+            std::vector<std::string> files = included_access_files(as_text(text), path);
+            for (const std::string& name : included_name_lists(as_text(text)))
+                files.push_back(resolved(name, path));
+            for (const std::string& file : files) {
+                add(file);
+                add_access_files(file);
             }
         } catch (const Error&) {
             // Where it is kept outside, append_file fails too, and there it is told.
@@ -125,6 +133,16 @@ std::vector<std::string> files_of_include_directory(const std::string& directory
     return out;
 }
 
+void add_included(std::vector<std::string>& out, std::string_view kind, const std::string& target) {
+    std::error_code failed;
+    if (kind == "include" ||
+        (kind == "include_if_exists" && std::filesystem::exists(target, failed))) {
+        out.push_back(target);
+    } else if (kind == "include_dir") {
+        std::ranges::copy(files_of_include_directory(target), std::back_inserter(out));
+    }
+}
+
 }  // namespace
 
 // As ParseConfigFp does (src/backend/utils/misc/guc-file.l): names are relative to the file that
@@ -132,15 +150,18 @@ std::vector<std::string> files_of_include_directory(const std::string& directory
 std::vector<std::string> included_config_files(std::string_view text, const std::string& path) {
     std::vector<std::string> out;
     edit_config(text, [&](const ConfigLine& line, std::string_view) -> std::optional<std::string> {
-        const std::string target = normal(
-            line.value.starts_with('/') ? line.value : parent_directory(path) + "/" + line.value);
-        std::error_code failed;
-        if (line.name == "include" ||
-            (line.name == "include_if_exists" && std::filesystem::exists(target, failed))) {
-            out.push_back(target);
-        } else if (line.name == "include_dir") {
-            std::ranges::copy(files_of_include_directory(target), std::back_inserter(out));
-        }
+        add_included(out, line.name, normal(resolved(line.value, path)));
+        return std::nullopt;
+    });
+    return out;
+}
+
+// As tokenize_auth_file does (src/backend/libpq/hba.c).
+std::vector<std::string> included_access_files(std::string_view text, const std::string& path) {
+    std::vector<std::string> out;
+    edit_lines(text, [&](std::string_view line) -> std::optional<std::string> {
+        if (const auto include = parse_access_include(line))
+            add_included(out, include->kind, normal(resolved(include->target, path)));
         return std::nullopt;
     });
     return out;

@@ -13,6 +13,9 @@ namespace ark {
 /// order of the lines. Those of include_dir are the ones that are there now.
 std::vector<std::string> included_config_files(std::string_view text, const std::string& path);
 
+/// The same for a pg_hba.conf or pg_ident.conf, which can include others since PostgreSQL 16.
+std::vector<std::string> included_access_files(std::string_view text, const std::string& path);
+
 /// What "@name" in the text of a pg_hba.conf or pg_ident.conf includes, as it is written there.
 std::vector<std::string> included_name_lists(std::string_view text);
 

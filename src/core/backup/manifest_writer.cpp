@@ -1,13 +1,12 @@
 #include "core/backup/manifest_writer.hpp"
 
 #include "core/base/crc32c.hpp"
+#include "core/pgdata/server_version.hpp"
 #include "core/repo/json_text.hpp"
 
 namespace ark {
 
 namespace {
-
-constexpr uint32_t kFirstWithVersion2 = 170000;
 
 std::string path_member(const std::string& path) {
     if (!is_utf8(path))
@@ -20,7 +19,7 @@ std::string path_member(const std::string& path) {
 ManifestWriter::ManifestWriter(ObjectWriter& out, uint32_t pg_version_num,
                                uint64_t system_identifier)
     : out_(out) {
-    if (pg_version_num >= kFirstWithVersion2) {
+    if (major_of(pg_version_num) >= kFirstWithManifestVersion2) {
         write("{ \"PostgreSQL-Backup-Manifest-Version\": 2,\n\"System-Identifier\": " +
               std::to_string(system_identifier) + ",\n\"Files\": [");
     } else {

@@ -1,10 +1,10 @@
 #include "core/drill/check_queries.hpp"
 
+#include "core/pgdata/server_version.hpp"
+
 namespace ark {
 
 namespace {
-
-constexpr uint32_t kFirstWithUniqueCheck = 17;
 
 std::string regclass(const RelationInfo& relation) {
     return std::to_string(relation.oid) + "::pg_catalog.regclass";

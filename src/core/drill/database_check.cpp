@@ -7,6 +7,7 @@
 #include "core/drill/check_extensions.hpp"
 #include "core/drill/check_queries.hpp"
 #include "core/drill/server_log.hpp"
+#include "core/pgdata/server_version.hpp"
 
 namespace ark {
 
@@ -14,8 +15,6 @@ namespace {
 
 constexpr uint32_t kGlobalTablespace = 1664;
 constexpr uint32_t kDefaultCollation = 100;
-constexpr uint32_t kFirstWithSequences = 16;
-constexpr uint32_t kFirstWithGinCheck = 18;
 constexpr int kMostHeapParts = 100;
 
 uint64_t number_in(const std::optional<std::string>& text) {
@@ -328,7 +327,7 @@ void DatabaseCheck::add_table_tasks(uint32_t i, std::vector<CheckTask>& tasks) {
     const bool is_table = r.kind == 'r' || r.kind == 'm';
     const bool is_heap = (is_table || r.kind == 't') && r.method == AccessMethod::heap;
     const bool is_sequence = r.kind == 'S';
-    if (bytes > 0 && (is_heap || (is_sequence && context_.major >= kFirstWithSequences))) {
+    if (bytes > 0 && (is_heap || (is_sequence && context_.major >= kFirstWithSequenceCheck))) {
         ++context_.counts.heaps;
         context_.counts.heap_bytes += bytes;
         tasks.push_back({TaskKind::heap, i, bytes, nullptr});

@@ -20,6 +20,7 @@
 #include "core/drill/server_log.hpp"
 #include "core/drill/server_preparation.hpp"
 #include "core/drill/watch.hpp"
+#include "core/pgdata/server_version.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/object.hpp"
 #include "core/restore/tree.hpp"
@@ -119,7 +120,7 @@ class Drill {
         return true;
     }
 
-    uint32_t major() const { return marker_.pg_version_num / 10000; }
+    uint32_t major() const { return major_of(marker_.pg_version_num); }
 
     // False where the marker itself is damaged.
     bool find_marker() {
@@ -326,8 +327,8 @@ class Drill {
             return false;
         }
         PG_ARK_FAULT_POINT("drill_checking");
-        const SessionTarget owner{scratch_->socket_directory(), prepared.superuser, true};
-        const SessionTarget reader{scratch_->socket_directory(), prepared.reader, false};
+        const SessionTarget owner{scratch_->socket_directory(), prepared.superuser, true, major()};
+        const SessionTarget reader{scratch_->socket_directory(), prepared.reader, false, major()};
         TaskPool pool(*server_, owner, prepared.reader.empty() ? owner : reader, watch_);
         const bool whole = check_databases(pool, prepared);
         server_->kill();

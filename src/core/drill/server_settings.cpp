@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/pgdata/config_text.hpp"
+#include "core/pgdata/server_version.hpp"
 
 namespace ark {
 
@@ -79,12 +80,12 @@ std::vector<ServerSetting> isolation_settings(const ScratchServerPlan& plan) {
         {"dynamic_shared_memory_type", "mmap"},  // below the data directory: goes with it
         {"cluster_name", "pg_ark drill"},
     };
-    constexpr uint32_t kFirstWithSlotSync = 17;
-    if (plan.major >= kFirstWithSlotSync) {
+    if (plan.major >= kFirstWithSlotSync)
         out.emplace_back("sync_replication_slots", "off");
+    if (plan.major >= kFirstWithWalSummaries)
         out.emplace_back("summarize_wal", "off");
+    if (plan.major >= kFirstWithEventTriggerSwitch)
         out.emplace_back("event_triggers", "off");
-    }
     return out;
 }
 
@@ -120,9 +121,10 @@ std::vector<ServerSetting> size_settings(const ScratchServerPlan& plan) {
         {"log_timezone", "GMT"},
         {"log_line_prefix", "%m [%p] "},
     };
-    constexpr uint32_t kFirstWithOriginSetting = 18;
     if (plan.major >= kFirstWithOriginSetting)
         out.emplace_back("max_active_replication_origins", "1000");
+    if (plan.major >= kFirstWithIoMethod)
+        out.emplace_back("io_method", "sync");  // no workers, and none of their memory
     return out;
 }
 
@@ -171,7 +173,7 @@ std::vector<std::string> single_user_command(const std::string& postgres,
     return out;
 }
 
-std::string session_options(bool superuser) {
+std::string session_options(uint32_t major, bool superuser) {
     std::string out;
     for (const char* setting :
          {"local_preload_libraries=", "search_path=pg_catalog", "role=none", "statement_timeout=0",
@@ -182,6 +184,8 @@ std::string session_options(bool superuser) {
           "default_tablespace=", "temp_tablespaces=", "synchronize_seqscans=off"}) {
         out += std::string(out.empty() ? "-c " : " -c ") + setting;
     }
+    if (major >= kFirstWithTransactionTimeout)
+        out += " -c transaction_timeout=0";
     if (superuser)
         out += " -c session_replication_role=replica -c session_preload_libraries=";
     return out;

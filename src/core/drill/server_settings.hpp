@@ -46,6 +46,6 @@ std::vector<std::string> single_user_command(const std::string& postgres,
 
 /// What every connection asks for; it beats what ALTER ROLE or ALTER DATABASE have set. The value
 /// of libpq's "options".
-std::string session_options(bool superuser);
+std::string session_options(uint32_t major, bool superuser);
 
 }  // namespace ark

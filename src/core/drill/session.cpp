@@ -98,7 +98,7 @@ Session::~Session() = default;
 
 SqlResult Session::connect(const SessionTarget& target, const std::string& database, Watch& watch,
                            std::unique_ptr<Session>& out) {
-    const std::string options = session_options(target.superuser);
+    const std::string options = session_options(target.major, target.superuser);
     const std::array keys{"host",
                           "port",
                           "dbname",

@@ -16,6 +16,7 @@ struct SessionTarget {
     std::string socket_directory;
     std::string user;
     bool superuser = false;
+    uint32_t major = 15;
 };
 
 using SqlRow = std::vector<std::optional<std::string>>;

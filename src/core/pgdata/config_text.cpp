@@ -138,16 +138,15 @@ std::string quote_config_value(std::string_view value) {
     return out + "'";
 }
 
-std::string edit_config(std::string_view content,
-                        const std::function<std::optional<std::string>(
-                            const ConfigLine& parsed, std::string_view line)>& edit) {
+std::string edit_lines(
+    std::string_view content,
+    const std::function<std::optional<std::string>(std::string_view line)>& edit) {
     std::string out;
     out.reserve(content.size());
     while (!content.empty()) {
         const size_t newline = content.find('\n');
         const std::string_view line = content.substr(0, newline);
-        const auto parsed = parse_config_line(line);
-        const auto replacement = parsed ? edit(*parsed, line) : std::nullopt;
+        const auto replacement = edit(line);
         out += replacement ? *replacement : std::string(line);
         if (newline == std::string_view::npos)
             break;
@@ -155,6 +154,15 @@ std::string edit_config(std::string_view content,
         content.remove_prefix(newline + 1);
     }
     return out;
+}
+
+std::string edit_config(std::string_view content,
+                        const std::function<std::optional<std::string>(
+                            const ConfigLine& parsed, std::string_view line)>& edit) {
+    return edit_lines(content, [&](std::string_view line) -> std::optional<std::string> {
+        const auto parsed = parse_config_line(line);
+        return parsed ? edit(*parsed, line) : std::nullopt;
+    });
 }
 
 std::string commented_out(std::string_view line, std::string_view why) {

@@ -23,6 +23,10 @@ std::string quote_config_value(std::string_view value);
 
 /// Goes through the lines; where `edit` gives text, that takes the line's place (without its
 /// newline).
+std::string edit_lines(
+    std::string_view content,
+    const std::function<std::optional<std::string>(std::string_view line)>& edit);
+/// The same for the lines that set or include something.
 std::string edit_config(std::string_view content,
                         const std::function<std::optional<std::string>(
                             const ConfigLine& parsed, std::string_view line)>& edit);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/crc32c.hpp"
+#include "core/pgdata/server_version.hpp"
 
 namespace ark {
 
@@ -23,9 +24,6 @@ constexpr uint8_t kRmDatabase = 4;
 constexpr uint8_t kDatabaseFileCopy = 0x00;
 constexpr uint8_t kRmTablespace = 5;
 constexpr uint8_t kTablespaceCreate = 0x00;
-
-// 17's. 18 widened the dropped statistics entries in commit and abort records.
-constexpr uint16_t kLastMagicWithShortStatistics = 0xD116;
 
 // Takes values off the front; once something is missing everything after it is too.
 class Cursor {

@@ -13,6 +13,7 @@
 #include "core/base/file.hpp"
 #include "core/pgdata/config_text.hpp"
 #include "core/pgdata/control_file.hpp"
+#include "core/pgdata/server_version.hpp"
 #include "core/restore/layout.hpp"
 #include "core/restore/running_server.hpp"
 #include "core/restore/tree.hpp"
@@ -238,7 +239,7 @@ class TablespaceChecker {
 }  // namespace
 
 std::string tablespace_version_directory(const BackupMarker& backup) {
-    return "PG_" + std::to_string(backup.pg_version_num / 10000) + "_" +
+    return "PG_" + std::to_string(major_of(backup.pg_version_num)) + "_" +
            std::to_string(backup.catalog_version);
 }
 

@@ -13,6 +13,7 @@
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
+#include "core/pgdata/server_version.hpp"
 #include "core/restore/delta.hpp"
 #include "core/restore/durability.hpp"
 #include "core/restore/file_writer.hpp"
@@ -20,6 +21,7 @@
 #include "core/restore/manifest.hpp"
 #include "core/restore/server_config.hpp"
 #include "core/restore/server_module.hpp"
+#include "core/restore/server_program.hpp"
 #include "core/restore/tree.hpp"
 #include "core/restore/unfinished.hpp"
 
@@ -230,10 +232,8 @@ class RestoreJob {
     // Whatever the backup has: the server wants them.
     void make_wal_directories() const {
         make_directories(path("pg_wal/archive_status"), 0700);
-        constexpr uint32_t kFirstWithSummaries = 170000;
-        if (backup_.pg_version_num >= kFirstWithSummaries) {
+        if (major_of(backup_.pg_version_num) >= kFirstWithWalSummaries)
             make_directories(path("pg_wal/summaries"), 0700);
-        }
         make_directories(path("pg_tblspc"), 0700);
     }
 
@@ -283,7 +283,7 @@ class RestoreJob {
     // The machine may have the executable alone, and has to do. Not by changing postgresql.conf:
     // pg_verifybackup compares it.
     std::string settings_for_missing_module(const std::vector<std::string>& files) {
-        const int major = static_cast<int>(backup_.pg_version_num / 10000);
+        const int major = static_cast<int>(major_of(backup_.pg_version_num));
         const auto libraries = find_library_directory(request_.program, major);
         if (!libraries || exists(*libraries + "/pg_ark.so"))
             return {};
@@ -477,6 +477,9 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
     plan.source = resolve_wish(repository, wal, request.cluster, request.wish);
     plan.warnings = plan.source.warnings;
     const BackupMarker& backup = plan.source.backup;
+    // A scratch server's programs are the caller's choice.
+    if (!request.scratch)
+        refuse_other_major(backup, request.program);
     if (!request.accept_corrupt_pages)
         refuse_corrupt_pages(backup);
     plan.destination = check_destination(request.destination, backup, repository.url());

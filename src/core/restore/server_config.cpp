@@ -11,6 +11,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/pgdata/access_text.hpp"
 #include "core/pgdata/config_text.hpp"
 #include "core/pipeline/tar_reader.hpp"
 #include "core/restore/plan.hpp"
@@ -50,13 +51,15 @@ class Rewriter {
  public:
     Rewriter(const std::string& source_path, const ConfigPlaces& places,
              const std::function<bool(const std::string&)>& is_there,
-             std::vector<std::string>& warnings, ConfigRewrite& out)
+             std::vector<std::string>& warnings, ConfigRewrite& out,
+             std::string (*quote)(std::string_view) = quote_config_value)
         : source_(source_path),
           place_(places.place_of(source_path)),
           places_(places),
           is_there_(is_there),
           warnings_(warnings),
-          out_(out) {}
+          out_(out),
+          quote_(quote) {}
 
     std::optional<std::string> operator()(const ConfigLine& parsed, std::string_view line) {
         if (parsed.name == "data_directory" || parsed.name == "external_pid_file") {
@@ -66,6 +69,10 @@ class Rewriter {
             return side_file(parsed, line, "pg_hba.conf");
         if (parsed.name == "ident_file")
             return side_file(parsed, line, "pg_ident.conf");
+        return of_include(parsed, line);
+    }
+
+    std::optional<std::string> of_include(const ConfigLine& parsed, std::string_view line) {
         if (parsed.name == "include_dir")
             return include_directory(parsed, line);
         if (parsed.name == "include")
@@ -94,7 +101,7 @@ class Rewriter {
         const std::string value = relative_to(target_place, place_);
         if (value == parsed.value)
             return std::nullopt;
-        return parsed.name + " " + quote_config_value(value) + "  # moved by pg_ark restore";
+        return parsed.name + " " + quote_(value) + "  # moved by pg_ark restore";
     }
 
     std::optional<std::string> include(const ConfigLine& parsed, std::string_view line,
@@ -124,6 +131,7 @@ class Rewriter {
     const std::function<bool(const std::string&)>& is_there_;
     std::vector<std::string>& warnings_;
     ConfigRewrite& out_;
+    std::string (*const quote_)(std::string_view);
 };
 
 bool exists(const std::string& path) {
@@ -173,12 +181,15 @@ void unpack_archive(Repository& repository, const BackupMarker& backup, const Co
         options + " " + shell_word(places.data_directory()));
 }
 
-// Follows the includes from the main file on and rewrites what has to change.
+using RewriteFunction = decltype(rewrite_config);
+
+// Follows the includes from this file on and rewrites what has to change.
 // Returns the places of the files that count.
-std::vector<std::string> rewrite_all(const ConfigPlaces& places,
+std::vector<std::string> rewrite_all(const std::string& first, RewriteFunction& rewrite_one,
+                                     const ConfigPlaces& places,
                                      std::vector<std::string>& warnings) {
     std::vector<std::string> files;
-    std::deque<std::string> queue{places.main_source()};
+    std::deque<std::string> queue{first};
     std::set<std::string> seen;
     while (!queue.empty()) {
         const std::string source = queue.front();
@@ -189,7 +200,7 @@ std::vector<std::string> rewrite_all(const ConfigPlaces& places,
         files.push_back(place);
         const Bytes content = read_file(place, kConfigFileLimit);
         const ConfigRewrite rewrite =
-            rewrite_config(as_text(content), source, places, exists, warnings);
+            rewrite_one(as_text(content), source, places, exists, warnings);
         if (rewrite.text != as_text(content))
             write_config(place, as_bytes(rewrite.text));
         queue.insert(queue.end(), rewrite.included.begin(), rewrite.included.end());
@@ -248,6 +259,19 @@ ConfigRewrite rewrite_config(std::string_view text, const std::string& source_pa
     return out;
 }
 
+ConfigRewrite rewrite_access(std::string_view text, const std::string& source_path,
+                             const ConfigPlaces& places,
+                             const std::function<bool(const std::string&)>& is_there,
+                             std::vector<std::string>& warnings) {
+    ConfigRewrite out;
+    Rewriter rewriter(source_path, places, is_there, warnings, out, quote_access_word);
+    out.text = edit_lines(text, [&](std::string_view line) -> std::optional<std::string> {
+        const auto include = parse_access_include(line);
+        return include ? rewriter.of_include({include->kind, include->target}, line) : std::nullopt;
+    });
+    return out;
+}
+
 std::vector<std::string> restore_configuration(Repository& repository, const BackupMarker& backup,
                                                const std::string& data_directory,
                                                std::vector<std::string>& notices,
@@ -265,7 +289,11 @@ std::vector<std::string> restore_configuration(Repository& repository, const Bac
     const std::string main = places.place_of(places.main_source());
     std::vector<std::string> files;
     if (exists(main))
-        files = rewrite_all(places, warnings);
+        files = rewrite_all(places.main_source(), rewrite_config, places, warnings);
+    for (const auto& [kind, source] : backup.config_files) {
+        if (kind != "config_file" && source.starts_with('/') && exists(places.place_of(source)))
+            rewrite_all(source, rewrite_access, places, warnings);
+    }
     if (main != data_directory + "/postgresql.conf") {
         notices.push_back("the source's main configuration file is \"" + main +
                           "\": start the server with -c config_file=" + shell_word(main));

@@ -44,6 +44,11 @@ ConfigRewrite rewrite_config(std::string_view text, const std::string& source_pa
                              const ConfigPlaces& places,
                              const std::function<bool(const std::string&)>& is_there,
                              std::vector<std::string>& warnings);
+/// The same for a pg_hba.conf or pg_ident.conf.
+ConfigRewrite rewrite_access(std::string_view text, const std::string& source_path,
+                             const ConfigPlaces& places,
+                             const std::function<bool(const std::string&)>& is_there,
+                             std::vector<std::string>& warnings);
 
 /// Brings the configuration that the source kept outside its data directory into the restored one,
 /// and rewrites what is there so that "pg_ctl -D <data directory> start" uses nothing else. Files

@@ -117,6 +117,26 @@ TEST_F(ConfigArchive, HoldsTheListsThatPgHbaNames) {
     EXPECT_TRUE(host.warnings.empty());
 }
 
+TEST_F(ConfigArchive, HoldsTheFilesThatPgHbaIncludes) {
+    test::write_file(cluster.outside("etc/pg_hba.conf"),
+                     "include hba/a.conf\ninclude_if_exists gone.conf\ninclude_dir hba.d\n");
+    test::write_file(cluster.outside("etc/hba/a.conf"),
+                     "include_if_exists ../hba/a.conf\nlocal @names all trust\n");
+    test::write_file(cluster.outside("etc/hba/names"), "x\n");
+    test::write_file(cluster.outside("etc/hba.d/empty.conf"), "# nothing\n");
+    test::write_file(cluster.outside("etc/hba.d/not_one"), "");
+    test::write_file(cluster.outside("etc/pg_ident.conf"), "include \"hba/a.conf\"\n");
+    request.config_files = {{"hba_file", cluster.outside("etc/pg_hba.conf")},
+                            {"ident_file", cluster.outside("etc/pg_ident.conf")}};
+    EXPECT_TRUE(store_it());
+    test::write_file(cluster.outside("a.tar"), as_text(archive()));
+    const std::string prefix = cluster.outside("etc/").substr(1);
+    EXPECT_EQ(test::output_of("tar -tf " + cluster.outside("a.tar")),
+              prefix + "hba.d/empty.conf\n" + prefix + "hba/a.conf\n" + prefix + "hba/names\n" +
+                  prefix + "pg_hba.conf\n" + prefix + "pg_ident.conf\n");
+    EXPECT_TRUE(host.warnings.empty());
+}
+
 // The server's list of settings does not name files that only include others.
 TEST_F(ConfigArchive, HoldsFilesThatHoldNothingButIncludes) {
     test::write_file(cluster.outside("etc/postgresql.conf"),

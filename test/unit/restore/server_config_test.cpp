@@ -205,6 +205,32 @@ TEST_F(RestoreConfiguration, FromOutside) {
               fs::perms::owner_read | fs::perms::owner_write);
 }
 
+// Without what they include pg_hba.conf and pg_ident.conf stop the server.
+TEST_F(RestoreConfiguration, AccessFilesThatIncludeOthers) {
+    backup.has_config_archive = true;
+    add("/etc/postgresql/15/main/postgresql.conf", "");
+    add("/etc/postgresql/15/main/pg_hba.conf",
+        "include hba.d/a.conf\nlocal all all peer\ninclude \"/opt/b c.conf\" # far\n"
+        "include_dir /opt/hba.d\ninclude_if_exists gone.conf\n");
+    add("/etc/postgresql/15/main/pg_ident.conf", "include /opt/ident.conf\n");
+    add("/etc/postgresql/15/main/hba.d/a.conf", "include /etc/postgresql/15/main/hba.d/b.conf\n");
+    add("/etc/postgresql/15/main/hba.d/b.conf", "local a a trust\n");
+    add("/opt/b c.conf", "local b b trust\n");
+    add("/opt/ident.conf", "m a b\n");
+    run();
+    EXPECT_EQ(read("pg_hba.conf"),
+              "include hba.d/a.conf\nlocal all all peer\n"
+              "include \"pg_ark_config/opt/b c.conf\"  # moved by pg_ark restore\n"
+              "include_dir \"pg_ark_config/opt/hba.d\"  # moved by pg_ark restore\n"
+              "include_if_exists gone.conf\n");
+    EXPECT_EQ(read("hba.d/a.conf"), "include \"b.conf\"  # moved by pg_ark restore\n");
+    EXPECT_EQ(read("pg_ident.conf"),
+              "include \"pg_ark_config/opt/ident.conf\"  # moved by pg_ark restore\n");
+    EXPECT_EQ(read("pg_ark_config/opt/b c.conf"), "local b b trust\n");
+    EXPECT_TRUE(fs::is_directory(directory / "pg_ark_config/opt/hba.d"));
+    EXPECT_TRUE(warnings.empty());
+}
+
 // include_dir of a directory that is not there stops the server.
 TEST_F(RestoreConfiguration, EmptyIncludedDirectoryIsMade) {
     backup.has_config_archive = true;
