@@ -49,6 +49,13 @@ clean('under load, while WAL is archived', $first) for 1 .. 3;
 stop_load($load);
 archive_now($node);
 clean('at rest');
+{
+    my ($status, $out, $err) = ark('verify', $first, '--repo', $url, '--output', 'json');
+    my @events = map { JSON::PP::decode_json($_) } split /\n/, $err;
+    is_deeply([ grep { $_->{event} ne 'progress' } @events ], [], 'progress is told as events, on standard error');
+    is(join(' ', map { $_->{phase} } @events[ 0, -1 ]), 'marker done', 'from beginning to end');
+    ok($events[-1]{bytes} > 0 && $events[-1]{bytes} == $events[-1]{bytes_total}, 'and all bytes are counted');
+}
 
 my $taken = restore_node($node, 'taken', '--take-over', '--target-action', 'promote', '--tablespace-map', "$space=" . PostgreSQL::Test::Utils::tempdir('space2'));
 $node->stop;

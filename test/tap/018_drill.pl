@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use File::Basename qw(dirname);
 use IPC::Run ();
+use JSON::PP ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -189,6 +190,14 @@ is_deeply([ find_objects($repository =~ s{^file://}{}r, qr{/wal/00000002/}) ], [
 is(scalar(() = find_objects($repository =~ s{^file://}{}r, qr{/wal/})), $objects, 'nothing was archived');
 never_restarted($node, $mark, 'the live server has not noticed');
 nothing_left($scratch, 'a sound backup');
+
+{
+    my ($status, $out, $err) = ark('drill', '--repo', $repository, '--scratch', $scratch, '--output', 'json');
+    my @events = map { JSON::PP::decode_json($_) } split /\n/, $err;
+    is($status, 0, 'a drill for programs') or diag($out . $err);
+    is_deeply([ grep { $_->{event} ne 'progress' } @events ], [], 'progress is told as events, on standard error');
+    is(join(' ', map { $_->{phase} } @events[ 0, -1 ]), 'preparing done', 'from beginning to end');
+}
 
 # Text for people, the newest backup, and a place whose name is too long for a socket.
 {
