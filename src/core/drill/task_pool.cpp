@@ -59,6 +59,7 @@ SqlResult TaskPool::ask_rows(const std::string& database, const std::string& sql
 
 bool TaskPool::run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
                    const Ask& question, const Answer& answer) {
+    total_ += tasks.size();
     // The longest first: they decide when all is done.
     std::ranges::reverse(tasks);
     std::ranges::stable_sort(tasks, {}, &CheckTask::bytes);

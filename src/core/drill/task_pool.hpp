@@ -43,7 +43,7 @@ class TaskPool {
     /// Makes the question of a task that has none yet.
     using Ask = std::function<Question(const CheckTask&)>;
 
-    /// `done` and `total` count relations for the watch, across calls. False when the server could
+    /// The watch is told how many of all questions so far are answered. False when the server could
     /// not be brought back, or went down too often: what was not asked then stays so.
     bool run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
              const Ask& question, const Answer& answer);
@@ -57,8 +57,6 @@ class TaskPool {
     /// Starts the server again where it has ended, or gives up: false. Error: as
     /// throw_unless_of_backup.
     bool revive();
-
-    void set_total(uint64_t total) { total_ = total; }
 
  private:
     /// The next one is at the back.
