@@ -9,7 +9,7 @@ extern "C" {
 
 extern "C" {
 ARK_EXPORT extern const Pg_magic_struct* PG_MAGIC_FUNCTION_NAME(void);
-PG_MODULE_MAGIC;
+ARK_MODULE_MAGIC;
 ARK_EXPORT void _PG_init(void);  // NOLINT(readability-identifier-naming)
 }
 

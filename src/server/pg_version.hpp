@@ -18,6 +18,11 @@ extern "C" {
 #endif
 #include "pgstat.h"
 #include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 190000
+#include "utils/lsyscache.h"  // get_database_name
+#else
+#include "commands/dbcommands.h"
+#endif
 }
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
@@ -26,6 +31,13 @@ extern "C" {
 
 /// The module is compiled with hidden symbols: what the server looks up is exported by name.
 #define ARK_EXPORT __attribute__((visibility("default")))
+
+/// What makes a library a module. Since 18 pg_get_loaded_modules() shows its name and version.
+#if PG_VERSION_NUM >= 180000
+#define ARK_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_ark", .version = PG_ARK_VERSION)
+#else
+#define ARK_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
 
 /// Declared in libpq/libpq.h, which wants the headers of Kerberos where the server was built with
 /// it.
@@ -76,6 +88,15 @@ extern "C" bool pq_check_connection(void);
 #endif
 
 namespace ark {
+
+/// For pqsignal, whose handlers take a second argument since 19.
+inline pqsigfunc ignore_signal() {
+#if PG_VERSION_NUM >= 190000
+    return PG_SIG_IGN;
+#else
+    return SIG_IGN;
+#endif
+}
 
 /// The wait event shown in pg_stat_activity while a process of ours waits: named since 17.
 inline uint32 wait_event() {

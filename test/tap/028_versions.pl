@@ -22,6 +22,11 @@ ok($node->poll_query_until('postgres',
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'pg_ark launcher' AND wait_event_type = '$type' AND wait_event = '$event'"),
     "the launcher waits as $event");
 
+if ($major >= 18) {
+    is($node->safe_psql('postgres', q{SELECT module_name, version = (SELECT extversion FROM pg_extension WHERE extname = 'pg_ark')
+        FROM pg_get_loaded_modules() WHERE file_name LIKE 'pg_ark%'}), 'pg_ark|t', 'the loaded module tells its name and version');
+}
+
 # ---- files that a version has, or lets include others
 
 if ($major >= 16) {
