@@ -11,6 +11,7 @@
 #   make dist            the PGXN archive: build/pg_ark-VERSION.zip
 #   make deb             Debian packages for the server that pg_config names: build/deb/
 #   make check-packages  both, and the packages in a clean root; needs root or sudo, and a Debian mirror
+#   make check-upgrade   pg_upgrade from 15 to 17 to 18 with pg_ark; needs what check-versions needs
 #   make deps            install what building and testing needs (Debian)
 #   make format          clang-format, in place
 #
@@ -24,7 +25,7 @@ SUPPORTED_MAJORS = 15 16 17 18
 BUILD ?= build
 
 # These goals work where nothing is installed yet.
-STANDALONE = quickstart check check-versions soak dist deb check-packages deps format help
+STANDALONE = quickstart check check-versions soak dist deb check-packages check-upgrade deps format help
 GOALS = $(or $(MAKECMDGOALS),all)
 
 ifneq ($(filter $(STANDALONE),$(GOALS)),)
@@ -37,6 +38,7 @@ soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} PG_ARK_RELATIONS=$${PG_ARK_RE
 dist:       ; @scripts/dist
 deb:        ; @scripts/deb
 check-packages: ; @scripts/check-packages
+check-upgrade: ; @scripts/check-upgrade
 deps:       ; @scripts/install-deps build test lint
 format:     ; @clang-format -i $$(git ls-files -co --exclude-standard '*.cpp' '*.hpp')
 help:       ; @sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile

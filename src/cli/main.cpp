@@ -76,6 +76,10 @@ int run_command(int argc, char** argv) {
     CLI::App app{"Brings PostgreSQL clusters back from a pg_ark repository.", "pg_ark"};
     app.require_subcommand(1);
     app.set_version_flag("--version", PG_ARK_VERSION);
+#if CLI11_VERSION_MAJOR > 2 || (CLI11_VERSION_MAJOR == 2 && CLI11_VERSION_MINOR >= 6)
+    // It would wrap the examples as if they were prose. The commands inherit this.
+    app.get_formatter()->enable_footer_formatting(false);
+#endif
     app.footer(
         "Examples:\n"
         "  pg_ark list --repo file:///srv/ark\n"

@@ -159,6 +159,10 @@ bool archive_file(const char* name, const char* path) {
 // Only the form is looked at: the repository itself may hang.
 bool archive_configured() {
     static Throttle throttle;
+    // What pg_upgrade does to a cluster that is not one yet is nobody's history; the old cluster
+    // offers its segments again if it is ever started by itself.
+    if (IsBinaryUpgrade)
+        return false;
     UrlProblem problem = check_repository_url(settings.repositories);
     if (XLogArchiveMode == ARCHIVE_MODE_ALWAYS)
         problem = {"pg_ark does not archive with archive_mode = always",

@@ -7,7 +7,6 @@
 #include "server/worker.hpp"
 
 extern "C" {
-#include "commands/dbcommands.h"
 #include "common/relpath.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"

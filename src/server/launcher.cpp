@@ -222,6 +222,9 @@ void run_once() {
 }  // namespace
 
 void register_launcher() {
+    // pg_upgrade drops and makes databases in the new cluster, and wants both left alone.
+    if (IsBinaryUpgrade)
+        return;
     BackgroundWorker worker = {};
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;

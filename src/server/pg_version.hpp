@@ -18,6 +18,11 @@ extern "C" {
 #endif
 #include "pgstat.h"
 #include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 190000
+#include "utils/lsyscache.h"  // get_database_name
+#else
+#include "commands/dbcommands.h"
+#endif
 }
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
@@ -83,6 +88,15 @@ extern "C" bool pq_check_connection(void);
 #endif
 
 namespace ark {
+
+/// For pqsignal, whose handlers take a second argument since 19.
+inline pqsigfunc ignore_signal() {
+#if PG_VERSION_NUM >= 190000
+    return PG_SIG_IGN;
+#else
+    return SIG_IGN;
+#endif
+}
 
 /// The wait event shown in pg_stat_activity while a process of ours waits: named since 17.
 inline uint32 wait_event() {

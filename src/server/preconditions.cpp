@@ -7,7 +7,6 @@
 
 extern "C" {
 #include "access/xlog.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "postmaster/pgarch.h"
 }

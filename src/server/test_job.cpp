@@ -73,7 +73,7 @@ void wait_for_turn(TestJob* job) {
         }
     }
     // From here on the settings stay as they are.
-    pqsignal(SIGHUP, SIG_IGN);
+    pqsignal(SIGHUP, ignore_signal());
 }
 
 void sweep_after(const TestJob& job) {

@@ -15,10 +15,10 @@ sub named_in {
     my ($text) = @_;
     my %names;
     for my $line (split /\n/, $text) {
-        my ($word) = $line =~ /^  (-\S+)/ or next;
-        $names{$_} = 1 for split /,/, $word;
+        my ($short, $long) = $line =~ /^ {2,12}(?:(-\w),\s*)?(--[\w-]+)/ or next;
+        $names{$_} = 1 for grep { defined } $short, $long;
     }
-    if ($text =~ /^Positionals:\n((?:  .*\n)+)/m) {
+    if ($text =~ /^positionals:\n((?:  .*\n)+)/mi) {
         $names{$_} = 1 for $1 =~ /^  (\S+)/mg;
     }
     return %names;
@@ -44,7 +44,7 @@ sub missing {
 }
 
 my %help = ('' => scalar qx($program --help));
-my ($list) = $help{''} =~ /^Subcommands:\n((?:  .*\n)+)/m;
+my ($list) = $help{''} =~ /^subcommands:\n((?:  .*\n)+)/mi;
 for my $command (($list // '') =~ /^  (\S+)/mg) {
     $help{$command} = qx($program $command --help);
     is($?, 0, "$command has help");

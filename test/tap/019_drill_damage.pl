@@ -107,7 +107,7 @@ $node->stop;
 my $bare = PostgreSQL::Test::Cluster->new('bare');
 {
     my ($directory, $url) = new_repository();
-    $bare->init;
+    $bare->init(extra => [ $bare->pg_version >= 18 ? '--no-data-checksums' : () ]);    # 18 has them unless told otherwise
     $bare->append_conf('postgresql.conf', "autovacuum = off\nshared_preload_libraries = 'pg_ark'\narchive_mode = on\narchive_library = 'pg_ark'\npg_ark.repositories = '$url'\nmax_worker_processes = 16\nwal_level = replica\n");
     $bare->{ark_repository} = $url;
     $bare->start;

@@ -58,7 +58,8 @@ sub new_repository {
 sub ark_cluster {
     my ($name, %options) = @_;
     my $node = PostgreSQL::Test::Cluster->new($name);
-    $node->init(extra => [ '--data-checksums', @{ $options{initdb} // [] } ]);
+    # The locale too: 18's test modules take theirs from no environment.
+    $node->init(extra => [ qw(--data-checksums --encoding=UTF8 --locale=C.UTF-8), @{ $options{initdb} // [] } ]);
     my $repository = $options{repository} // new_repository();
     $repository = "file://$repository" if $repository =~ m{^/};
     my $database = $options{database} // 'postgres';
