@@ -166,6 +166,8 @@ std::vector<CheckTask> DatabaseCheck::catalog_tasks() {
 }
 
 void DatabaseCheck::add_relation_tasks(std::vector<CheckTask>& tasks) {
+    constexpr size_t kMostOfOne = 3;
+    tasks.reserve(tasks.size() + kMostOfOne * relations_.size());
     for (uint32_t i = 0; i < relations_.size(); ++i) {
         if (relations_[i].shared && !first_)
             continue;

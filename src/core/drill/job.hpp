@@ -19,7 +19,8 @@ struct DrillRequest {
                                     ///< version are; empty: looked for
     std::string program;            ///< absolute path of this executable, for restore_command
     int jobs = 2;
-    int memory_mb = 64;  ///< shared_buffers and, in all, maintenance_work_mem of the scratch server
+    int memory_mb =
+        64;  ///< of the scratch server: maintenance_work_mem in all; shared_buffers half of it
     std::vector<std::string> libraries;  ///< shared_preload_libraries of the scratch server
     std::vector<std::string> keep_away;  ///< directories that the test must not touch: the live
                                          ///< cluster's data directory and tablespaces

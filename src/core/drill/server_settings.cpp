@@ -107,7 +107,7 @@ std::vector<ServerSetting> size_settings(const ScratchServerPlan& plan) {
         {"max_parallel_workers", "0"},
         {"max_parallel_workers_per_gather", "0"},
         {"max_parallel_maintenance_workers", "0"},
-        {"shared_buffers", megabytes(static_cast<uint64_t>(std::max(plan.memory_mb, 1)))},
+        {"shared_buffers", megabytes(static_cast<uint64_t>(std::max(plan.memory_mb / 2, 1)))},
         {"maintenance_work_mem", megabytes(static_cast<uint64_t>(each))},
         {"huge_pages", "off"},
         {"min_wal_size", megabytes(two_segments)},
