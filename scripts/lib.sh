@@ -67,3 +67,31 @@ copy_sources() {
         tar -C "$TOP" --exclude=./build --exclude='*.o' --exclude='*.d' --exclude='*.so' -cf - . | tar -C "$1" -xf -
     fi
 }
+
+# The address of the Debian archive that apt uses here.
+debian_archive() {
+    local address
+    # shellcheck disable=SC2016  # apt expands this
+    address=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/\?$' | head -n 1) || true
+    [ -n "$address" ] || die "apt's sources name no Debian archive"
+    echo "${address%/}"
+}
+
+# Adds up the first group of a pattern over the lines of a log.
+number() { sed -nE "s/.*$2.*/\1/p" "$1" | awk '{ n += $1 } END { print n + 0 }'; }
+
+# What prove says in a log: "passed failed".
+count_prove() {
+    local all bad
+    all=$(number "$1" '^Files=[0-9]+, Tests=([0-9]+)')
+    bad=$(number "$1" 'Failed ([0-9]+)\/[0-9]+ subtests')
+    if [ "$bad" = 0 ] && ! grep -q '^Result: PASS' "$1"; then bad=1; fi
+    [ "$all" -ge "$bad" ] || all=$bad
+    echo $((all - bad)) "$bad"
+}
+
+# The end of a check: "passed failed" for who adds up (PG_ARK_TOTALS), or the closing line. Fails where a test has.
+close_with() {
+    if [ -n "${PG_ARK_TOTALS:-}" ]; then echo "$1 $2" >>"$PG_ARK_TOTALS"; else say "$1 passed, $2 failed"; fi
+    [ "$2" = 0 ]
+}
