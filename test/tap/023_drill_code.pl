@@ -55,9 +55,11 @@ $node->safe_psql('taken', 'CREATE SCHEMA ark_restore_test AUTHORIZATION app; CRE
 
 $node->safe_psql('failing', <<"SQL");
 CREATE FUNCTION helper(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT \$1 + 1';
-CREATE FUNCTION unqualified(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN helper(\$1); END';
+CREATE FUNCTION unqualified(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.helper(\$1); END';
 CREATE TABLE by_path AS SELECT n FROM generate_series(1, 100) n;
 CREATE INDEX ON by_path (unqualified(n));
+-- Afterwards: since 17 CREATE INDEX finds nothing by the path of the session.
+CREATE OR REPLACE FUNCTION unqualified(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN helper(\$1); END';
 CREATE FUNCTION changed(int) RETURNS int $harmless;
 CREATE TABLE failing AS SELECT n FROM generate_series(1, 100) n;
 CREATE INDEX failing_expression ON failing (changed(n));
