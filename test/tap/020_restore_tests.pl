@@ -397,15 +397,17 @@ for my $mode (@modes) {
     my %victims = (
         'the child'              => qr/ server-drill /,
         'the guard'              => qr/ server-guard /,
-        'the scratch postmaster' => qr/^\S*postgres .*-D/,
+        'the scratch postmaster' => qr/^\S*postgres (?!--single).*-D/,
     );
-    # Until all of them are there.
+    # Until all of them are there, for more than a moment: the postmaster that recovers ends soon, and may have ended when
+    # it is killed.
     my $running = sub {
         my ($test) = @_;
         return poll_until('the scratch server runs', sub {
             my $all = test_processes($node);
             my $row = test_row($node, $test);
             die 'the test ended too soon: ' . JSON::PP::encode_json($row) if defined $row->{completed_at};
+            return if $node->safe_psql('postgres', "SELECT phase FROM ark.test_progress WHERE test_id = '$test'") ne 'checking';
             my %found;
             for my $victim (keys %victims) { ($found{$victim}) = grep { "$all->{$_} " =~ $victims{$victim} } keys %$all }
             (grep { !defined } values %found) ? undef : { all => $all, victims => \%found } });
