@@ -128,4 +128,8 @@ inline const char* hba_includes_query() {
 /// Whether the server knows transaction_timeout (since 17), which a long job has to switch off.
 inline constexpr bool kHasTransactionTimeout = PG_VERSION_NUM >= 170000;
 
+/// Whether the archiver refuses archive_command beside archive_library (since 16); 15 takes the
+/// library and ignores the command.
+inline constexpr bool kLibraryBesideCommandIsError = PG_VERSION_NUM >= 160000;
+
 }  // namespace ark

@@ -72,12 +72,23 @@ Problem archive_mode() {
     return fine("on");
 }
 
+bool command_is_set() {
+    return XLogArchiveCommand != nullptr && XLogArchiveCommand[0] != '\0';
+}
+
 Problem archive_library() {
     const char* library = XLogArchiveLibrary != nullptr ? XLogArchiveLibrary : "";
     const char* slash = strrchr(library, '/');
     const char* name = slash != nullptr ? slash + 1 : library;
-    if (strcmp(name, "pg_ark") == 0 || strcmp(name, "pg_ark.so") == 0)
-        return fine("pg_ark");
+    if (strcmp(name, "pg_ark") == 0 || strcmp(name, "pg_ark.so") == 0) {
+        if (!command_is_set())
+            return fine("pg_ark");
+        if (!kLibraryBesideCommandIsError)
+            return fine("pg_ark; archive_command is set too, and ignored");
+        return {kNotReady, "archive_command is set beside archive_library",
+                "The archiver archives nothing while both are set.",
+                "Set archive_command to an empty string and reload the configuration."};
+    }
     return {kNotReady, "archive_library is not pg_ark",
             library[0] == '\0' ? "It is empty." : psprintf("It is \"%s\".", library),
             "Set archive_library to pg_ark and reload the configuration."};

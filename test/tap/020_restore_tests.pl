@@ -404,10 +404,11 @@ for my $mode (@modes) {
     my $running = sub {
         my ($test) = @_;
         return poll_until('the scratch server runs', sub {
-            my $all = test_processes($node);
             my $row = test_row($node, $test);
             die 'the test ended too soon: ' . JSON::PP::encode_json($row) if defined $row->{completed_at};
             return if $node->safe_psql('postgres', "SELECT phase FROM ark.test_progress WHERE test_id = '$test'") ne 'checking';
+            # Asked after the phase: before, it may be the postmaster that recovered and is gone.
+            my $all = test_processes($node);
             my %found;
             for my $victim (keys %victims) { ($found{$victim}) = grep { "$all->{$_} " =~ $victims{$victim} } keys %$all }
             (grep { !defined } values %found) ? undef : { all => $all, victims => \%found } });

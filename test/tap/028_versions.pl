@@ -27,6 +27,23 @@ if ($major >= 18) {
         FROM pg_get_loaded_modules() WHERE file_name LIKE 'pg_ark%'}), 'pg_ark|t', 'the loaded module tells its name and version');
 }
 
+# ---- archive_command beside archive_library
+
+my $library = q{SELECT ok, detail FROM ark.preflight() WHERE name = 'archive_library'};
+set_config($node, archive_command => 'true');
+if ($major >= 16) {
+    ok($node->poll_query_until('postgres', "SELECT NOT ok AND detail ~ '^archive_command is set' FROM ($library) p"), 'preflight() refuses archive_command too')
+      or diag($node->safe_psql('postgres', $library));
+    my (undef, undef, $err) = $node->psql('postgres', q{SELECT ark.create_manual_backup('x')});
+    like($err, qr/archive_command is set beside archive_library/, 'and so does a backup');
+}
+else {
+    ok($node->poll_query_until('postgres', "SELECT ok AND detail ~ 'archive_command is set too, and ignored' FROM ($library) p"), 'preflight() tells that archive_command is ignored')
+      or diag($node->safe_psql('postgres', $library));
+}
+set_config($node, archive_command => '');
+ok($node->poll_query_until('postgres', "SELECT ok AND detail = 'pg_ark' FROM ($library) p"), 'and nothing without it');
+
 # ---- files that a version has, or lets include others
 
 if ($major >= 16) {
