@@ -13,7 +13,7 @@ namespace {
 constexpr int kStartMs = 10 * 1000;
 // More for a commit that is under way when the time is over.
 constexpr int kCommitMs = 10 * 1000;
-constexpr long kSliceMs = 200;
+constexpr long kSliceMs = 50;
 
 const char* table_of(JobKind kind) {
     return kind == JobKind::kRestoreTest    ? "ark.backup_tests"

@@ -19,7 +19,7 @@ extern "C" {
 namespace ark {
 namespace {
 
-constexpr long kSliceMs = 500;
+constexpr long kSliceMs = 100;
 constexpr TimestampTz kForever = PG_INT64_MAX;
 
 double megabytes(uint64 bytes) {

@@ -10,7 +10,7 @@ namespace ark {
 
 namespace {
 
-constexpr int kPollMillis = 200;
+constexpr int kPollMillis = 50;
 constexpr int64_t kWarnEveryNanos = 60 * 1000000000LL;
 constexpr size_t kHistoryLimit = 16 << 20;
 
