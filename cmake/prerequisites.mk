@@ -23,8 +23,8 @@ $(error g++ was not found (Debian: g++). $(INSTALL_HINT) it)
 endif
 
 # A header and, in the same place of the second list, the Debian package that holds it.
-NEEDED_HEADERS = zstd.h xxhash.h openssl/evp.h nlohmann/json.hpp CLI/CLI.hpp postgresql/libpq-fe.h
-NEEDED_PACKAGES = libzstd-dev libxxhash-dev libssl-dev nlohmann-json3-dev libcli11-dev libpq-dev
+NEEDED_HEADERS = zstd.h xxhash.h curl/curl.h pugixml.hpp openssl/evp.h nlohmann/json.hpp CLI/CLI.hpp postgresql/libpq-fe.h
+NEEDED_PACKAGES = libzstd-dev libxxhash-dev libcurl4-openssl-dev libpugixml-dev libssl-dev nlohmann-json3-dev libcli11-dev libpq-dev
 have_header = $(shell echo '\#include <$(1)>' | g++ -x c++ -std=c++20 -M - >/dev/null 2>&1 && echo yes)
 index_of = $(words $(shell echo '$(NEEDED_HEADERS)' | sed 's@\($(1)\).*@\1@'))
 

@@ -35,7 +35,7 @@ for my $package ($program, $module) {
 like(field($module, 'Depends'), qr/(?:^|, )pg-ark \(>= \Q$version\E\)/,   'the module needs an executable that is not older');
 like(field($module, 'Depends'), qr/(?:^|, )postgresql-$major(?:,|$)/,     'and its server');
 like(field($module, 'Depends'), qr/(?:^|, )libc6 \(>= /,                  'and the libraries that dpkg-shlibdeps found');
-for my $library (qw(libpq5 libzstd1 libssl3 libstdc++6 libc6)) {
+for my $library (qw(libpq5 libcurl4 libpugixml1v5 libzstd1 libssl3 libstdc++6 libc6)) {
     like(field($program, 'Depends'), qr/(?:^|, )\Q$library\E(?:t64)? \(>= /, "the executable needs $library");
 }
 unlike(field($program, 'Depends'), qr/postgresql-/, 'and no server');

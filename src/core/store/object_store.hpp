@@ -25,6 +25,17 @@ enum class PutResult {
     exists,   ///< an object of this name was there before: nothing was written
 };
 
+/// What went over the wire since the store was opened: the user's bill. All zero where there is
+/// none.
+struct StoreTraffic {
+    uint64_t reads = 0;    ///< GET and HEAD
+    uint64_t writes = 0;   ///< PUT and POST
+    uint64_t deletes = 0;  ///< free of charge with most vendors
+    uint64_t retries = 0;  ///< of these, tries after a failure
+    uint64_t bytes_sent = 0;
+    uint64_t bytes_received = 0;
+};
+
 /// An object that is being written. Owned by one thread at a time. `finish()` commits; the
 /// destructor, and `cancel()`, remove what was sent. Nobody can see the object before finish.
 class Upload {
@@ -102,13 +113,24 @@ class ObjectStore {
     /// Bytes that can still be written, nullopt where the store has no such limit.
     virtual std::optional<uint64_t> free_bytes() = 0;
 
+    virtual StoreTraffic traffic() const { return {}; }
+    /// Seconds by which the store's clock is ahead of ours, by its last answer; nullopt where it
+    /// has none of its own.
+    virtual std::optional<int64_t> clock_skew() const { return std::nullopt; }
+
     /// The URL, without credentials, for messages.
     virtual std::string url() const = 0;
 };
 
+struct StoreOptions {
+    /// Seconds for which an operation is tried again while the store cannot be reached or answers
+    /// with a passing fault. Nothing is waited for where the store is a directory.
+    double retry_timeout = 300;
+};
+
 /// Opens the store that the URL names. Error: invalid_argument for a URL it cannot read,
 /// unsupported for a scheme it does not know. Does not touch the place yet.
-std::unique_ptr<ObjectStore> open_store(const std::string& url);
+std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptions& options = {});
 
 /// A store in memory, for tests.
 std::unique_ptr<ObjectStore> make_memory_store();

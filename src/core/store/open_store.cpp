@@ -5,14 +5,17 @@
 #include "core/store/local.hpp"
 #include "core/store/name.hpp"
 #include "core/store/object_store.hpp"
+#include "core/store/s3/s3_store.hpp"
 
 namespace ark {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kPlannedSchemes{"s3", "gs", "azure"};
+constexpr std::array<std::string_view, 2> kPlannedSchemes{"gs", "azure"};
 constexpr const char* kUrlHint =
-    "Write a local repository as file:///absolute/path, with %20 for a space.";
+    "Write a local repository as file:///absolute/path, with %20 for a space, one in object "
+    "storage "
+    "as s3://bucket/prefix.";
 
 Error bad_url(const std::string& url, const std::string& why) {
     return {ErrorCode::invalid_argument, "invalid repository URL \"" + url + "\"", why, kUrlHint};
@@ -77,13 +80,15 @@ std::optional<std::string> local_store_path(const std::string& url) {
     return path_of_file_url(url, std::string_view(url).substr(kPrefix.size()));
 }
 
-std::unique_ptr<ObjectStore> open_store(const std::string& url) {
+std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptions& options) {
     const size_t colon = url.find("://");
     if (colon == std::string::npos)
         throw bad_url(url, "It has no scheme.");
     const std::string scheme = url.substr(0, colon);
     if (const auto path = local_store_path(url))
         return make_local_store(*path);
+    if (scheme == "s3")
+        return make_s3_store(url, options);
     if (std::find(kPlannedSchemes.begin(), kPlannedSchemes.end(), scheme) !=
         kPlannedSchemes.end()) {
         throw Error(ErrorCode::unsupported,

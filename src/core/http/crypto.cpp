@@ -1,0 +1,65 @@
+#include "core/http/crypto.hpp"
+
+#include <memory>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "core/base/error.hpp"
+
+namespace ark {
+
+namespace {
+
+Bytes digest_of(const EVP_MD* algorithm, ByteView bytes) {
+    Bytes out(static_cast<size_t>(EVP_MD_get_size(algorithm)));
+    if (EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()),
+                   nullptr, algorithm, nullptr) != 1) {
+        throw Error(ErrorCode::internal, "OpenSSL could not compute a digest");
+    }
+    return out;
+}
+
+}  // namespace
+
+Bytes sha256(ByteView bytes) {
+    return digest_of(EVP_sha256(), bytes);
+}
+
+Bytes md5(ByteView bytes) {
+    return digest_of(EVP_md5(), bytes);
+}
+
+Bytes hmac_sha256(ByteView key, std::string_view text) {
+    Bytes out(32);
+    unsigned int length = 0;
+    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+             reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+             reinterpret_cast<unsigned char*>(out.data()), &length) == nullptr) {
+        throw Error(ErrorCode::internal, "OpenSSL could not compute a signature");
+    }
+    return out;
+}
+
+std::string to_base64(ByteView bytes) {
+    std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
+    const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                       reinterpret_cast<const unsigned char*>(bytes.data()),
+                                       static_cast<int>(bytes.size()));
+    out.resize(static_cast<size_t>(length));
+    return out;
+}
+
+Bytes from_base64(std::string_view text) {
+    Bytes out(text.size() / 4 * 3 + 3);
+    const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                       reinterpret_cast<const unsigned char*>(text.data()),
+                                       static_cast<int>(text.size()));
+    if (length < 0 || text.size() % 4 != 0)
+        throw Error(ErrorCode::invalid_argument, "text is not base64");
+    const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+    out.resize(static_cast<size_t>(length) - padding);
+    return out;
+}
+
+}  // namespace ark

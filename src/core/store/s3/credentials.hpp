@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "core/store/s3/signature.hpp"
+
+namespace ark {
+
+struct S3Credentials {
+    SigningKey key;
+    std::optional<int64_t> expires;  ///< Unix seconds; nullopt for a key that does not
+};
+
+/// Keeps what a source gave until five minutes before it expires. Thread-safe.
+class CredentialCache {
+ public:
+    using Source = std::function<S3Credentials()>;
+    explicit CredentialCache(Source source) : source_(std::move(source)) {}
+
+    /// Error: whatever the source says; while older ones are still valid they are used instead.
+    SigningKey get();
+    /// The store has refused them: the next call asks the source again.
+    void invalidate();
+
+ private:
+    const Source source_;
+    std::mutex mutex_;
+    std::optional<S3Credentials> cached_;  ///< under the lock
+};
+
+struct CredentialOptions {
+    std::string profile;           ///< empty: AWS_PROFILE, else "default"
+    std::string credentials_file;  ///< empty: AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials
+    std::string region;            ///< for the token service
+    std::string ca_file;
+};
+
+/// Looks where Amazon's own tools look, in their order: environment, profile (its keys, or the role
+/// that it names), web identity token, container, instance metadata (IMDSv2). A profile or file
+/// that is named in the URL comes before the environment. Error: permission_denied, which says
+/// where it looked and never what it found. Source: AWS SDKs and Tools reference guide,
+/// "Standardized credential providers".
+S3Credentials find_credentials(const CredentialOptions& options);
+
+/// The region where the environment or the profile names one; empty otherwise.
+std::string find_region(const CredentialOptions& options);
+
+}  // namespace ark

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ark {
+
+/// A repository's URL in parts: scheme://bucket/prefix?name=value&…
+struct StoreUrl {
+    std::string text;    ///< as it was given; holds no secret
+    std::string scheme;  ///< "s3", "gs", "azure"
+    std::string bucket;  ///< bucket or container
+    std::string prefix;  ///< without slashes at its ends; may be empty
+    std::map<std::string, std::string> options;
+
+    std::string option(const std::string& name, const std::string& otherwise = {}) const;
+    /// on/off, true/false, yes/no, 1/0. Error: invalid_argument.
+    bool flag(const std::string& name, bool otherwise) const;
+    /// The name of an object in the bucket.
+    std::string key_of(std::string_view name) const;
+};
+
+/// Error: invalid_argument, which does not repeat what may be a secret: user and password before
+/// the host, the value of an option that is not known.
+StoreUrl parse_store_url(const std::string& text, const std::vector<std::string>& known_options);
+
+/// %XX decoded. nullopt where a percent sign is not followed by two hexadecimal digits.
+std::optional<std::string> percent_decode(std::string_view text);
+
+}  // namespace ark
