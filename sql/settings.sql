@@ -7,6 +7,7 @@ ALTER SYSTEM SET pg_ark.repositories = 'not a url';
 ALTER SYSTEM SET pg_ark.repositories = '/var/lib/pg_ark';
 ALTER SYSTEM SET pg_ark.repositories = 'ftp://host/backups';
 ALTER SYSTEM SET pg_ark.repositories = 's3://key:secret@bucket/prefix';
+ALTER SYSTEM SET pg_ark.repositories = 's3:///prefix';
 ALTER SYSTEM SET pg_ark.repositories = 'file://host/backups';
 ALTER SYSTEM SET pg_ark.repositories = 'file:///one, file:///two';
 ALTER SYSTEM SET pg_ark.repositories = 'file:///one?x=y';

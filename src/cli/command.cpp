@@ -16,7 +16,9 @@ void add_output_option(CLI::App& command, OutputFormat& output) {
 }
 
 void add_repository_options(CLI::App& command, RepositoryOptions& options) {
-    command.add_option("--repo", options.repo, "repository, such as file:///srv/ark")
+    command
+        .add_option("--repo", options.repo,
+                    "repository, such as file:///srv/ark or s3://bucket/prefix")
         ->envname("PG_ARK_REPO")
         ->option_text("URL");
     command
@@ -24,6 +26,22 @@ void add_repository_options(CLI::App& command, RepositoryOptions& options) {
                     "the cluster's directory in the repository; needed where there are several")
         ->option_text("ID");
     add_output_option(command, options.output);
+}
+
+void add_retry_option(CLI::App& command, RepositoryOptions& options) {
+    command
+        .add_option("--retry-timeout", options.retry_timeout,
+                    "how long object storage that cannot be reached is tried again, in seconds "
+                    "(default 300)")
+        ->envname("PG_ARK_RETRY_TIMEOUT")
+        ->check(CLI::Range(0.0, 86400.0))
+        ->option_text("SECONDS");
+}
+
+std::unique_ptr<Repository> open_repository(const RepositoryOptions& options) {
+    StoreOptions store;
+    store.retry_timeout = options.retry_timeout;
+    return Repository::open(required_repo(options), OpenMode::read, store);
 }
 
 std::string required_repo(const RepositoryOptions& options) {

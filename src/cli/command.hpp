@@ -1,10 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
 #include "core/base/error.hpp"
+#include "core/repo/repository.hpp"
 
 namespace ark {
 
@@ -16,15 +18,21 @@ enum class OutputFormat { text, json };
 
 /// Options that every command with a repository has.
 struct RepositoryOptions {
-    std::string repo;     ///< --repo, else PG_ARK_REPO
-    std::string cluster;  ///< --cluster
+    std::string repo;            ///< --repo, else PG_ARK_REPO
+    std::string cluster;         ///< --cluster
+    double retry_timeout = 300;  ///< --retry-timeout, seconds
     OutputFormat output = OutputFormat::text;
 };
 
 void add_repository_options(CLI::App& command, RepositoryOptions& options);
+/// Of those that read for long; wal-get has a budget of its own.
+void add_retry_option(CLI::App& command, RepositoryOptions& options);
 void add_output_option(CLI::App& command, OutputFormat& output);
 /// The URL. Error: invalid_argument where neither the option nor the environment names one.
 std::string required_repo(const RepositoryOptions& options);
+
+/// The repository that the options name. Error: as required_repo and Repository::open.
+std::unique_ptr<Repository> open_repository(const RepositoryOptions& options);
 
 /// Writes "pg_ark: error: …", DETAIL and HINT to standard error, and with json an object with
 /// "error" to standard output.

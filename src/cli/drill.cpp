@@ -149,7 +149,7 @@ int drill(DrillOptions& options) {
     become_owner(request.scratch_directory);
     become_scratch_host();
     request.program = own_program();
-    const auto repository = Repository::open(url, OpenMode::read);
+    const auto repository = open_repository(options.repository);
     request.cluster = repository->resolve_cluster(options.repository.cluster);
     catch_interrupts();
     sweep_scratch_directory(request.scratch_directory);
@@ -170,6 +170,7 @@ void add_options(CLI::App& command, DrillOptions& options) {
     constexpr int kMaxMemory = 1 << 20;
     DrillRequest& request = options.request;
     add_repository_options(command, options.repository);
+    add_retry_option(command, options.repository);
     command.add_option("--backup", request.backup_id, "this backup (default: the newest)")
         ->option_text("ID");
     command

@@ -43,7 +43,7 @@ void print_text(const BackupMarker& m, const std::string& url) {
 }
 
 int info(const RepositoryOptions& options, const std::string& id) {
-    const auto repository = Repository::open(required_repo(options), OpenMode::read);
+    const auto repository = open_repository(options);
     std::vector<std::string> clusters = repository->clusters();
     if (!options.cluster.empty())
         clusters = {repository->resolve_cluster(options.cluster)};
@@ -74,6 +74,7 @@ void add_info_command(const CommandContext& context) {
     auto id = std::make_shared<std::string>();
     command->add_option("ID", *id, "the backup's id")->required();
     add_repository_options(*command, *options);
+    add_retry_option(*command, *options);
     command->footer(
         "Example:\n"
         "  pg_ark info manual_20261120_021500_9f3a01bc --repo file:///srv/ark");

@@ -4,6 +4,8 @@
 #include <csignal>
 #include <initializer_list>
 
+#include "core/base/cancellation.hpp"
+
 namespace ark {
 
 namespace {
@@ -12,6 +14,7 @@ std::atomic<bool> interrupted = false;
 
 void note_interrupt(int /*signal*/) {
     interrupted = true;
+    request_cancellation();
 }
 
 }  // namespace

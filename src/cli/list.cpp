@@ -51,7 +51,7 @@ void print_cluster(const std::string& cluster, const std::vector<BackupMarker>& 
 // Every cluster unless one is named: this is the command for somebody who does not know yet what is
 // there. A marker that cannot be read must not hide the others, and is a failure all the same.
 int list(const RepositoryOptions& options) {
-    const auto repository = Repository::open(required_repo(options), OpenMode::read);
+    const auto repository = open_repository(options);
     std::vector<std::string> clusters = repository->clusters();
     if (!options.cluster.empty())
         clusters = {repository->resolve_cluster(options.cluster)};
@@ -81,6 +81,7 @@ void add_list_command(const CommandContext& context) {
     CLI::App* command = context.app.add_subcommand("list", "List the backups of a repository");
     auto options = std::make_shared<RepositoryOptions>();
     add_repository_options(*command, *options);
+    add_retry_option(*command, *options);
     command->footer(
         "Examples:\n"
         "  pg_ark list --repo file:///srv/ark\n"

@@ -78,7 +78,7 @@ int restore(const RestoreOptions& options) {
     ::umask(077);
     become_owner(request.destination.directory);
     request.program = own_program();
-    const auto repository = Repository::open(url, OpenMode::read);
+    const auto repository = open_repository(options.repository);
     request.cluster = repository->resolve_cluster(options.repository.cluster);
     RepositoryArchivedWal wal(*repository, request.cluster);
     const RestorePlan plan = plan_restore(*repository, wal, request);
@@ -123,6 +123,7 @@ void add_target_options(CLI::App& command, RestoreOptions& options) {
 
 void add_options(CLI::App& command, RestoreOptions& options) {
     add_repository_options(command, options.repository);
+    add_retry_option(command, options.repository);
     command.add_option("-D,--pgdata", options.directory, "data directory to restore into")
         ->option_text("DIR");
     command

@@ -75,9 +75,8 @@ class PipeHost : public BackupHost {
 
     void wait(int millis) override {
         // Nothing is expected while the job works but the end of the pipe, or `cancel`.
-        if (channel_.wait(millis)) {
-            throw Error(ErrorCode::cancelled, "the server has ended the job");
-        }
+        if (channel_.wait(millis))
+            throw job_ended();
     }
 
  private:
@@ -85,7 +84,7 @@ class PipeHost : public BackupHost {
         for (;;) {
             std::optional<Message> message = channel_.receive();
             if (!message)
-                throw Error(ErrorCode::cancelled, "the server has ended the job");
+                throw job_ended();
             if (message->verb() == verb)
                 return std::move(*message);
             if (message->verb() != "table") {
@@ -143,7 +142,7 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     for (;;) {
         const std::optional<Message> message = channel.receive();
         if (!message)
-            throw Error(ErrorCode::cancelled, "the server has ended the job");
+            throw job_ended();
         if (message->verb() == "prepare")
             break;
         if (message->verb() != "config") {

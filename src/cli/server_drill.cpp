@@ -55,7 +55,7 @@ DrillRequest request_of(Channel& channel, const Opening& opening) {
     for (;;) {
         const std::optional<Message> message = channel.receive();
         if (!message)
-            throw Error(ErrorCode::cancelled, "the server has ended the job");
+            throw job_ended();
         if (message->verb() == "begin")
             return request;
         if (message->verb() != "keep_away") {

@@ -100,7 +100,7 @@ void print_text(const Evidence& e) {
 // The verification counts all the same.
 int verify(const VerifyOptions& options) {
     const OutputFormat output = options.repository.output;
-    const auto repository = Repository::open(required_repo(options.repository), OpenMode::read);
+    const auto repository = open_repository(options.repository);
     const std::string cluster = repository->resolve_cluster(options.repository.cluster);
     nlohmann::json all = nlohmann::json::array();
     size_t damaged = 0;
@@ -141,6 +141,7 @@ void add_verify_command(const CommandContext& context) {
     auto options = std::make_shared<VerifyOptions>();
     command->add_option("ID", options->backup_id, "this backup; default: all of the cluster");
     add_repository_options(*command, options->repository);
+    add_retry_option(*command, options->repository);
     constexpr int kMaxJobs = 64;
     command->add_option("--jobs", options->jobs, "parallel lanes (default 2)")
         ->check(CLI::Range(1, kMaxJobs))

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kNotThere = 1;
 constexpr int kTrouble = 200;
+constexpr double kStoreSeconds = 5;
 
 struct WalGetOptions {
     RepositoryOptions repository;
@@ -87,8 +88,12 @@ int run(WalGetOptions& options) {
     watch_for_the_end();
     options.request.cluster = options.repository.cluster;
     const std::string url = required_repo(options.repository);
+    // wal_get tries again by itself, and tells of it.
+    StoreOptions impatient;
+    impatient.retry_timeout = kStoreSeconds;
     const WalGetResult result = wal_get(
-        options.request, [&] { return Repository::open(url, OpenMode::read); }, print_warning);
+        options.request, [&] { return Repository::open(url, OpenMode::read, impatient); },
+        print_warning);
     report(options, result);
     return result == WalGetResult::written ? 0 : kNotThere;
 }

@@ -33,12 +33,13 @@ int failures_in_a_row = 0;
 char* present_signature(const char* program) {
     struct stat file = {};
     (void)stat(program, &file);
-    return psprintf(
-        "%s|%s|%s|%d|%d|%d|%s|%lu.%lu.%ld.%ld.%ld", settings.repositories, settings.cluster,
-        program, settings.compression_level, settings.backup_jobs, settings.memory_limit_mb,
-        settings.fault, static_cast<unsigned long>(file.st_dev),
-        static_cast<unsigned long>(file.st_ino), static_cast<long>(file.st_size),
-        static_cast<long>(file.st_mtim.tv_sec), static_cast<long>(file.st_mtim.tv_nsec));
+    return psprintf("%s|%s|%s|%d|%d|%d|%d|%d|%s|%lu.%lu.%ld.%ld.%ld", settings.repositories,
+                    settings.cluster, program, settings.compression_level, settings.backup_jobs,
+                    settings.memory_limit_mb, settings.retry_timeout_s, settings.push_timeout_s,
+                    settings.fault, static_cast<unsigned long>(file.st_dev),
+                    static_cast<unsigned long>(file.st_ino), static_cast<long>(file.st_size),
+                    static_cast<long>(file.st_mtim.tv_sec),
+                    static_cast<long>(file.st_mtim.tv_nsec));
 }
 
 // An idle child that has gone, or is out of date, is replaced without a failed try.
@@ -62,7 +63,9 @@ void ensure_open_child(TimestampTz deadline, TimestampTz (*limit)()) {
         (void)greet(child, deadline);
     }
     if (!is_open) {
-        const OpenOptions options = {true, 0, 0};
+        // A push is a few requests: what one of them waits for has to be told before the deadline.
+        const int retry = Min(settings.retry_timeout_s, Max(1, settings.push_timeout_s / 4));
+        const OpenOptions options = {true, 0, 0, retry};
         (void)open_after_greeting(child, options, deadline);
         is_open = true;
     }

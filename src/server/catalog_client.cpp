@@ -56,7 +56,9 @@ CatalogClient* catalog_start(ChildWait wait, int64 timeout_ms) {
 }
 
 void catalog_open_repository(CatalogClient* client, bool create) {
-    const OpenOptions options = {create, 0, 0};
+    // Somebody waits for the answer.
+    constexpr int kRetrySeconds = 10;
+    const OpenOptions options = {create, 0, 0, kRetrySeconds};
     client->repository_id =
         open_after_greeting(client->child, options, deadline_in_ms(client->timeout_ms));
 }

@@ -68,6 +68,9 @@ void put_settings(StringInfo out, const OpenOptions& options) {
     put_number_setting(out, "jobs", options.jobs > 0 ? options.jobs : settings.backup_jobs);
     put_number_setting(out, "memory_limit_mb", settings.memory_limit_mb);
     put_number_setting(out, "wal_timeout_s", settings.wal_timeout_s);
+    put_number_setting(
+        out, "retry_timeout_s",
+        options.retry_timeout > 0 ? options.retry_timeout : settings.retry_timeout_s);
     if (settings.fault[0] != '\0')
         put_setting(out, "fault", settings.fault);
 }

@@ -16,6 +16,7 @@ struct OpenOptions {
     bool create;
     int jobs;
     int compression_level;
+    int retry_timeout;  ///< seconds
 };
 
 /// What the child said of itself and of the repository; palloc'd.

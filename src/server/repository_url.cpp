@@ -16,7 +16,10 @@ namespace ark {
 namespace {
 
 constexpr char kScheme[] = "file://";
-constexpr char kUrlHint[] = "Use a URL such as file:///var/lib/pg_ark.";
+constexpr char kUrlHint[] =
+    "Use a URL such as file:///var/lib/pg_ark or s3://bucket/prefix?region=eu-west-1.";
+// Of what the executable knows; it alone reads the rest of such a URL.
+const char* const kObjectStorage[] = {"s3"};
 
 // One %XX of a URL's path; the executable decodes in the same way.
 int hex_pair(const char* at) {
@@ -80,6 +83,32 @@ char* tablespace_holding(const char* path) {
     return found;
 }
 
+bool is_scheme(const char* url, const char* scheme) {
+    const size_t length = strlen(scheme);
+    return strncmp(url, scheme, length) == 0 && strncmp(url + length, "://", 3) == 0;
+}
+
+bool is_object_storage(const char* url) {
+    for (const char* scheme : kObjectStorage) {
+        if (is_scheme(url, scheme))
+            return true;
+    }
+    return false;
+}
+
+UrlProblem check_bucket_url(const char* url) {
+    const char* bucket = strstr(url, "://") + 3;
+    const size_t length = strcspn(bucket, "/?#");
+    if (memchr(bucket, '@', length) != nullptr)
+        return {"the value of pg_ark.repositories has a user name or password in it",
+                "Everybody who sees the setting would see it.",
+                "Credentials come from where the vendor's own tools look, or from the file that "
+                "credentials_file= names."};
+    if (length == 0)
+        return {"the value of pg_ark.repositories names no bucket", nullptr, kUrlHint};
+    return {};
+}
+
 }  // namespace
 
 // Messages do not repeat the value: somebody may have put a password into it.
@@ -89,14 +118,16 @@ UrlProblem check_repository_url(const char* value) {
     const char* colon = strstr(value, "://");
     if (colon == nullptr || colon == value)
         return {"the value of pg_ark.repositories is not a URL", nullptr, kUrlHint};
-    if (strncmp(value, kScheme, strlen(kScheme)) != 0)
+    if (!is_object_storage(value) && strncmp(value, kScheme, strlen(kScheme)) != 0)
         return {psprintf("repositories of the kind \"%s\" are not supported by this version",
                          pnstrdup(value, static_cast<Size>(colon - value))),
-                "It knows one kind, file.", kUrlHint};
+                "It knows file and s3.", kUrlHint};
     if (strpbrk(value, ", \t\n") != nullptr)
         return {"more than one repository is named in pg_ark.repositories",
                 "This version keeps one; a space or a comma in a path is written %20 or %2C.",
                 kUrlHint};
+    if (is_object_storage(value))
+        return check_bucket_url(value);
     if (value[strlen(kScheme)] != '/' || strpbrk(value, "?#") != nullptr)
         return {"the value of pg_ark.repositories does not name an absolute directory",
                 "A file URL has three slashes and no host, query or fragment.", kUrlHint};
@@ -110,6 +141,8 @@ UrlProblem check_repository_place() {
     const UrlProblem problem = check_repository_url(settings.repositories);
     if (problem.message != nullptr)
         return problem;
+    if (is_object_storage(settings.repositories))
+        return {};
     char* place = decoded_path(settings.repositories);
     canonicalize_path(place);
     const char* hint =

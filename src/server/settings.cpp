@@ -92,7 +92,8 @@ const struct config_enum_entry kWhenBusy[] = {
 
 const StringSetting kStrings[] = {
     {"pg_ark.repositories", &settings.repositories, "", "Where backups and WAL are kept, as a URL.",
-     "One URL of the form file:///directory. Empty: nothing is archived, no backup can be taken.",
+     "One URL, of the form file:///directory or s3://bucket/prefix. Empty: nothing is archived, no "
+     "backup can be taken.",
      GUC_SUPERUSER_ONLY, check_repositories},
     {"pg_ark.cluster", &settings.cluster, "", "Name of this cluster's directory in the repository.",
      "Empty: the system identifier.", 0, check_cluster},
@@ -125,6 +126,11 @@ const IntSetting kInts[] = {
     {"pg_ark.push_timeout", &settings.push_timeout_s, 60, 1, 3600,
      "Deadline for archiving one WAL file.",
      "After that the process that archives is stopped and the file is tried again.", GUC_UNIT_S},
+    {"pg_ark.retry_timeout", &settings.retry_timeout_s, 300, 1, 86400,
+     "How long object storage that cannot be reached is tried again before a backup fails.",
+     "Counted for each operation. Archiving waits a quarter of pg_ark.push_timeout at most, and "
+     "tries again.",
+     GUC_UNIT_S},
     {"pg_ark.shutdown_timeout", &settings.shutdown_timeout_s, 30, 0, 3600,
      "How long archiving may hold up a shutdown of the server.",
      "Counted from the end of the shutdown checkpoint.", GUC_UNIT_S},

@@ -18,6 +18,7 @@ struct Settings {
     int memory_limit_mb;           ///< of one child
     int wal_timeout_s;             ///< how long a backup waits for its WAL
     int push_timeout_s;            ///< hard deadline of one archived file
+    int retry_timeout_s;           ///< how long a store that is out of reach is tried again
     int shutdown_timeout_s;        ///< bound of the archiver's last cycle
     char* scratch_directory;       ///< of restore tests; "": see scratch_directory()
     char* restore_test_libraries;  ///< shared_preload_libraries of the scratch server

@@ -14,6 +14,7 @@
 #include <cerrno>
 
 #include "core/base/bytes.hpp"
+#include "core/base/cancellation.hpp"
 #include "core/base/file.hpp"
 
 namespace ark {
@@ -31,14 +32,10 @@ std::array<int, 2> g_wake{-1, -1};
 extern "C" void on_stop_signal(int /*signal*/) {
     const int saved = errno;
     g_stop = true;
+    request_cancellation();
     const char byte = 0;
     static_cast<void>(!write(g_wake[1], &byte, 1));
     errno = saved;
-}
-
-Error gone() {
-    return {ErrorCode::cancelled, "the server has ended the job",
-            "The process that started this one closed its pipe or sent a signal."};
 }
 
 // Best effort: without the right to change it, the kernel's default stands.
@@ -51,6 +48,12 @@ void prefer_to_die_first() {
 }
 
 }  // namespace
+
+Error job_ended() {
+    request_cancellation();
+    return {ErrorCode::cancelled, "the server has ended the job",
+            "The process that started this one closed its pipe or sent a signal."};
+}
 
 void become_child() {
     const pid_t parent = getppid();
@@ -138,7 +141,7 @@ std::optional<Message> Channel::receive() {
 Message Channel::expect(const std::string& verb) {
     std::optional<Message> message = receive();
     if (!message)
-        throw gone();
+        throw job_ended();
     if (message->verb() == verb)
         return std::move(*message);
     throw Error(ErrorCode::protocol_violation, "unexpected message \"" + message->verb() + "\"",
@@ -149,7 +152,7 @@ bool Channel::wait(int millis) {
     if (!has_line() && !closed_)
         fill(millis);
     if (closed_)
-        throw gone();
+        throw job_ended();
     return has_line();
 }
 
@@ -164,10 +167,10 @@ void Channel::send(const Message& message) {
             pollfd fd{STDOUT_FILENO, POLLOUT, 0};
             poll(&fd, 1, 1000);
         } else if (errno != EINTR) {
-            throw gone();
+            throw job_ended();
         }
         if (stop_requested() && !rest.empty())
-            throw gone();
+            throw job_ended();
     }
 }
 

@@ -7,6 +7,10 @@
 
 namespace ark {
 
+/// The end of a job that the server has ended: cancelled. Whatever waits for a store has less
+/// patience from now on (base/cancellation.hpp).
+Error job_ended();
+
 /// The child's end of the pipes: lines in on standard input, lines out on standard output. Used
 /// from the main thread only.
 class Channel {

@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint64_t kProtocol = 1;
 constexpr int kDefaultMemoryMegabytes = 512;
+constexpr int kDefaultRetrySeconds = 300;
 
 void answer_hello(Channel& channel, const Message& hello) {
     const uint64_t theirs = hello.number("protocol");
@@ -119,8 +120,10 @@ void open_repository(Opening& opening, const Message& message, uint64_t segments
     limit_memory(memory_budget(opening, segments_in_memory));
     refuse_inside(opening);
     const bool create = message.number_or("create", 0) != 0;
+    StoreOptions options;
+    options.retry_timeout = opening.setting_number("retry_timeout_s", kDefaultRetrySeconds);
     opening.repository = Repository::open(opening.setting("repository", ""),
-                                          create ? OpenMode::create : OpenMode::write);
+                                          create ? OpenMode::create : OpenMode::write, options);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ void TestPipe::progress(const std::string& phase, const std::string& doing, uint
                         uint64_t total) {
     // Nothing is expected meanwhile but the end of the pipe.
     if (channel_.wait(0))
-        throw Error(ErrorCode::cancelled, "the server has ended the job");
+        throw job_ended();
     const int64_t now = monotonic_nanos();
     if (phase == last_phase_ && now < next_)
         return;

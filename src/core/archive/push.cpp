@@ -65,10 +65,12 @@ PushResult push_history(const PushTarget& target, TimelineId timeline, ByteView 
 
 PushResult push_object(const PushTarget& target, ObjectKind kind, const std::string& place,
                        PushBuffers& buffers) {
-    return put([&] {
+    const PushResult result = put([&] {
         return store_object(target.store, target.cluster, kind, place, buffers.content,
-                            writer_now(target), buffers.sealer);
+                            writer_now(target), buffers.sealer, buffers.look_first);
     });
+    buffers.look_first = result == PushResult::present;
+    return result;
 }
 
 WalFileName parse_name(const std::string& name) {

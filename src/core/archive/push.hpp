@@ -46,6 +46,10 @@ struct PushBuffers {
     explicit PushBuffers(int compression_level) : sealer(compression_level) {}
     Bytes content;
     ObjectSealer sealer;
+    /// Whether the last file was there already, or there was none: after a crash the server offers
+    /// everything since its last note again, and a look spares compressing it. Else it is a request
+    /// for nothing.
+    bool look_first = true;
 };
 
 /// Reads a file of pg_wal as a whole into `content`, and makes sure that `path` names the same,

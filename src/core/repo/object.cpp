@@ -233,10 +233,14 @@ Bytes open_object(ByteView stored, ObjectKind kind, const std::string& place, ui
 }
 
 std::optional<ObjectHeader> read_header(ObjectStore& store, const std::string& name) {
-    if (!store.head(name))
-        return std::nullopt;
     Bytes buffer(kMaxHeaderBytes);
-    buffer.resize(store.get_range(name, 0, buffer));
+    try {
+        buffer.resize(store.get_range(name, 0, buffer));
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::not_found)
+            throw;
+        return std::nullopt;
+    }
     return parse_header(buffer, name).header;
 }
 
@@ -244,18 +248,17 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
                          const std::string& place, ByteView plaintext, const Writer& writer,
                          int level) {
     ObjectSealer sealer(level);
-    return store_object(store, prefix, kind, place, plaintext, writer, sealer);
+    return store_object(store, prefix, kind, place, plaintext, writer, sealer, true);
 }
 
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
-                         ObjectSealer& sealer) {
+                         ObjectSealer& sealer, bool look_first) {
     const ObjectHeader header{kind,  place, "none", plaintext.size(), content_hash(plaintext),
                               writer};
     const std::string name = prefix + "/" + place;
-    // Asking first costs one small request and spares compressing what is there already: after a
-    // crash the server offers everything since its last note again.
-    std::optional<ObjectHeader> there = read_header(store, name);
+    std::optional<ObjectHeader> there =
+        look_first ? read_header(store, name) : std::optional<ObjectHeader>();
     if (!there) {
         if (store.put_if_absent(name, sealer.seal(header, plaintext)) == PutResult::created)
             return StoreResult::stored;

@@ -96,10 +96,10 @@ enum class StoreResult { stored, present };
 
 /// Puts a whole object under `prefix + "/" + place`; the same name with the same plaintext is
 /// `present` (a repeated try, a reply that was lost). Error: conflict for other content; the detail
-/// names both writers.
+/// names both writers. `look_first`: whether it is there already is asked before it is compressed.
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
-                         ObjectSealer& sealer);
+                         ObjectSealer& sealer, bool look_first);
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
                          int level);

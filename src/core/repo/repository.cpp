@@ -73,8 +73,9 @@ void create_mark(ObjectStore& store) {
 Repository::Repository(std::unique_ptr<ObjectStore> store, std::string id)
     : store_(std::move(store)), id_(std::move(id)) {}
 
-std::unique_ptr<Repository> Repository::open(const std::string& url, OpenMode mode) {
-    return open(open_store(url), mode);
+std::unique_ptr<Repository> Repository::open(const std::string& url, OpenMode mode,
+                                             const StoreOptions& options) {
+    return open(open_store(url, options), mode);
 }
 
 std::unique_ptr<Repository> Repository::open(std::unique_ptr<ObjectStore> store, OpenMode mode) {

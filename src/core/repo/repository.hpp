@@ -25,7 +25,8 @@ class Repository {
  public:
     /// Error: not_found when the place is not a pg_ark repository (with `create`: refused when it
     /// holds other things), unsupported when its format is newer than this program.
-    static std::unique_ptr<Repository> open(const std::string& url, OpenMode mode);
+    static std::unique_ptr<Repository> open(const std::string& url, OpenMode mode,
+                                            const StoreOptions& options = {});
     /// The same over a store that is open already (tests, decorators).
     static std::unique_ptr<Repository> open(std::unique_ptr<ObjectStore> store, OpenMode mode);
 
