@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -361,16 +362,36 @@ TEST_P(StoreContract, FreeBytes) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Stores, StoreContract,
-    testing::Values(
-        StoreCase{"memory", false, [](const std::string&) { return make_memory_store(); }},
-        StoreCase{"local", true, [](const std::string& root) { return make_local_store(root); }},
-        StoreCase{"local_named_temporaries", true,
-                  [](const std::string& root) {
-                      return make_local_store(root, {.unnamed_temporaries = false});
-                  }}),
-    [](const auto& info) { return std::string(info.param.name); });
+// A place of its own for each test: the directory's name is that of nobody else.
+std::unique_ptr<ObjectStore> open_below(const char* variable, const std::string& directory) {
+    std::string url = std::getenv(variable);
+    const std::string prefix = "/contract/" + directory.substr(directory.find_last_of('/') + 1);
+    url.insert(std::min(url.find('?'), url.size()), prefix);
+    return open_store(url);
+}
+
+// Servers are started by who runs the tests (scripts/check), and named in the environment; these
+// have credentials there, too.
+std::vector<StoreCase> store_cases() {
+    std::vector<StoreCase> cases{
+        {"memory", false, [](const std::string&) { return make_memory_store(); }},
+        {"local", true, [](const std::string& root) { return make_local_store(root); }},
+        {"local_named_temporaries", true, [](const std::string& root) {
+             return make_local_store(root, {.unnamed_temporaries = false});
+         }}};
+    for (const auto& [name, variable] :
+         {std::pair{"s3", "PG_ARK_TEST_S3"}, {"s3_tls", "PG_ARK_TEST_S3_TLS"}}) {
+        if (std::getenv(variable) != nullptr) {
+            cases.push_back({name, false, [variable = variable](const std::string& directory) {
+                                 return open_below(variable, directory);
+                             }});
+        }
+    }
+    return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContract, testing::ValuesIn(store_cases()),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace ark

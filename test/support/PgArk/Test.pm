@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils ();
 
 our @EXPORT = qw(
-  new_repository ark_cluster ark ark_ok ark_fails backups
+  new_repository place_below ark_cluster ark ark_ok ark_fails backups
   start_backup_sql wait_backup backup_ok backup_row
   archive_now wait_archived poll_until set_config wait_running
   start_load stop_load load_shop
@@ -27,6 +27,7 @@ our @EXPORT = qw(
 
 my $DEADLINE = $ENV{PG_ARK_TEST_DEADLINE} // 120;    # seconds that any one thing may take
 my $source   = $ENV{PG_ARK_SOURCE}        // '.';
+my $places   = 0;
 
 # ---- waiting
 
@@ -51,6 +52,21 @@ sub new_repository {
     return wantarray ? ($dir, "file://$dir") : $dir;
 }
 
+# A place of its own below a URL that ends in options or not, for what this test process does.
+sub place_below {
+    my ($url, $name) = @_;
+    my $place = sprintf '%s-%d-%d-%d', $name, $$, time, ++$places;
+    $url =~ s{/?(?=\?|$)}{/$place};
+    return $url;
+}
+
+# Where a cluster keeps its backups if its test names no place: a directory, or in the object storage that the environment names.
+sub default_repository {
+    my ($name) = @_;
+    return new_repository() unless defined $ENV{PG_ARK_TEST_REPOSITORY};
+    return place_below($ENV{PG_ARK_TEST_REPOSITORY}, $name);
+}
+
 # A cluster with checksums, archiving into a repository with pg_ark, and the extension. Options:
 #   repository  directory or URL     initdb  extra arguments of initdb, as a list
 #   conf        lines of postgresql.conf     database  where the extension lives (postgres)
@@ -60,7 +76,7 @@ sub ark_cluster {
     my $node = PostgreSQL::Test::Cluster->new($name);
     # The locale too: 18's test modules take theirs from no environment.
     $node->init(extra => [ qw(--data-checksums --encoding=UTF8 --locale=C.UTF-8), @{ $options{initdb} // [] } ]);
-    my $repository = $options{repository} // new_repository();
+    my $repository = $options{repository} // default_repository($name);
     $repository = "file://$repository" if $repository =~ m{^/};
     my $database = $options{database} // 'postgres';
     # restart_after_crash: what restarts the server must be seen, not end the test. fsync: what is lost in a
