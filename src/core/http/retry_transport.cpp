@@ -45,6 +45,7 @@ RetryTransport::RetryTransport(std::shared_ptr<HttpTransport> inner,
 HttpResponse RetryTransport::perform(const HttpRequest& request) {
     const int64_t began = monotonic_nanos();
     bool maybe_done = false;
+    int mended = 0;
     for (int tries = 1;; ++tries) {
         try {
             HttpResponse response = inner_->perform(request);
@@ -56,7 +57,7 @@ HttpResponse RetryTransport::perform(const HttpRequest& request) {
             const bool quick = is_mended_by_signer(failure.failure);
             const double wait =
                 quick ? 0 : retry_wait(tries - 1, random_fraction(), failure.retry_after);
-            const bool give_up = !failure.retryable || (quick && tries >= kQuickTries) ||
+            const bool give_up = !failure.retryable || (quick && ++mended >= kQuickTries) ||
                                  elapsed + wait > patience_->budget() ||
                                  patience_->has_ended(began);
             if (give_up) {

@@ -78,6 +78,14 @@ TEST_F(RetryTransportTest, WhatTheSignerMendsNeedsNoWaitButHasAnEnd) {
     EXPECT_EQ(waits, (std::vector<double>{0, 0}));
 }
 
+TEST_F(RetryTransportTest, ExpiryAfterAnOutageIsMendedToo) {
+    for (int i = 0; i < 3; ++i)
+        inner->fail(HttpFailure(Failure::connect, "down"));
+    inner->fail(HttpFailure(Failure::expired_credentials, "expired"));
+    inner->answer(200);
+    EXPECT_EQ(retry.perform({}).status, 200);
+}
+
 TEST_F(RetryTransportTest, ACancellationWakesWhoeverSleeps) {
     HttpFailure failure(Failure::throttled, "slow down");
     failure.retry_after = 4;

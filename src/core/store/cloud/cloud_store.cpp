@@ -138,6 +138,7 @@ class CloudStore final : public ObjectStore {
                     ++removed;
                 }
             }
+            check_progress(from, next);
             from = next;
         } while (!from.empty());
         return removed;
@@ -208,8 +209,15 @@ class CloudStore final : public ObjectStore {
             check_prefix(page, prefix);
             if (!visit(page))
                 return;
+            check_progress(from, page.next);
             from = page.next;
         } while (!from.empty());
+    }
+
+    // A listing that goes on where it was would do so for ever.
+    static void check_progress(const std::string& from, const std::string& next) {
+        if (!next.empty() && next == from)
+            throw HttpFailure(Failure::malformed, "the store's listing does not go on");
     }
 
     static void check_prefix(const BlobPage& page, const std::string& prefix) {

@@ -26,10 +26,11 @@ UnixMicros time_of(const std::string& iso8601) {
     return parse_time(iso8601, false).value_or(0);
 }
 
-// What took the bytes is a store, and no page that somebody put in its place.
+// Who speaks of an object is a store, and no page that somebody put in its place: whether WAL is
+// there may hang on it.
 void require_tag(const HttpResponse& response) {
     if (response.header("etag") == nullptr)
-        throw HttpFailure(Failure::malformed, "the store took an object and gave it no ETag");
+        throw HttpFailure(Failure::malformed, "the store speaks of an object and names no ETag");
 }
 
 std::string without_quotes(std::string tag) {
@@ -82,11 +83,15 @@ void S3Api::note_upload(const HttpResponse& response) {
 }
 
 HttpRequest S3Api::get(const std::string& key) {
-    return request("GET", key);
+    HttpRequest out = request("GET", key);
+    out.check = require_tag;
+    return out;
 }
 
 HttpRequest S3Api::head(const std::string& key) {
-    return request("HEAD", key);
+    HttpRequest out = request("HEAD", key);
+    out.check = require_tag;
+    return out;
 }
 
 HttpRequest S3Api::remove(const std::string& key) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
+#include <charconv>
 #include <ctime>
 
 #include "core/http/body_check.hpp"
@@ -53,9 +53,22 @@ bool is_absence(const HttpResponse& response, const XmlError& error) {
     return error.code == "NoSuchKey" || error.code == "NoSuchUpload";
 }
 
-bool is_answer(const HttpResponse& response, const XmlError& error) {
-    return response.ok() || response.status == 412 || response.status == 416 ||
-           is_absence(response, error);
+// "Exists already" answers a condition, "no such range" a range; to anything else they are no
+// answer, least of all to a HEAD, which asks whether an object is there.
+bool is_answer(const HttpRequest& request, const HttpResponse& response, const XmlError& error) {
+    const bool refused_condition =
+        response.status == 412 && (request.method == "PUT" || request.method == "POST");
+    const bool beyond_the_end = response.status == 416 && request.header("range") != nullptr;
+    return response.ok() || refused_condition || beyond_the_end || is_absence(response, error);
+}
+
+// Whole seconds; a date, or anything else, counts as none.
+double retry_after_of(const HttpResponse& response) {
+    const std::string text = response.header_or("retry-after", "");
+    unsigned seconds = 0;
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, seconds);
+    return parsed.ec == std::errc() && parsed.ptr == end ? seconds : 0;
 }
 
 }  // namespace
@@ -100,7 +113,7 @@ HttpResponse S3Transport::perform(const HttpRequest& request) {
     HttpResponse response = send(request);
     check_body(request, response);
     const XmlError error = response.ok() ? XmlError{} : parse_xml_error(response);
-    if (is_answer(response, error)) {
+    if (is_answer(request, response, error)) {
         if (response.ok() && request.check)
             request.check(response);
         return response;
@@ -149,7 +162,7 @@ HttpFailure S3Transport::failure_by(const HttpRequest& request, const HttpRespon
     // A region that is named twice is no news.
     if (failure == Failure::other_region && region() == before)
         out.retryable = false;
-    out.retry_after = std::strtod(response.header_or("retry-after", "0").c_str(), nullptr);
+    out.retry_after = retry_after_of(response);
     // A gateway that gave up waiting says nothing about what the store did with it.
     out.maybe_done = request.changes_something && response.status >= 500;
     return out;

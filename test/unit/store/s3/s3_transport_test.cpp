@@ -55,10 +55,31 @@ TEST_F(S3TransportTest, HandsOnWhatIsAnAnswer) {
     EXPECT_EQ(transport.perform(get).status, 404);
     inner->answer(404, error_body("NoSuchUpload"));
     EXPECT_EQ(transport.perform(get).status, 404);
+    HttpRequest put = get;
+    put.method = "PUT";
+    inner->answer(412);
+    EXPECT_EQ(transport.perform(put).status, 412);
+    HttpRequest range = get;
+    range.set_header("range", "bytes=5-9");
+    inner->answer(416);
+    EXPECT_EQ(transport.perform(range).status, 416);
+}
+
+TEST_F(S3TransportTest, WhatAnswersNothingThatWasAskedIsNoAnswer) {
+    HttpRequest head = get;
+    head.method = "HEAD";
     for (const int status : {412, 416}) {
         inner->answer(status);
-        EXPECT_EQ(transport.perform(get).status, status);
+        EXPECT_FALSE(fail_with(get).message.empty()) << status;
+        inner->answer(status);
+        inner->answer(status);
+        EXPECT_FALSE(fail_with(head).message.empty()) << status;
     }
+}
+
+TEST_F(S3TransportTest, RetryAfterIsANumberOrNothing) {
+    for (const char* odd : {"nan", "inf", "-5", "1e9", "Fri, 21 Nov 2025 18:00:00 GMT", ""})
+        EXPECT_EQ(answered(503, "", {{"retry-after", odd}}).retry_after, 0) << odd;
 }
 
 TEST_F(S3TransportTest, ClassesByCodeThenByStatus) {
