@@ -83,6 +83,12 @@ if ($major >= 16) {
 else {
     verify_backup_ok($data, 'pg_verifybackup accepts it');
 }
+if ($major >= 17) {
+    # It holds the manifest against pg_control and backup_label, and copies each file by the manifest's checksums.
+    my $combined = PostgreSQL::Test::Utils::tempdir('combined') . '/data';
+    command_ok([ 'pg_combinebackup', '--output', $combined, $data ], 'pg_combinebackup takes the restored directory for a full backup');
+    verify_backup_ok($combined, 'and pg_verifybackup accepts what it made', qw(pg_ark_config pg_hba.conf pg_ident.conf));
+}
 start_restored($restored);
 is($restored->safe_psql('postgres', 'SELECT count(*) FROM words'), '20000', 'the restored server answers');
 if ($major >= 16) {
