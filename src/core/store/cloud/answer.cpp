@@ -25,6 +25,11 @@ bool answers_range(const HttpRequest& request, int status) {
     return status == 416 && request.header("range") != nullptr;
 }
 
+void require_tag(const HttpResponse& response) {
+    if (response.header("etag") == nullptr)
+        throw HttpFailure(Failure::malformed, "the store speaks of an object and names no ETag");
+}
+
 HttpFailure failure_of_answer(Failure failure, const HttpRequest& request,
                               const HttpResponse& response, const XmlError& error,
                               const char* id_header) {

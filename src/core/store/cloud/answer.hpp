@@ -12,6 +12,10 @@ namespace ark {
 bool answers_condition(const HttpRequest& request, int status);
 bool answers_range(const HttpRequest& request, int status);
 
+/// Who speaks of an object is a store, and no page that somebody put in its place: whether WAL is
+/// there may hang on it. Error: HttpFailure (malformed) for an answer without an ETag.
+void require_tag(const HttpResponse& response);
+
 /// What the user is told: the status, the store's code and message, the id under which the vendor
 /// finds the request; and how long the store wants to be left alone.
 HttpFailure failure_of_answer(Failure failure, const HttpRequest& request,
