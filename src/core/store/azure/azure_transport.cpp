@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <string_view>
 #include <utility>
@@ -105,9 +107,15 @@ bool is_answer(const HttpRequest& request, const HttpResponse& response, const X
            is_another_version(request, response, error);
 }
 
-// Azurite answers a range of an empty blob with "bytes 0--1/0", Azure with 416.
-bool is_range_of_nothing(const HttpResponse& response) {
-    return response.status == 206 && response.header_or("content-range", "").ends_with("/0");
+// Azurite answers a range that begins at a blob's end with "bytes 10-9/10", Azure with 416.
+bool is_range_of_nothing(const HttpRequest& request, const HttpResponse& response) {
+    const std::string* range = request.header("range");
+    if (response.status != 206 || range == nullptr)
+        return false;
+    const int64_t first = std::strtoll(range->c_str() + std::strlen("bytes="), nullptr, 10);
+    return response.header_or("content-range", "") == "bytes " + std::to_string(first) + "-" +
+                                                          std::to_string(first - 1) + "/" +
+                                                          std::to_string(first);
 }
 
 }  // namespace
@@ -157,7 +165,7 @@ HttpResponse AzureTransport::send(HttpRequest request) {
 
 HttpResponse AzureTransport::perform(const HttpRequest& request) {
     HttpResponse response = send(request);
-    if (is_range_of_nothing(response)) {
+    if (is_range_of_nothing(request, response)) {
         response.status = 416;
         return response;
     }

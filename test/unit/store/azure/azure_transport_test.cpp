@@ -91,6 +91,12 @@ TEST_F(AzureTransportTest, ARangeOfNothing) {
     range.set_header("range", "bytes=0-9");
     inner->answer(206, "", {{"content-length", "0"}, {"content-range", "bytes 0--1/0"}});
     EXPECT_EQ(transport.perform(range).status, 416);
+    HttpRequest end = get;
+    end.set_header("range", "bytes=10-19");
+    inner->answer(206, "", {{"content-length", "0"}, {"content-range", "bytes 10-9/10"}});
+    EXPECT_EQ(transport.perform(end).status, 416);
+    inner->answer(206, "", {{"content-length", "0"}, {"content-range", "bytes 10-9/20"}});
+    EXPECT_EQ(fail_with(end).failure, Failure::malformed);
     inner->answer(206, "", {{"content-length", "0"}, {"content-range", "bytes 0-9/100"}});
     EXPECT_EQ(fail_with(range).failure, Failure::truncated) << "half of the bytes, and a lie";
 }
