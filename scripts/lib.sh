@@ -31,6 +31,10 @@ as_root() {
 # Where what takes long to make is kept from one run to the next.
 cache_directory() { echo "${PG_ARK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pg_ark}"; }
 
+# Where Microsoft's emulator of Azure is, which comes by npm (scripts/install-deps stores).
+AZURITE=azurite@3.37.0
+azurite_directory() { echo "$(cache_directory)/${AZURITE/@/-}"; }
+
 # PostgreSQL refuses to run as root. Prints the user that servers run as: postgres when root
 # started us, else the caller.
 server_user() {

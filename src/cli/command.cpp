@@ -17,8 +17,9 @@ void add_output_option(CLI::App& command, OutputFormat& output) {
 
 void add_repository_options(CLI::App& command, RepositoryOptions& options) {
     command
-        .add_option("--repo", options.repo,
-                    "repository, such as file:///srv/ark or s3://bucket/prefix")
+        .add_option(
+            "--repo", options.repo,
+            "repository, such as file:///srv/ark, s3://bucket/prefix or azure://container/prefix")
         ->envname("PG_ARK_REPO")
         ->option_text("URL");
     command

@@ -13,6 +13,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/store/local.hpp"
 #include "core/store/object_store.hpp"
@@ -24,6 +25,7 @@ namespace {
 struct StoreCase {
     const char* name;
     bool has_free_bytes;
+    int page;  ///< names on a page of its listing; 0 where there are no pages
     std::function<std::unique_ptr<ObjectStore>(const std::string& directory)> make;
 };
 
@@ -187,6 +189,39 @@ TEST_P(StoreContract, LargeUpload) {
     EXPECT_EQ(as_text(back), piece);
 }
 
+// More than one request: what is on its way is no object.
+TEST_P(StoreContract, ALargeUploadAppearsAtFinish) {
+    const std::string piece(20 << 20, 'x');
+    const auto upload = store->start_upload("d/pack");
+    upload->write(as_bytes(piece));
+    EXPECT_EQ(get("d/pack"), "(absent)");
+    EXPECT_FALSE(store->head("d/pack"));
+    EXPECT_EQ(names(""), Names{});
+    EXPECT_EQ(store->list_parts(""), Names{});
+    // A sweep of what is older spares it.
+    EXPECT_EQ(store->remove_temporaries("", now_micros() - 3600LL * 1000000), 0U);
+    EXPECT_EQ(upload->finish(), PutResult::created);
+    EXPECT_EQ(store->head("d/pack")->size, piece.size());
+}
+
+TEST_P(StoreContract, WhatACancelledUploadLeavesIsSwept) {
+    const UnixMicros later = now_micros() + 3600LL * 1000000;
+    store->start_upload("d/pack")->write(as_bytes(std::string(20 << 20, 'x')));
+    put("d/other", "whole");
+    store->remove_temporaries("d", later);
+    EXPECT_EQ(store->remove_temporaries("d", later), 0U) << "nothing was left";
+    EXPECT_EQ(names(""), Names{"d/other"});
+    EXPECT_EQ(put("d/pack", "again"), PutResult::created);
+}
+
+TEST_P(StoreContract, ASweepNeverTouchesAnObject) {
+    put("d/empty", "");
+    put("d/small", "x");
+    EXPECT_EQ(store->remove_temporaries("", now_micros() + 3600LL * 1000000), 0U);
+    EXPECT_EQ(get("d/empty"), "");
+    EXPECT_EQ(get("d/small"), "x");
+}
+
 // An upload that ends on an error path must leave nothing that could be taken for whole.
 TEST_P(StoreContract, DestructorCancels) {
     store->start_upload("d/pack")->write(as_bytes("half"));
@@ -248,6 +283,24 @@ TEST_P(StoreContract, ListTellsSizes) {
         return true;
     });
     EXPECT_EQ(sizes, (std::vector<uint64_t>{1, 3}));
+}
+
+TEST_P(StoreContract, ListOfSeveralPages) {
+    const int count = GetParam().page + 3;
+    std::vector<std::thread> writers;
+    for (int i = 0; i < 8; ++i) {
+        writers.emplace_back([&, i] {
+            for (int n = i; n < count; n += 8)
+                put("many/" + std::to_string(n), "x");
+        });
+    }
+    for (std::thread& writer : writers)
+        writer.join();
+    const Names all = names("many");
+    EXPECT_EQ(all.size(), static_cast<size_t>(count));
+    EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+    EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end()) << "none twice";
+    EXPECT_EQ(store->list_parts("many").size(), static_cast<size_t>(count));
 }
 
 TEST_P(StoreContract, ListStopsWhenTold) {
@@ -367,22 +420,30 @@ std::unique_ptr<ObjectStore> open_below(const char* variable, const std::string&
     std::string url = std::getenv(variable);
     const std::string prefix = "/contract/" + directory.substr(directory.find_last_of('/') + 1);
     url.insert(std::min(url.find('?'), url.size()), prefix);
-    return open_store(url);
+    return open_store(url, {.retry_timeout = 20});
 }
 
 // Servers are started by who runs the tests (scripts/check), and named in the environment; these
 // have credentials there, too.
 std::vector<StoreCase> store_cases() {
     std::vector<StoreCase> cases{
-        {"memory", false, [](const std::string&) { return make_memory_store(); }},
-        {"local", true, [](const std::string& root) { return make_local_store(root); }},
-        {"local_named_temporaries", true, [](const std::string& root) {
+        {"memory", false, 0, [](const std::string&) { return make_memory_store(); }},
+        {"local", true, 0, [](const std::string& root) { return make_local_store(root); }},
+        {"local_named_temporaries", true, 0, [](const std::string& root) {
              return make_local_store(root, {.unnamed_temporaries = false});
          }}};
-    for (const auto& [name, variable] :
-         {std::pair{"s3", "PG_ARK_TEST_S3"}, {"s3_tls", "PG_ARK_TEST_S3_TLS"}}) {
-        if (std::getenv(variable) != nullptr) {
-            cases.push_back({name, false, [variable = variable](const std::string& directory) {
+    struct Server {
+        const char* name;
+        const char* variable;
+        int page;
+    };
+    for (const Server& server : {Server{"s3", "PG_ARK_TEST_S3", 1000},
+                                 {"s3_tls", "PG_ARK_TEST_S3_TLS", 0},
+                                 {"azure", "PG_ARK_TEST_AZURE", 5000},
+                                 {"azure_tls", "PG_ARK_TEST_AZURE_TLS", 0}}) {
+        if (std::getenv(server.variable) != nullptr) {
+            cases.push_back({server.name, false, server.page,
+                             [variable = server.variable](const std::string& directory) {
                                  return open_below(variable, directory);
                              }});
         }

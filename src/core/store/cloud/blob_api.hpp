@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,7 +56,7 @@ class BlobApi {
                              const std::string& from) = 0;
     virtual BlobPage parse_list(const HttpResponse& response) = 0;
 
-    /// nullopt where a vendor's parts need no beginning.
+    /// nullopt where a vendor's parts need no beginning: the upload's id is its token then.
     virtual std::optional<HttpRequest> begin_upload(const std::string& key,
                                                     const std::string& token) = 0;
     virtual std::string upload_id(const HttpResponse& response) = 0;
@@ -66,11 +67,22 @@ class BlobApi {
     virtual HttpRequest finish_upload(const std::string& key, const std::string& id,
                                       const std::vector<BlobPart>& parts, const std::string& token,
                                       std::string& body) = 0;
+    /// nullopt where nothing but the commit ends an upload.
     virtual std::optional<HttpRequest> abort_upload(const std::string& key,
                                                     const std::string& id) = 0;
     virtual HttpRequest list_uploads(const std::string& prefix, const std::string& from) = 0;
     virtual std::vector<OpenUpload> parse_uploads(const HttpResponse& response,
                                                   std::string& next) = 0;
+
+    using Perform = std::function<HttpResponse(const HttpRequest&)>;
+    /// Removes the parts of an upload whose writer is gone; false where there was nothing to
+    /// remove. Never touches an object that has been finished.
+    virtual bool sweep_upload(const OpenUpload& upload, const Perform& perform) {
+        const std::optional<HttpRequest> request = abort_upload(upload.key, upload.id);
+        if (request)
+            perform(*request);
+        return request.has_value();
+    }
 
     /// The token in an object's metadata, empty when it has none.
     virtual std::string token_of(const HttpResponse& response) = 0;

@@ -133,10 +133,10 @@ class CloudStore final : public ObjectStore {
             for (const OpenUpload& upload : api().parse_uploads(response, next)) {
                 if (upload.started >= before || !upload.key.starts_with(below))
                     continue;
-                if (const auto request = api().abort_upload(upload.key, upload.id)) {
-                    transport().perform(*request);
+                if (api().sweep_upload(upload, [this](const HttpRequest& request) {
+                        return transport().perform(request);
+                    }))
                     ++removed;
-                }
             }
             check_progress(from, next);
             from = next;

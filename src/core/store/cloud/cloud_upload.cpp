@@ -49,7 +49,7 @@ void CloudUpload::write(ByteView bytes) {
 
 void CloudUpload::begin() {
     std::optional<HttpRequest> request = context_.api.begin_upload(key_, token_);
-    id_ = request ? context_.api.upload_id(context_.transport.perform(*request)) : std::string();
+    id_ = request ? context_.api.upload_id(context_.transport.perform(*request)) : token_;
     PG_ARK_FAULT_POINT("cloud_upload_begun");
 }
 

@@ -5,7 +5,8 @@
 #include "core/base/crc32c.hpp"
 #include "core/http/crypto.hpp"
 #include "core/http/failure.hpp"
-#include "core/store/s3/xml.hpp"
+#include "core/store/cloud/answer.hpp"
+#include "core/store/cloud/xml.hpp"
 
 namespace ark {
 
@@ -24,13 +25,6 @@ std::string crc32c_text(ByteView content) {
 
 UnixMicros time_of(const std::string& iso8601) {
     return parse_time(iso8601, false).value_or(0);
-}
-
-// Who speaks of an object is a store, and no page that somebody put in its place: whether WAL is
-// there may hang on it.
-void require_tag(const HttpResponse& response) {
-    if (response.header("etag") == nullptr)
-        throw HttpFailure(Failure::malformed, "the store speaks of an object and names no ETag");
 }
 
 std::string without_quotes(std::string tag) {
