@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "core/base/clock.hpp"
+#include "core/base/error.hpp"
 
 namespace ark {
 
@@ -76,9 +77,56 @@ std::string encode_query(
     return out;
 }
 
+std::optional<std::string> percent_decode(std::string_view text) {
+    std::string out;
+    for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out.push_back(text[i]);
+            continue;
+        }
+        if (i + 3 > text.size())
+            return std::nullopt;
+        try {
+            out += text_from_hex(text.substr(i + 1, 2));
+        } catch (const Error&) {
+            return std::nullopt;
+        }
+        i += 2;
+    }
+    return out;
+}
+
 std::string url_of(const HttpRequest& request) {
     const std::string query = encode_query(request.query);
     return request.origin + percent_encode(request.path, true) + (query.empty() ? "" : "?" + query);
+}
+
+HttpRequest parse_url(const char* method, const std::string& url) {
+    const size_t scheme = url.find("://");
+    const bool known = url.starts_with("https://") || url.starts_with("http://");
+    const size_t slash =
+        known ? std::min(url.find_first_of("/?", scheme + 3), url.size()) : std::string::npos;
+    if (!known || slash == scheme + 3)
+        throw Error(ErrorCode::invalid_argument, "not the URL of a service: \"" + url + "\"");
+    HttpRequest request;
+    request.method = method;
+    request.origin = url.substr(0, slash);
+    std::string_view rest = std::string_view(url).substr(slash);
+    const size_t mark = std::min(rest.find('?'), rest.size());
+    request.path = percent_decode(rest.substr(0, mark)).value_or("");
+    if (request.path.empty())
+        request.path = "/";
+    rest.remove_prefix(std::min(mark + 1, rest.size()));
+    while (!rest.empty()) {
+        const std::string_view part = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+        const size_t equals = part.find('=');
+        std::optional<std::string> value;
+        if (equals != std::string_view::npos)
+            value = percent_decode(part.substr(equals + 1));
+        request.query.emplace_back(percent_decode(part.substr(0, equals)).value_or(""), value);
+    }
+    return request;
 }
 
 std::string host_header(const std::string& origin) {

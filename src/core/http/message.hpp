@@ -64,8 +64,13 @@ std::string percent_encode(std::string_view text, bool keep_slashes);
 std::string encode_query(
     const std::vector<std::pair<std::string, std::optional<std::string>>>& query);
 
+/// %XX decoded. nullopt where a percent sign is not followed by two hexadecimal digits.
+std::optional<std::string> percent_decode(std::string_view text);
+
 /// The whole URL of a request.
 std::string url_of(const HttpRequest& request);
+/// The inverse: a request to this URL. Error: invalid_argument.
+HttpRequest parse_url(const char* method, const std::string& url);
 
 /// "host:port" of an origin, as the Host header has it (the port only where it is not the
 /// scheme's).

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/base/bytes.hpp"
 #include "core/base/error.hpp"
+#include "core/http/message.hpp"
 #include "core/store/name.hpp"
 
 namespace ark {
@@ -47,25 +47,6 @@ void parse_options(StoreUrl& url, std::string_view query, const std::vector<std:
 }
 
 }  // namespace
-
-std::optional<std::string> percent_decode(std::string_view text) {
-    std::string out;
-    for (size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out.push_back(text[i]);
-            continue;
-        }
-        if (i + 3 > text.size())
-            return std::nullopt;
-        try {
-            out += text_from_hex(text.substr(i + 1, 2));
-        } catch (const Error&) {
-            return std::nullopt;
-        }
-        i += 2;
-    }
-    return out;
-}
 
 std::string StoreUrl::option(const std::string& name, const std::string& otherwise) const {
     const auto found = options.find(name);

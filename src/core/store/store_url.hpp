@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +25,5 @@ struct StoreUrl {
 /// Error: invalid_argument, which does not repeat what may be a secret: user and password before
 /// the host, the value of an option that is not known.
 StoreUrl parse_store_url(const std::string& text, const std::vector<std::string>& known_options);
-
-/// %XX decoded. nullopt where a percent sign is not followed by two hexadecimal digits.
-std::optional<std::string> percent_decode(std::string_view text);
 
 }  // namespace ark

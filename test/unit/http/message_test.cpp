@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/error.hpp"
+
 namespace ark {
 namespace {
 
@@ -47,6 +49,18 @@ TEST(HttpMessage, DatesOfBothForms) {
     EXPECT_EQ(parse_http_date("2025-11-21T18:00:00.000Z"), 1763748000);
     EXPECT_EQ(parse_http_date("yesterday"), std::nullopt);
     EXPECT_EQ(parse_http_date(""), std::nullopt);
+}
+
+TEST(HttpMessage, AUrlInParts) {
+    const HttpRequest request = parse_url("GET", "http://127.0.0.1:1/a%20b/c?x=1%2F2&y");
+    EXPECT_EQ(request.method, "GET");
+    EXPECT_EQ(request.origin, "http://127.0.0.1:1");
+    EXPECT_EQ(request.path, "/a b/c");
+    EXPECT_EQ(url_of(request), "http://127.0.0.1:1/a%20b/c?x=1%2F2&y");
+    EXPECT_EQ(url_of(parse_url("GET", "https://host")), "https://host/");
+    EXPECT_EQ(url_of(parse_url("GET", "https://host?a=b")), "https://host/?a=b");
+    for (const char* text : {"", "host/x", "ftp://host/x", "http://", "http:///x"})
+        EXPECT_THROW(parse_url("GET", text), Error) << text;
 }
 
 }  // namespace

@@ -1,12 +1,9 @@
 #include "core/store/s3/aws_files.hpp"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 
+#include "core/base/environment.hpp"
 #include "core/base/file.hpp"
 
 namespace ark {
@@ -22,25 +19,12 @@ std::string trimmed(std::string_view text) {
     return std::string(text.substr(from, text.find_last_not_of(" \t\r") - from + 1));
 }
 
-// A server's environment may have no HOME.
-std::string home_directory() {
-    if (std::string home = environment("HOME"); !home.empty())
-        return home;
-    const passwd* user = getpwuid(geteuid());
-    return user != nullptr ? user->pw_dir : "";
-}
-
 std::string file_or(const char* variable, const char* below_home) {
     const std::string named = environment(variable);
     return named.empty() ? home_directory() + below_home : named;
 }
 
 }  // namespace
-
-std::string environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-}
 
 IniSections read_ini_file(const std::string& path) {
     IniSections sections;

@@ -17,7 +17,4 @@ IniSections read_ini_file(const std::string& path);
 std::map<std::string, std::string> read_aws_profile(const std::string& profile,
                                                     const std::string& credentials_file);
 
-/// The environment's value, empty where it has none.
-std::string environment(const char* name);
-
 }  // namespace ark

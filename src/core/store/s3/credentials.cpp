@@ -1,8 +1,8 @@
 #include "core/store/s3/credentials.hpp"
 
-#include <ctime>
 #include <vector>
 
+#include "core/base/environment.hpp"
 #include "core/base/error.hpp"
 #include "core/store/s3/aws_files.hpp"
 #include "core/store/s3/token_services.hpp"
@@ -10,9 +10,6 @@
 namespace ark {
 
 namespace {
-
-// As Amazon's tools do it.
-constexpr int64_t kRefreshSeconds = 300;
 
 using Settings = std::map<std::string, std::string>;
 
@@ -111,25 +108,6 @@ std::optional<S3Credentials> from_profile(const std::string& profile,
 }
 
 }  // namespace
-
-SigningKey CredentialCache::get() {
-    const std::lock_guard lock(mutex_);
-    const int64_t now = time(nullptr);
-    if (cached_ && (!cached_->expires || *cached_->expires - now > kRefreshSeconds))
-        return cached_->key;
-    try {
-        cached_ = source_();
-    } catch (const Error&) {
-        if (!cached_ || *cached_->expires <= now)
-            throw;
-    }
-    return cached_->key;
-}
-
-void CredentialCache::invalidate() {
-    const std::lock_guard lock(mutex_);
-    cached_.reset();
-}
 
 S3Credentials find_credentials(const CredentialOptions& options) {
     const std::string profile = profile_of(options);

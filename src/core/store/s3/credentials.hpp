@@ -1,12 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "core/store/cloud/expiring_cache.hpp"
 #include "core/store/s3/signature.hpp"
 
 namespace ark {
@@ -16,21 +15,18 @@ struct S3Credentials {
     std::optional<int64_t> expires;  ///< Unix seconds; nullopt for a key that does not
 };
 
-/// Keeps what a source gave until five minutes before it expires. Thread-safe.
+/// Credentials that are renewed before they expire. Thread-safe.
 class CredentialCache {
  public:
-    using Source = std::function<S3Credentials()>;
-    explicit CredentialCache(Source source) : source_(std::move(source)) {}
+    using Source = ExpiringCache<S3Credentials>::Source;
+    explicit CredentialCache(Source source) : cache_(std::move(source)) {}
 
-    /// Error: whatever the source says; while older ones are still valid they are used instead.
-    SigningKey get();
+    SigningKey get() { return cache_.get().key; }
     /// The store has refused them: the next call asks the source again.
-    void invalidate();
+    void invalidate() { cache_.invalidate(); }
 
  private:
-    const Source source_;
-    std::mutex mutex_;
-    std::optional<S3Credentials> cached_;  ///< under the lock
+    ExpiringCache<S3Credentials> cache_;
 };
 
 struct CredentialOptions {

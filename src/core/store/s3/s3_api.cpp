@@ -5,7 +5,7 @@
 #include "core/base/crc32c.hpp"
 #include "core/http/crypto.hpp"
 #include "core/http/failure.hpp"
-#include "core/store/s3/xml.hpp"
+#include "core/store/cloud/xml.hpp"
 
 namespace ark {
 

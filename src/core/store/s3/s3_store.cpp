@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "core/base/environment.hpp"
 #include "core/base/error.hpp"
 #include "core/http/retry_transport.hpp"
 #include "core/store/cloud/cloud_store.hpp"
 #include "core/store/cloud/connection.hpp"
-#include "core/store/s3/aws_files.hpp"
 #include "core/store/s3/s3_api.hpp"
 #include "core/store/s3/s3_transport.hpp"
 

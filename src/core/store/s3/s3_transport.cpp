@@ -1,12 +1,10 @@
 #include "core/store/s3/s3_transport.hpp"
 
-#include <algorithm>
 #include <array>
-#include <charconv>
 #include <ctime>
 
 #include "core/http/body_check.hpp"
-#include "core/store/s3/xml.hpp"
+#include "core/store/cloud/answer.hpp"
 
 namespace ark {
 
@@ -53,22 +51,9 @@ bool is_absence(const HttpResponse& response, const XmlError& error) {
     return error.code == "NoSuchKey" || error.code == "NoSuchUpload";
 }
 
-// "Exists already" answers a condition, "no such range" a range; to anything else they are no
-// answer, least of all to a HEAD, which asks whether an object is there.
 bool is_answer(const HttpRequest& request, const HttpResponse& response, const XmlError& error) {
-    const bool refused_condition =
-        response.status == 412 && (request.method == "PUT" || request.method == "POST");
-    const bool beyond_the_end = response.status == 416 && request.header("range") != nullptr;
-    return response.ok() || refused_condition || beyond_the_end || is_absence(response, error);
-}
-
-// Whole seconds; a date, or anything else, counts as none.
-double retry_after_of(const HttpResponse& response) {
-    const std::string text = response.header_or("retry-after", "");
-    unsigned seconds = 0;
-    const char* end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, seconds);
-    return parsed.ec == std::errc() && parsed.ptr == end ? seconds : 0;
+    return response.ok() || answers_condition(request, response.status) ||
+           answers_range(request, response.status) || is_absence(response, error);
 }
 
 }  // namespace
@@ -150,21 +135,10 @@ HttpFailure S3Transport::failure_by(const HttpRequest& request, const HttpRespon
     const Failure failure = failure_of_s3(response.status, error.code);
     const std::string before = region();
     mend(failure, response, error.region);
-    std::string detail = "The store answered with status " + std::to_string(response.status);
-    if (!error.code.empty())
-        detail += " " + error.code + (error.message.empty() ? "" : ": " + error.message);
-    if (!detail.ends_with('.'))
-        detail += ".";
-    if (const std::string* id = response.header("x-amz-request-id"))
-        detail += " Its id of the request is " + *id + ".";
-    HttpFailure out(
-        failure, request.method + " of \"" + request.origin + request.path + "\" failed", detail);
+    HttpFailure out = failure_of_answer(failure, request, response, error, "x-amz-request-id");
     // A region that is named twice is no news.
     if (failure == Failure::other_region && region() == before)
         out.retryable = false;
-    out.retry_after = retry_after_of(response);
-    // A gateway that gave up waiting says nothing about what the store did with it.
-    out.maybe_done = request.changes_something && response.status >= 500;
     return out;
 }
 

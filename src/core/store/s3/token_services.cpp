@@ -5,11 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/clock.hpp"
-#include "core/base/file.hpp"
+#include "core/base/environment.hpp"
 #include "core/http/failure.hpp"
 #include "core/http/side_request.hpp"
-#include "core/store/s3/aws_files.hpp"
-#include "core/store/s3/xml.hpp"
+#include "core/store/cloud/bearer_token.hpp"
+#include "core/store/cloud/xml.hpp"
 
 namespace ark {
 
@@ -72,35 +72,6 @@ S3Credentials ask_token_service(const HttpRequest& request, const CredentialOpti
             expiry_of(found.child_value("Expiration"))};
 }
 
-HttpRequest form_request(const std::string& origin, const std::string& body) {
-    HttpRequest request;
-    request.method = "POST";
-    request.origin = origin;
-    request.path = "/";
-    request.body = as_bytes(body);
-    request.set_header("content-type", "application/x-www-form-urlencoded");
-    return request;
-}
-
-std::string trimmed_file(const std::string& path) {
-    const auto content = read_file_if_exists(path, 64 * 1024);
-    if (!content) {
-        throw Error(ErrorCode::permission_denied, "token file \"" + path + "\" does not exist");
-    }
-    std::string text(as_text(*content));
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
-        text.pop_back();
-    return text;
-}
-
-HttpRequest plain_get(const std::string& origin, const std::string& path) {
-    HttpRequest request;
-    request.method = "GET";
-    request.origin = origin;
-    request.path = path;
-    return request;
-}
-
 }  // namespace
 
 S3Credentials assume_role_with_token(const std::string& role, const std::string& token_file,
@@ -110,8 +81,8 @@ S3Credentials assume_role_with_token(const std::string& role, const std::string&
                       {"Version", "2011-06-15"},
                       {"RoleArn", role},
                       {"RoleSessionName", session.empty() ? "pg_ark" : session},
-                      {"WebIdentityToken", trimmed_file(token_file)}});
-    return ask_token_service(form_request(token_service(options), body), options,
+                      {"WebIdentityToken", read_token_file(token_file)}});
+    return ask_token_service(form_request(token_service(options) + "/", body), options,
                              "AssumeRoleWithWebIdentity");
 }
 
@@ -125,7 +96,7 @@ S3Credentials assume_role(const std::string& role, const std::string& external_i
     if (!external_id.empty())
         form.emplace_back("ExternalId", external_id);
     const std::string body = encode_query(form);
-    HttpRequest request = form_request(token_service(options), body);
+    HttpRequest request = form_request(token_service(options) + "/", body);
     sign_request(request, kAwsStsStyle, as, options.region.empty() ? "us-east-1" : options.region,
                  time(nullptr));
     return ask_token_service(request, options, "AssumeRole");
@@ -138,16 +109,13 @@ bool has_container_service() {
 
 S3Credentials container_credentials() {
     const std::string relative = environment("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-    std::string url = relative.empty() ? environment("AWS_CONTAINER_CREDENTIALS_FULL_URI")
-                                       : kContainerService + relative;
-    const size_t scheme = url.find("://");
-    const size_t slash =
-        scheme == std::string::npos ? url.size() : std::min(url.find('/', scheme + 3), url.size());
-    HttpRequest request = plain_get(url.substr(0, slash), url.substr(slash));
+    HttpRequest request =
+        parse_url("GET", relative.empty() ? environment("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+                                          : kContainerService + relative);
     std::string token = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     if (const std::string file = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
         !file.empty())
-        token = trimmed_file(file);
+        token = read_token_file(file);
     if (!token.empty())
         request.set_header("authorization", token);
     const HttpResponse response = side_request(request, {});
@@ -164,12 +132,11 @@ S3Credentials instance_credentials() {
     std::string origin = named.empty() ? kInstanceService : named;
     while (origin.ends_with('/'))
         origin.pop_back();
-    HttpRequest ask_token = plain_get(origin, "/latest/api/token");
-    ask_token.method = "PUT";
+    HttpRequest ask_token = parse_url("PUT", origin + "/latest/api/token");
     ask_token.set_header("x-aws-ec2-metadata-token-ttl-seconds", kTokenSeconds);
     const std::string token(as_text(side_request(ask_token, {}).body));
-    const std::string path = "/latest/meta-data/iam/security-credentials/";
-    HttpRequest ask_role = plain_get(origin, path);
+    const std::string url = origin + "/latest/meta-data/iam/security-credentials/";
+    HttpRequest ask_role = parse_url("GET", url);
     ask_role.set_header("x-aws-ec2-metadata-token", token);
     const HttpResponse role = side_request(ask_role, {});
     if (!role.ok() || role.body.empty()) {
@@ -178,7 +145,7 @@ S3Credentials instance_credentials() {
             "Its metadata service answered with status " + std::to_string(role.status) + ".");
     }
     const std::string name(as_text(role.body));
-    HttpRequest ask_keys = plain_get(origin, path + name.substr(0, name.find('\n')));
+    HttpRequest ask_keys = parse_url("GET", url + name.substr(0, name.find('\n')));
     ask_keys.set_header("x-aws-ec2-metadata-token", token);
     return credentials_of_json(side_request(ask_keys, {}), "the instance's metadata service");
 }

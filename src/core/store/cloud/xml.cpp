@@ -1,4 +1,4 @@
-#include "core/store/s3/xml.hpp"
+#include "core/store/cloud/xml.hpp"
 
 #include "core/http/failure.hpp"
 

@@ -1,0 +1,86 @@
+#include "core/store/cloud/bearer_token.hpp"
+
+#include <charconv>
+#include <ctime>
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/file.hpp"
+
+namespace ark {
+
+namespace {
+
+// RFC 6749: a lifetime that is not told. Every service here tells it.
+constexpr int64_t kUntoldSeconds = 900;
+constexpr size_t kMaxTokenFile = 64 * 1024;
+
+std::string text_of(const nlohmann::json& j, const char* name) {
+    return j.is_object() && j.contains(name) && j[name].is_string() ? j[name].get<std::string>()
+                                                                    : std::string();
+}
+
+// Some services write their numbers as text.
+std::optional<int64_t> number_of(const nlohmann::json& j, const char* name) {
+    if (!j.is_object() || !j.contains(name))
+        return std::nullopt;
+    if (j[name].is_number())
+        return j[name].get<int64_t>();
+    const std::string text = text_of(j, name);
+    int64_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, value);
+    if (parsed.ec != std::errc() || parsed.ptr != end)
+        return std::nullopt;
+    return value;
+}
+
+std::string first_line(const std::string& text) {
+    return text.substr(0, text.find_first_of("\r\n"));
+}
+
+}  // namespace
+
+BearerToken parse_token_answer(const HttpResponse& response, const std::string& service) {
+    const nlohmann::json j =
+        nlohmann::json::parse(as_text(response.body), nullptr, /*allow_exceptions=*/false);
+    if (!response.ok()) {
+        std::string detail = "It answered with status " + std::to_string(response.status);
+        if (const std::string code = text_of(j, "error"); !code.empty())
+            detail += " " + code + ": " + first_line(text_of(j, "error_description"));
+        throw Error(ErrorCode::permission_denied, service + " gave no token",
+                    detail + (detail.ends_with('.') ? "" : "."),
+                    "Check the identity, and what it is allowed.");
+    }
+    BearerToken out{text_of(j, "access_token"), std::nullopt};
+    if (out.token.empty() || out.token.find_first_of("\r\n") != std::string::npos) {
+        throw Error(ErrorCode::permission_denied, service + " gave no token",
+                    "Its answer is not the JSON document that it should be.");
+    }
+    const int64_t now = time(nullptr);
+    if (const auto seconds = number_of(j, "expires_in"))
+        out.expires = now + *seconds;
+    else
+        out.expires = number_of(j, "expires_on").value_or(now + kUntoldSeconds);
+    return out;
+}
+
+HttpRequest form_request(const std::string& url, const std::string& body) {
+    HttpRequest request = parse_url("POST", url);
+    request.body = as_bytes(body);
+    request.set_header("content-type", "application/x-www-form-urlencoded");
+    return request;
+}
+
+std::string read_token_file(const std::string& path) {
+    const auto content = read_file_if_exists(path, kMaxTokenFile);
+    if (!content) {
+        throw Error(ErrorCode::permission_denied, "token file \"" + path + "\" does not exist");
+    }
+    std::string text(as_text(*content));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
+        text.pop_back();
+    return text;
+}
+
+}  // namespace ark
