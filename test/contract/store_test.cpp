@@ -379,8 +379,11 @@ std::vector<StoreCase> store_cases() {
         {"local_named_temporaries", true, [](const std::string& root) {
              return make_local_store(root, {.unnamed_temporaries = false});
          }}};
-    for (const auto& [name, variable] :
-         {std::pair{"s3", "PG_ARK_TEST_S3"}, {"s3_tls", "PG_ARK_TEST_S3_TLS"}}) {
+    for (const auto& [name, variable] : {std::pair{"s3", "PG_ARK_TEST_S3"},
+                                         {"s3_tls", "PG_ARK_TEST_S3_TLS"},
+                                         {"gs", "PG_ARK_TEST_GS"},
+                                         {"gs_tls", "PG_ARK_TEST_GS_TLS"},
+                                         {"gs_hmac", "PG_ARK_TEST_GS_HMAC"}}) {
         if (std::getenv(variable) != nullptr) {
             cases.push_back({name, false, [variable = variable](const std::string& directory) {
                                  return open_below(variable, directory);

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "core/base/error.hpp"
+#include "core/store/gs/google_store.hpp"
 #include "core/store/local.hpp"
 #include "core/store/name.hpp"
 #include "core/store/object_store.hpp"
@@ -11,11 +12,11 @@ namespace ark {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> kPlannedSchemes{"gs", "azure"};
+constexpr std::array<std::string_view, 1> kPlannedSchemes{"azure"};
 constexpr const char* kUrlHint =
     "Write a local repository as file:///absolute/path, with %20 for a space, one in object "
     "storage "
-    "as s3://bucket/prefix.";
+    "as s3://bucket/prefix or gs://bucket/prefix.";
 
 Error bad_url(const std::string& url, const std::string& why) {
     return {ErrorCode::invalid_argument, "invalid repository URL \"" + url + "\"", why, kUrlHint};
@@ -89,6 +90,8 @@ std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptio
         return make_local_store(*path);
     if (scheme == "s3")
         return make_s3_store(url, options);
+    if (scheme == "gs")
+        return make_google_store(url, options);
     if (std::find(kPlannedSchemes.begin(), kPlannedSchemes.end(), scheme) !=
         kPlannedSchemes.end()) {
         throw Error(ErrorCode::unsupported,

@@ -37,9 +37,8 @@ struct S3TransportTest : public testing::Test {
                              std::nullopt};
     });
     S3Transport transport{
-        inner, credentials,
-        S3Endpoint{"home", [](const std::string& region) { return "http://" + region + ".test"; },
-                   kAwsS3Style}};
+        inner, std::make_shared<KeySigner>(credentials, kAwsS3Style),
+        S3Endpoint{"home", [](const std::string& region) { return "http://" + region + ".test"; }}};
     HttpRequest get = [] {
         HttpRequest request;
         request.method = "GET";
