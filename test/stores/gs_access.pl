@@ -70,9 +70,9 @@ $node->safe_psql('postgres', q{CREATE TABLE noise AS SELECT n, string_agg(md5(ra
     fake_file(token_seconds => 1);
     revoke_tokens();
     my $mark = mark();
-    start_load($node);
+    my $load = start_load($node);
     my @ids = map { backup_ok($node, 'with tokens that end sooner than they say') } 1 .. 2;
-    stop_load($node);
+    stop_load($load);
     cmp_ok(scalar(asked($mark, qr/ 401$/)), '>=', 2, 'tokens ended on the way');
     ok(scalar(asked($mark, qr/^PUT .*partNumber=2.* 200$/)), 'packs went in parts');
     ark_ok([ 'verify', '--repo', $url, $ids[1] ], 'the backup is whole');

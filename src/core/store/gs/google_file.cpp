@@ -29,7 +29,8 @@ void check_token_url(const std::string& url) {
     if (!origin.starts_with("https://") && host != "127.0.0.1" && host != "localhost" &&
         host != "[::1]") {
         throw Error(ErrorCode::invalid_argument, "Google's credentials would be sent in clear text",
-                    "The token service \"" + origin + "\" is not one with https://.");
+                    "The token service \"" + origin + "\" is not one with https://.",
+                    "Download the credentials again; whoever changed them may have meant harm.");
     }
 }
 

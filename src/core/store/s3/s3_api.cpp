@@ -195,6 +195,7 @@ HttpRequest S3Api::finish_upload(const std::string& key, const std::string& id,
     out.query = {{"uploadId", id.substr(1)}};
     out.body = as_bytes(body);
     out.changes_something = true;
+    out.quiet_seconds = flavor_.finish_seconds;
     out.set_header("content-type", "application/xml");
     if (flavor_.absent_on_finish)
         add_condition(out);

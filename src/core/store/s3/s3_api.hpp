@@ -23,11 +23,13 @@ struct S3Flavor {
     /// Whether an upload in parts announces the checksums of its parts, and repeats them when it is
     /// finished. Elsewhere each part is verified by itself.
     bool announces_checksums;
+    /// How long the store may work at the end of an upload in parts before it says a word.
+    double finish_seconds;
 };
 inline constexpr S3Flavor kAmazonFlavor{
-    "x-amz-", "if-none-match", "*", true, "x-amz-checksum-crc32c", "", true};
+    "x-amz-", "if-none-match", "*", true, "x-amz-checksum-crc32c", "", true, 0};
 inline constexpr S3Flavor kGoogleFlavor{
-    "x-goog-", "x-goog-if-generation-match", "0", false, "x-goog-hash", "crc32c=", false};
+    "x-goog-", "x-goog-if-generation-match", "0", false, "x-goog-hash", "crc32c=", false, 300};
 
 struct S3Options {
     std::string origin;     ///< "https://bucket.s3.eu-west-1.amazonaws.com"

@@ -67,6 +67,7 @@ TEST(GoogleApi, AnUploadInPartsHasNoPreconditionAnywhere) {
     EXPECT_EQ(*sent.header("x-goog-user-project"), "payer");
     std::string body;
     const HttpRequest finish = api.finish_upload("a", id, {part}, "mine", body);
+    EXPECT_GE(finish.quiet_seconds, 300) << "Google may take minutes";
     EXPECT_NE(body.find("<Part><PartNumber>1</PartNumber><ETag>&quot;tag&quot;</ETag></Part>"),
               std::string::npos);
     for (const HttpRequest* request : {&begin, &sent, &finish}) {
