@@ -19,7 +19,7 @@ constexpr char kScheme[] = "file://";
 constexpr char kUrlHint[] =
     "Use a URL such as file:///var/lib/pg_ark or s3://bucket/prefix?region=eu-west-1.";
 // Of what the executable knows; it alone reads the rest of such a URL.
-const char* const kObjectStorage[] = {"s3", "azure"};
+const char* const kObjectStorage[] = {"s3", "azure", "gs"};
 
 // One %XX of a URL's path; the executable decodes in the same way.
 int hex_pair(const char* at) {
@@ -121,7 +121,7 @@ UrlProblem check_repository_url(const char* value) {
     if (!is_object_storage(value) && strncmp(value, kScheme, strlen(kScheme)) != 0)
         return {psprintf("repositories of the kind \"%s\" are not supported by this version",
                          pnstrdup(value, static_cast<Size>(colon - value))),
-                "It knows file, s3 and azure.", kUrlHint};
+                "It knows file, s3, azure and gs.", kUrlHint};
     if (strpbrk(value, ", \t\n") != nullptr)
         return {"more than one repository is named in pg_ark.repositories",
                 "This version keeps one; a space or a comma in a path is written %20 or %2C.",

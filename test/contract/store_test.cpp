@@ -440,7 +440,10 @@ std::vector<StoreCase> store_cases() {
     for (const Server& server : {Server{"s3", "PG_ARK_TEST_S3", 1000},
                                  {"s3_tls", "PG_ARK_TEST_S3_TLS", 0},
                                  {"azure", "PG_ARK_TEST_AZURE", 5000},
-                                 {"azure_tls", "PG_ARK_TEST_AZURE_TLS", 0}}) {
+                                 {"azure_tls", "PG_ARK_TEST_AZURE_TLS", 0},
+                                 {"gs", "PG_ARK_TEST_GS", 0},
+                                 {"gs_tls", "PG_ARK_TEST_GS_TLS", 0},
+                                 {"gs_hmac", "PG_ARK_TEST_GS_HMAC", 0}}) {
         if (std::getenv(server.variable) != nullptr) {
             cases.push_back({server.name, false, server.page,
                              [variable = server.variable](const std::string& directory) {

@@ -186,7 +186,8 @@ void set_up(Transfer& transfer, const CurlOptions& options) {
     }
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout * 1000));
     set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(easy, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(options.stall_timeout)));
+    const double quiet = std::max(options.stall_timeout, request.quiet_seconds);
+    set(easy, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(quiet)));
     set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     set(easy, CURLOPT_BUFFERSIZE, kBufferBytes);
     set(easy, CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);

@@ -31,6 +31,8 @@ struct HttpRequest {
     uint64_t limit = 16 << 20;
     /// The answer is an object's bytes: one that doesn't say how many there are is none.
     bool wants_length = false;
+    /// Seconds in which whoever answers may be silent over it; 0: as long as for any other request.
+    double quiet_seconds = 0;
     /// Where the answer is lost the request may have been carried out; sent again it may then say
     /// so ("exists already"). For requests that only read this never matters.
     bool changes_something = false;

@@ -1,8 +1,6 @@
-#include <algorithm>
-#include <array>
-
 #include "core/base/error.hpp"
 #include "core/store/azure/azure_store.hpp"
+#include "core/store/gs/google_store.hpp"
 #include "core/store/local.hpp"
 #include "core/store/name.hpp"
 #include "core/store/object_store.hpp"
@@ -12,11 +10,9 @@ namespace ark {
 
 namespace {
 
-constexpr std::array<std::string_view, 1> kPlannedSchemes{"gs"};
 constexpr const char* kUrlHint =
     "Write a local repository as file:///absolute/path, with %20 for a space, one in object "
-    "storage "
-    "as s3://bucket/prefix or azure://container/prefix.";
+    "storage as s3://bucket/prefix, azure://container/prefix or gs://bucket/prefix.";
 
 Error bad_url(const std::string& url, const std::string& why) {
     return {ErrorCode::invalid_argument, "invalid repository URL \"" + url + "\"", why, kUrlHint};
@@ -92,12 +88,8 @@ std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptio
         return make_s3_store(url, options);
     if (scheme == "azure")
         return make_azure_store(url, options);
-    if (std::find(kPlannedSchemes.begin(), kPlannedSchemes.end(), scheme) !=
-        kPlannedSchemes.end()) {
-        throw Error(ErrorCode::unsupported,
-                    "repositories of scheme \"" + scheme + "\" are not supported by this version",
-                    {}, kUrlHint);
-    }
+    if (scheme == "gs")
+        return make_google_store(url, options);
     throw bad_url(url, "The scheme \"" + scheme + "\" is not known.");
 }
 

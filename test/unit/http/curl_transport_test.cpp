@@ -168,6 +168,18 @@ TEST_F(CurlTransportTest, AServerThatFallsSilentIsLeft) {
     EXPECT_LT(monotonic_nanos() - began, 15'000'000'000);
 }
 
+TEST_F(CurlTransportTest, SomeAnswersMayTakeLonger) {
+    test::ScriptedServer server([](const Connection& connection) {
+        connection.read_request();
+        std::this_thread::sleep_for(std::chrono::milliseconds(3500));
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    HttpRequest finish = request("POST", server.origin());
+    EXPECT_NE(failure_of(finish).failure, Failure::local);
+    finish.quiet_seconds = 20;
+    EXPECT_EQ(transport.perform(finish).status, 200);
+}
+
 TEST_F(CurlTransportTest, ACancellationEndsWhatIsUnderWay) {
     CurlOptions patient;
     patient.stall_timeout = 60;

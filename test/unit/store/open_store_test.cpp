@@ -30,16 +30,5 @@ TEST(OpenStore, UrlsItCannotRead) {
     }
 }
 
-TEST(OpenStore, PlannedSchemes) {
-    for (const char* url : {"gs://bucket"}) {
-        try {
-            open_store(url);
-            ADD_FAILURE() << url << " was taken";
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code, ErrorCode::unsupported) << url;
-        }
-    }
-}
-
 }  // namespace
 }  // namespace ark

@@ -5,6 +5,7 @@
 #include "core/base/environment.hpp"
 #include "core/base/error.hpp"
 #include "core/store/s3/aws_files.hpp"
+#include "core/store/s3/credential_process.hpp"
 #include "core/store/s3/token_services.hpp"
 
 namespace ark {
@@ -44,6 +45,16 @@ std::optional<S3Credentials> keys_of(const Settings& settings) {
     return found;
 }
 
+// Keys that a profile holds, or that its program writes.
+std::optional<S3Credentials> own_keys(const std::string& profile, const Settings& settings) {
+    if (auto found = keys_of(settings))
+        return found;
+    const std::string command = value_of(settings, "credential_process");
+    if (command.empty())
+        return std::nullopt;
+    return process_credentials(command, profile);
+}
+
 std::optional<S3Credentials> from_environment_services(const CredentialOptions& options) {
     const std::string token_file = environment("AWS_WEB_IDENTITY_TOKEN_FILE");
     const std::string role = environment("AWS_ROLE_ARN");
@@ -73,7 +84,8 @@ SigningKey source_of(const std::string& profile, const Settings& settings,
     if (!source.empty()) {
         const Settings of_source = read_aws_profile(source, options.credentials_file);
         // A profile may name itself: then its own keys are meant.
-        found = source == profile ? keys_of(settings) : from_profile(source, options, depth + 1);
+        found = source == profile ? own_keys(profile, settings)
+                                  : from_profile(source, options, depth + 1);
     } else if (const std::string kind = value_of(settings, "credential_source");
                kind == "Environment") {
         found = from_environment();
@@ -104,7 +116,7 @@ std::optional<S3Credentials> from_profile(const std::string& profile,
     if (!role.empty() && (depth == 0 || !keys_of(settings)))
         return assume_role(role, value_of(settings, "external_id"),
                            source_of(profile, settings, options, depth), options);
-    return keys_of(settings);
+    return own_keys(profile, settings);
 }
 
 }  // namespace

@@ -36,10 +36,10 @@ struct CredentialOptions {
     std::string ca_file;
 };
 
-/// Looks where Amazon's own tools look, in their order: environment, profile (its keys, or the role
-/// that it names), web identity token, container, instance metadata (IMDSv2). A profile or file
-/// that is named in the URL comes before the environment. Error: permission_denied, which says
-/// where it looked and never what it found. Source: AWS SDKs and Tools reference guide,
+/// Looks where Amazon's own tools look, in their order: environment, profile (its keys, the role
+/// or the program that it names), web identity token, container, instance metadata (IMDSv2). A
+/// profile or file that is named in the URL comes before the environment. Error: permission_denied,
+/// which says where it looked and never what it found. Source: AWS SDKs and Tools reference guide,
 /// "Standardized credential providers".
 S3Credentials find_credentials(const CredentialOptions& options);
 

@@ -42,13 +42,15 @@ HttpRequest S3Api::request(const char* method, const std::string& key) const {
     out.method = method;
     out.origin = options_.origin;
     out.path = options_.base_path + key;
+    out.headers = options_.request_headers;
     return out;
 }
 
-void S3Api::add_checksum(HttpRequest& request, ByteView content, bool crc32c) const {
-    if (flavor_.has_crc32c && crc32c)
-        request.set_header("x-amz-checksum-crc32c", crc32c_text(content));
-    if (!flavor_.has_crc32c || !verifies_crc32c_)
+// Where `crc32c` is empty the store would not take one.
+void S3Api::add_checksum(HttpRequest& request, const std::string& crc32c, ByteView content) const {
+    if (!crc32c.empty())
+        request.set_header(flavor_.crc32c_header, flavor_.crc32c_prefix + crc32c);
+    if (crc32c.empty() || !verifies_crc32c_)
         request.set_header("content-md5", to_base64(md5(content)));
 }
 
@@ -66,14 +68,17 @@ HttpRequest S3Api::put(const std::string& key, ByteView content, const std::stri
         out.set_header(name, value);
     out.set_header(std::string(flavor_.header_prefix) + kTokenName, token);
     add_condition(out);
-    add_checksum(out, content, true);
+    add_checksum(out, crc32c_text(content), content);
     out.check = require_tag;
     return out;
 }
 
 void S3Api::note_upload(const HttpResponse& response) {
-    if (response.header("x-amz-checksum-crc32c") != nullptr)
-        verifies_crc32c_ = true;
+    // Google's header comes once for each kind of checksum.
+    for (const auto& [name, value] : response.headers) {
+        if (name == flavor_.crc32c_header && value.starts_with(flavor_.crc32c_prefix))
+            verifies_crc32c_ = true;
+    }
 }
 
 HttpRequest S3Api::get(const std::string& key) {
@@ -131,7 +136,7 @@ std::optional<HttpRequest> S3Api::begin_upload(const std::string& key, const std
     for (const auto& [name, value] : options_.object_headers)
         out.set_header(name, value);
     out.set_header(std::string(flavor_.header_prefix) + kTokenName, token);
-    if (flavor_.has_crc32c)
+    if (flavor_.announces_checksums)
         out.set_header("x-amz-checksum-algorithm", "CRC32C");
     out.check = [](const HttpResponse& response) {
         parse_xml(response, "InitiateMultipartUploadResult");
@@ -145,7 +150,8 @@ std::string S3Api::upload_id(const HttpResponse& response) {
     const std::string id = document.child("InitiateMultipartUploadResult").child_value("UploadId");
     if (id.empty())
         throw HttpFailure(Failure::malformed, "the store began an upload and did not name it");
-    const bool crc = response.header_or("x-amz-checksum-algorithm", "") == "CRC32C";
+    const bool crc = !flavor_.announces_checksums ||
+                     response.header_or("x-amz-checksum-algorithm", "") == "CRC32C";
     return (crc ? "c" : "m") + id;
 }
 
@@ -154,12 +160,10 @@ HttpRequest S3Api::put_part(const std::string& key, const std::string& id, BlobP
     HttpRequest out = request("PUT", key);
     out.body = content;
     out.query = {{"partNumber", std::to_string(part.number)}, {"uploadId", id.substr(1)}};
-    if (id[0] == 'c') {
-        part.checksum = crc32c_text(content);
-        out.set_header("x-amz-checksum-crc32c", part.checksum);
-    }
-    if (id[0] != 'c' || !verifies_crc32c_)
-        out.set_header("content-md5", to_base64(md5(content)));
+    const std::string crc32c = id[0] == 'c' ? crc32c_text(content) : std::string();
+    add_checksum(out, crc32c, content);
+    if (flavor_.announces_checksums)
+        part.checksum = crc32c;
     out.check = require_tag;
     return out;
 }
@@ -185,6 +189,7 @@ HttpRequest S3Api::finish_upload(const std::string& key, const std::string& id,
     out.query = {{"uploadId", id.substr(1)}};
     out.body = as_bytes(body);
     out.changes_something = true;
+    out.quiet_seconds = flavor_.finish_seconds;
     out.set_header("content-type", "application/xml");
     if (flavor_.absent_on_finish)
         add_condition(out);

@@ -17,10 +17,19 @@ struct S3Flavor {
     const char* absent_value;
     /// Whether finishing a multipart upload may carry it (Google: not).
     bool absent_on_finish;
-    bool has_crc32c;  ///< x-amz-checksum-crc32c
+    /// The header of an upload's CRC-32C, and what stands before its base64.
+    const char* crc32c_header;
+    const char* crc32c_prefix;
+    /// Whether an upload in parts announces the checksums of its parts, and repeats them when it is
+    /// finished. Elsewhere each part is verified by itself.
+    bool announces_checksums;
+    /// How long the store may work at the end of an upload in parts before it says a word.
+    double finish_seconds;
 };
-inline constexpr S3Flavor kAmazonFlavor{"x-amz-", "if-none-match", "*", true, true};
-inline constexpr S3Flavor kGoogleFlavor{"x-goog-", "x-goog-if-generation-match", "0", false, false};
+inline constexpr S3Flavor kAmazonFlavor{
+    "x-amz-", "if-none-match", "*", true, "x-amz-checksum-crc32c", "", true, 0};
+inline constexpr S3Flavor kGoogleFlavor{
+    "x-goog-", "x-goog-if-generation-match", "0", false, "x-goog-hash", "crc32c=", false, 300};
 
 struct S3Options {
     std::string origin;     ///< "https://bucket.s3.eu-west-1.amazonaws.com"
@@ -28,6 +37,7 @@ struct S3Options {
     bool create_if_absent = true;
     /// Headers of each new object: storage class, encryption by the store.
     HeaderList object_headers;
+    HeaderList request_headers;  ///< of each request: who pays
 };
 
 /// The S3 REST API. Sources: Amazon S3 API reference; Google Cloud Storage XML API reference.
@@ -58,7 +68,7 @@ class S3Api final : public BlobApi {
 
  private:
     HttpRequest request(const char* method, const std::string& key) const;
-    void add_checksum(HttpRequest& request, ByteView content, bool crc32c) const;
+    void add_checksum(HttpRequest& request, const std::string& crc32c, ByteView content) const;
     void add_condition(HttpRequest& request) const;
 
     const S3Options options_;

@@ -95,15 +95,14 @@ std::unique_ptr<ObjectStore> make_s3_store(const std::string& url_text,
     Connection connection = connect(who.ca_file, options);
     const auto credentials =
         std::make_shared<CredentialCache>([who] { return find_credentials(who); });
-    const auto signer = std::make_shared<S3Transport>(
-        connection.transport, credentials,
-        S3Endpoint{region, [place](const std::string& of) { return place.origin(of); },
-                   kAwsS3Style});
+    const auto signing = std::make_shared<S3Transport>(
+        connection.transport, std::make_shared<KeySigner>(credentials, kAwsS3Style),
+        S3Endpoint{region, [place](const std::string& of) { return place.origin(of); }});
 
     CloudOptions cloud;
     cloud.create_if_absent = api.create_if_absent;
     return make_cloud_store(connection.parts(url, std::make_unique<S3Api>(api, kAmazonFlavor),
-                                             signer, [signer] { return signer->clock_skew(); }),
+                                             signing, [signing] { return signing->clock_skew(); }),
                             cloud);
 }
 

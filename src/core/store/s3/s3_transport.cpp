@@ -15,8 +15,9 @@ struct CodeRule {
     Failure failure;
 };
 
-// Amazon S3 API reference, "Error responses"; codes of others where they differ.
-constexpr std::array<CodeRule, 25> kCodes{{
+// Amazon S3 API reference, "Error responses"; Google Cloud Storage, "HTTP status and error codes
+// for XML"; codes of others where they differ.
+constexpr std::array<CodeRule, 29> kCodes{{
     {"RequestTimeTooSkewed", Failure::clock_skew},
     {"ExpiredToken", Failure::expired_credentials},
     {"TokenRefreshRequired", Failure::expired_credentials},
@@ -30,6 +31,7 @@ constexpr std::array<CodeRule, 25> kCodes{{
     {"IncompleteBody", Failure::truncated},
     {"BadDigest", Failure::checksum_mismatch},
     {"InvalidDigest", Failure::checksum_mismatch},
+    {"CrcMismatch", Failure::checksum_mismatch},
     {"XAmzContentSHA256Mismatch", Failure::checksum_mismatch},
     {"XAmzContentChecksumMismatch", Failure::checksum_mismatch},
     {"ConditionalRequestConflict", Failure::conflict_in_progress},
@@ -42,6 +44,9 @@ constexpr std::array<CodeRule, 25> kCodes{{
     {"NotImplemented", Failure::not_implemented},
     {"InternalError", Failure::server_error},
     {"ServiceUnavailable", Failure::server_error},
+    {"UploadTimeout", Failure::timeout},
+    {"UserProjectMissing", Failure::access_denied},
+    {"UserProjectInvalid", Failure::access_denied},
 }};
 
 // Absence that is an answer and no error.
@@ -63,6 +68,9 @@ Failure failure_of_s3(int status, const std::string& code) noexcept {
         if (rule.code == code)
             return rule.failure;
     }
+    // "Who are you?": an access token that has ended, or was taken back, is all it can be.
+    if (status == 401)
+        return Failure::expired_credentials;
     if (status >= 300 && status < 400)
         return Failure::other_region;
     // A 404 that names no code comes from somebody who is not the store.
@@ -72,9 +80,9 @@ Failure failure_of_s3(int status, const std::string& code) noexcept {
 }
 
 S3Transport::S3Transport(std::shared_ptr<HttpTransport> inner,
-                         std::shared_ptr<CredentialCache> credentials, S3Endpoint endpoint)
+                         std::shared_ptr<RequestSigner> signer, S3Endpoint endpoint)
     : inner_(std::move(inner)),
-      credentials_(std::move(credentials)),
+      signer_(std::move(signer)),
       endpoint_(std::move(endpoint)),
       region_(endpoint_.region) {}
 
@@ -86,8 +94,7 @@ std::string S3Transport::region() const {
 HttpResponse S3Transport::send(HttpRequest request) {
     const std::string region = this->region();
     request.origin = endpoint_.origin_of(region);
-    sign_request(request, endpoint_.style, credentials_->get(), region,
-                 time(nullptr) + clock_offset_);
+    signer_->sign(request, region, time(nullptr) + clock_offset_);
     HttpResponse response = inner_->perform(request);
     if (const auto date = parse_http_date(response.header_or("date", "")))
         last_skew_ = *date - time(nullptr);
@@ -119,7 +126,7 @@ HttpResponse S3Transport::perform(const HttpRequest& request) {
 
 void S3Transport::mend(Failure failure, const HttpResponse& response, const std::string& region) {
     if (failure == Failure::expired_credentials)
-        credentials_->invalidate();
+        signer_->invalidate();
     if (failure == Failure::clock_skew)
         clock_offset_ = last_skew_.load();
     if (failure == Failure::other_region) {
@@ -135,7 +142,9 @@ HttpFailure S3Transport::failure_by(const HttpRequest& request, const HttpRespon
     const Failure failure = failure_of_s3(response.status, error.code);
     const std::string before = region();
     mend(failure, response, error.region);
-    HttpFailure out = failure_of_answer(failure, request, response, error, "x-amz-request-id");
+    const char* id = response.header("x-guploader-uploadid") != nullptr ? "x-guploader-uploadid"
+                                                                        : "x-amz-request-id";
+    HttpFailure out = failure_of_answer(failure, request, response, error, id);
     // A region that is named twice is no news.
     if (failure == Failure::other_region && region() == before)
         out.retryable = false;

@@ -8,8 +8,7 @@
 
 #include "core/http/failure.hpp"
 #include "core/http/transport.hpp"
-#include "core/store/s3/credentials.hpp"
-#include "core/store/s3/signature.hpp"
+#include "core/store/s3/request_signer.hpp"
 
 namespace ark {
 
@@ -17,7 +16,6 @@ struct S3Endpoint {
     std::string region;
     /// Where requests of a region go: a store that has one place for all ignores it.
     std::function<std::string(const std::string& region)> origin_of;
-    SignatureStyle style = kAwsS3Style;
 };
 
 /// Signs each try afresh, and turns answers into HttpFailures by the store's own error codes. What
@@ -25,7 +23,7 @@ struct S3Endpoint {
 /// region. Hands on success, 404 of an object or upload, 412 and 416. Thread-safe.
 class S3Transport final : public HttpTransport {
  public:
-    S3Transport(std::shared_ptr<HttpTransport> inner, std::shared_ptr<CredentialCache> credentials,
+    S3Transport(std::shared_ptr<HttpTransport> inner, std::shared_ptr<RequestSigner> signer,
                 S3Endpoint endpoint);
 
     HttpResponse perform(const HttpRequest& request) override;
@@ -40,7 +38,7 @@ class S3Transport final : public HttpTransport {
     std::string region() const;
 
     const std::shared_ptr<HttpTransport> inner_;
-    const std::shared_ptr<CredentialCache> credentials_;
+    const std::shared_ptr<RequestSigner> signer_;
     const S3Endpoint endpoint_;
     mutable std::mutex mutex_;
     std::string region_;                     ///< under the lock

@@ -67,10 +67,73 @@ S3Credentials ask_token_service(const HttpRequest& request, const CredentialOpti
     const pugi::xml_node found = document.document_element()
                                      .child((std::string(element) + "Result").c_str())
                                      .child("Credentials");
-    return {{found.child_value("AccessKeyId"), found.child_value("SecretAccessKey"),
-             found.child_value("SessionToken")},
-            expiry_of(found.child_value("Expiration"))};
+    S3Credentials out{{found.child_value("AccessKeyId"), found.child_value("SecretAccessKey"),
+                       found.child_value("SessionToken")},
+                      expiry_of(found.child_value("Expiration"))};
+    if (out.key.access_key.empty() || out.key.secret_key.empty()) {
+        throw Error(ErrorCode::permission_denied, "the token service gave no credentials",
+                    "Its answer holds none.");
+    }
+    return out;
 }
+
+// The request carries a token: in clear text it goes to this machine and to the addresses that ECS
+// and EKS have for it, as with Amazon's own tools.
+void check_container_url(const HttpRequest& request) {
+    std::string host = request.origin.substr(request.origin.find("://") + 3);
+    if (!host.ends_with(']'))
+        host = host.substr(0, host.rfind(':'));
+    const bool loopback =
+        host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+    const bool near = loopback || host == "localhost" || host == "[::1]" ||
+                      host == "169.254.170.2" || host == "169.254.170.23" ||
+                      host == "[fd00:ec2::23]";
+    if (!near && !request.origin.starts_with("https://")) {
+        throw Error(ErrorCode::invalid_argument,
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI names a service that is neither on this "
+                    "host nor reached over TLS");
+    }
+}
+
+/// IMDSv2: each question with a session token; one that the service does not know any more is
+/// replaced, once.
+class InstanceService {
+ public:
+    explicit InstanceService(std::string origin) : origin_(std::move(origin)) {
+        while (origin_.ends_with('/'))
+            origin_.pop_back();
+    }
+
+    HttpResponse get(const std::string& path) {
+        HttpRequest request = parse_url("GET", origin_ + path);
+        if (token_.empty())
+            token_ = ask_token();
+        request.set_header("x-aws-ec2-metadata-token", token_);
+        HttpResponse response = side_request(request, {});
+        if (response.status != 401)
+            return response;
+        token_ = ask_token();
+        request.set_header("x-aws-ec2-metadata-token", token_);
+        return side_request(request, {});
+    }
+
+ private:
+    std::string ask_token() const {
+        HttpRequest request = parse_url("PUT", origin_ + "/latest/api/token");
+        request.set_header("x-aws-ec2-metadata-token-ttl-seconds", kTokenSeconds);
+        const HttpResponse response = side_request(request, {});
+        std::string token(as_text(response.body));
+        if (!response.ok() || token.empty() || token.find_first_of("\r\n") != std::string::npos) {
+            throw Error(ErrorCode::permission_denied,
+                        "the instance's metadata service gave no session token",
+                        "It answered with status " + std::to_string(response.status) + ".");
+        }
+        return token;
+    }
+
+    std::string origin_;
+    std::string token_;
+};
 
 }  // namespace
 
@@ -112,6 +175,7 @@ S3Credentials container_credentials() {
     HttpRequest request =
         parse_url("GET", relative.empty() ? environment("AWS_CONTAINER_CREDENTIALS_FULL_URI")
                                           : kContainerService + relative);
+    check_container_url(request);
     std::string token = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     if (const std::string file = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
         !file.empty())
@@ -129,25 +193,17 @@ S3Credentials container_credentials() {
 
 S3Credentials instance_credentials() {
     const std::string named = environment("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    std::string origin = named.empty() ? kInstanceService : named;
-    while (origin.ends_with('/'))
-        origin.pop_back();
-    HttpRequest ask_token = parse_url("PUT", origin + "/latest/api/token");
-    ask_token.set_header("x-aws-ec2-metadata-token-ttl-seconds", kTokenSeconds);
-    const std::string token(as_text(side_request(ask_token, {}).body));
-    const std::string url = origin + "/latest/meta-data/iam/security-credentials/";
-    HttpRequest ask_role = parse_url("GET", url);
-    ask_role.set_header("x-aws-ec2-metadata-token", token);
-    const HttpResponse role = side_request(ask_role, {});
+    InstanceService service(named.empty() ? kInstanceService : named);
+    const std::string path = "/latest/meta-data/iam/security-credentials/";
+    const HttpResponse role = service.get(path);
     if (!role.ok() || role.body.empty()) {
         throw Error(
             ErrorCode::permission_denied, "this instance has no role",
             "Its metadata service answered with status " + std::to_string(role.status) + ".");
     }
     const std::string name(as_text(role.body));
-    HttpRequest ask_keys = parse_url("GET", url + name.substr(0, name.find('\n')));
-    ask_keys.set_header("x-aws-ec2-metadata-token", token);
-    return credentials_of_json(side_request(ask_keys, {}), "the instance's metadata service");
+    return credentials_of_json(service.get(path + name.substr(0, name.find('\n'))),
+                               "the instance's metadata service");
 }
 
 }  // namespace ark

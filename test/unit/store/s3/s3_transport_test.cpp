@@ -37,9 +37,8 @@ struct S3TransportTest : public testing::Test {
                              std::nullopt};
     });
     S3Transport transport{
-        inner, credentials,
-        S3Endpoint{"home", [](const std::string& region) { return "http://" + region + ".test"; },
-                   kAwsS3Style}};
+        inner, std::make_shared<KeySigner>(credentials, kAwsS3Style),
+        S3Endpoint{"home", [](const std::string& region) { return "http://" + region + ".test"; }}};
     HttpRequest get = [] {
         HttpRequest request;
         request.method = "GET";
@@ -87,6 +86,10 @@ TEST_F(S3TransportTest, ClassesByCodeThenByStatus) {
         {403, "AccessDenied", Failure::access_denied},
         {403, "SignatureDoesNotMatch", Failure::access_denied},
         {404, "NoSuchBucket", Failure::no_such_bucket},
+        {400, "CrcMismatch", Failure::checksum_mismatch},
+        {400, "UserProjectMissing", Failure::access_denied},
+        {401, "AuthenticationRequired", Failure::expired_credentials},
+        {401, "", Failure::expired_credentials},
         {400, "BadDigest", Failure::checksum_mismatch},
         {400, "XAmzContentSHA256Mismatch", Failure::checksum_mismatch},
         {400, "RequestTimeout", Failure::timeout},
@@ -137,6 +140,20 @@ TEST_F(S3TransportTest, FreshCredentialsAfterExpiry) {
     transport.perform(get);
     EXPECT_NE(inner->requests.back().header("authorization")->find("Credential=key2/"),
               std::string::npos);
+}
+
+TEST_F(S3TransportTest, ATokenThatWasTakenBackIsAskedForAgainAlsoForAHead) {
+    HttpRequest head = get;
+    head.method = "HEAD";
+    inner->answer(401);
+    inner->answer(401, error_body("AuthenticationRequired"), {{"x-guploader-uploadid", "id-7"}});
+    const HttpFailure failure = fail_with(head);
+    EXPECT_EQ(failure.failure, Failure::expired_credentials);
+    EXPECT_TRUE(failure.retryable);
+    EXPECT_NE(failure.detail.find("id-7"), std::string::npos);
+    inner->answer(200, "", {{"content-length", "0"}});
+    transport.perform(get);
+    EXPECT_EQ(credentials_asked, 2);
 }
 
 TEST_F(S3TransportTest, SignsByTheStoresClockOnceItHasComplained) {

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace ark {
+
+/// A text of a credentials file. `need`: Error: invalid_argument, which names the member, where it
+/// has none.
+std::string text_in(const nlohmann::json& file, const char* name);
+std::string need_text(const nlohmann::json& file, const char* name);
+
+/// Secrets go to such an address: over TLS, or on this machine. Error: invalid_argument.
+void check_token_url(const std::string& url);
+
+}  // namespace ark
