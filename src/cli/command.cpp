@@ -1,7 +1,10 @@
 #include "cli/command.hpp"
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <string>
 
 #include "core/repo/json_text.hpp"
 
@@ -15,13 +18,17 @@ void add_output_option(CLI::App& command, OutputFormat& output) {
         ->option_text("FORMAT");
 }
 
-void add_repository_options(CLI::App& command, RepositoryOptions& options) {
+void add_repo_option(CLI::App& command, RepositoryOptions& options) {
     command
         .add_option(
             "--repo", options.repo,
             "repository, such as file:///srv/ark, s3://bucket/prefix or azure://container/prefix")
         ->envname("PG_ARK_REPO")
         ->option_text("URL");
+}
+
+void add_repository_options(CLI::App& command, RepositoryOptions& options) {
+    add_repo_option(command, options);
     command
         .add_option("--cluster", options.cluster,
                     "the cluster's directory in the repository; needed where there are several")
@@ -33,7 +40,8 @@ void add_retry_option(CLI::App& command, RepositoryOptions& options) {
     command
         .add_option("--retry-timeout", options.retry_timeout,
                     "how long object storage that cannot be reached is tried again, in seconds "
-                    "(default 300)")
+                    "(default " +
+                        std::to_string(std::lround(options.retry_timeout)) + ")")
         ->envname("PG_ARK_RETRY_TIMEOUT")
         ->check(CLI::Range(0.0, 86400.0))
         ->option_text("SECONDS");

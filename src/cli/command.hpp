@@ -24,8 +24,12 @@ struct RepositoryOptions {
     OutputFormat output = OutputFormat::text;
 };
 
+/// --repo alone.
+void add_repo_option(CLI::App& command, RepositoryOptions& options);
+/// --repo, --cluster, --output.
 void add_repository_options(CLI::App& command, RepositoryOptions& options);
-/// Of those that read for long; wal-get has a budget of its own.
+/// Of those that read for long; wal-get has a budget of its own. The default is what is in
+/// `options`.
 void add_retry_option(CLI::App& command, RepositoryOptions& options);
 void add_output_option(CLI::App& command, OutputFormat& output);
 /// The URL. Error: invalid_argument where neither the option nor the environment names one.
@@ -48,6 +52,7 @@ struct CommandContext {
 void add_restore_command(const CommandContext& context);
 void add_list_command(const CommandContext& context);
 void add_info_command(const CommandContext& context);
+void add_check_command(const CommandContext& context);
 void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);
 void add_wal_get_command(const CommandContext& context);

@@ -88,7 +88,8 @@ int restore(const RestoreOptions& options) {
         return 0;
     catch_interrupts();
     Watcher watcher(report);
-    report.result(run_restore(*repository, request, plan, watcher));
+    const RestoreResult result = run_restore(*repository, request, plan, watcher);
+    report.result(result, repository->store().traffic());
     return 0;
 }
 

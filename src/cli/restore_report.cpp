@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "cli/traffic.hpp"
 #include "core/base/clock.hpp"
 #include "core/pgdata/config_text.hpp"
 #include "core/pgdata/server_version.hpp"
@@ -191,16 +192,17 @@ void RestoreReport::print_progress_text(const RestoreProgress& p) {
     bar_.show(share_of(p.bytes, p.bytes_total), text);
 }
 
-void RestoreReport::result(const RestoreResult& result) {
+void RestoreReport::result(const RestoreResult& result, const StoreTraffic& traffic) {
     print_warnings(result.warnings);
     if (output_ == OutputFormat::json) {
-        print_result_json(result);
+        print_result_json(result, traffic);
     } else {
-        print_result_text(result);
+        print_result_text(result, traffic);
     }
 }
 
-void RestoreReport::print_result_json(const RestoreResult& result) const {
+void RestoreReport::print_result_json(const RestoreResult& result,
+                                      const StoreTraffic& traffic) const {
     print({{"event", "done"},
            {"backup_id", plan_.source.backup.backup_id},
            {"directory", json_of_text(plan_.destination.directory)},
@@ -212,18 +214,21 @@ void RestoreReport::print_result_json(const RestoreResult& result) const {
            {"reused_files", result.reused_files},
            {"reused_bytes", result.reused_bytes},
            {"seconds", static_cast<double>(result.nanos) / kSecond},
+           {"requests", json_of(traffic)},
            {"clone", !request_.take_over},
            {"kept_wal_directory", json_of_text(result.kept_wal_directory)},
            {"notices", texts(result.notices)},
            {"warnings", texts(result.warnings)}});
 }
 
-void RestoreReport::print_result_text(const RestoreResult& result) const {
+void RestoreReport::print_result_text(const RestoreResult& result,
+                                      const StoreTraffic& traffic) const {
     const std::string& directory = plan_.destination.directory;
     std::printf("restored %llu files, %s in %.1f s (%s/s), checked and synced\n",
                 static_cast<unsigned long long>(result.files), human_bytes(result.bytes).c_str(),
                 static_cast<double>(result.nanos) / kSecond,
                 human_bytes(per_second(result.bytes, result.nanos)).c_str());
+    print_traffic(traffic, result.fetched);
     if (request_.destination.delta) {
         std::printf("%llu of the files, %s, were right already; %s were fetched\n",
                     static_cast<unsigned long long>(result.reused_files),

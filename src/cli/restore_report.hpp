@@ -18,14 +18,14 @@ class RestoreReport {
     void plan(bool dry_run);
     /// May drop some.
     void progress(const RestoreProgress& progress);
-    void result(const RestoreResult& result);
+    void result(const RestoreResult& result, const StoreTraffic& traffic);
 
  private:
     void print_plan_text(bool dry_run) const;
     void print_plan_json(bool dry_run) const;
     void print_progress_text(const RestoreProgress& progress);
-    void print_result_text(const RestoreResult& result) const;
-    void print_result_json(const RestoreResult& result) const;
+    void print_result_text(const RestoreResult& result, const StoreTraffic& traffic) const;
+    void print_result_json(const RestoreResult& result, const StoreTraffic& traffic) const;
 
     const OutputFormat output_;
     const RestoreRequest& request_;

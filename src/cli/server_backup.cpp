@@ -4,6 +4,7 @@
 
 #include "cli/child/opening.hpp"
 #include "cli/command.hpp"
+#include "cli/traffic.hpp"
 #include "core/backup/job.hpp"
 
 namespace ark {
@@ -176,7 +177,7 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     return request;
 }
 
-Message done_message(const BackupMarker& m) {
+Message done_message(const BackupMarker& m, const StoreTraffic& traffic) {
     Message done("done");
     done.add_number("files", m.files)
         .add_number("database_bytes", m.database_bytes)
@@ -185,7 +186,8 @@ Message done_message(const BackupMarker& m) {
         .add_number("pages_verified", m.pages_verified)
         .add_token("start_segment", m.start_segment)
         .add_token("stop_segment", m.stop_segment)
-        .add_number("completed_at", static_cast<uint64_t>(m.completed_at));
+        .add_number("completed_at", static_cast<uint64_t>(m.completed_at))
+        .add_text("requests", text_of(traffic, m.stored_bytes));
     return done;
 }
 
@@ -202,7 +204,8 @@ int run_server_backup() {
     try {
         const BackupRequest request = request_of(channel, *opening);
         PipeHost host(channel);
-        channel.send(done_message(take_backup(*opening->repository, request, host)));
+        const BackupMarker marker = take_backup(*opening->repository, request, host);
+        channel.send(done_message(marker, opening->repository->store().traffic()));
         return 0;
     } catch (const std::bad_alloc&) {
         channel.send(message_of("error", Error(ErrorCode::out_of_memory, "out of memory", {},

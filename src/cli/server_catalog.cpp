@@ -5,6 +5,7 @@
 #include "core/backup/cleanup.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/probe.hpp"
+#include "core/store/store_check.hpp"
 
 namespace ark {
 
@@ -52,14 +53,23 @@ void tidy(Channel& channel, const Opening& opening) {
     channel.send(message.add_number("objects", objects).add_text("kept", ""));
 }
 
-void check(Channel& channel, const Opening& opening) {
-    const ProbeResult result = probe_repository(*opening.repository);
+void check(Channel& channel, const Opening& opening, bool with_findings) {
+    ObjectStore& store = opening.repository->store();
+    const StoreCheck result = check_store(store, probe_name(), [&](const StoreFinding& finding) {
+        if (!with_findings)
+            return;
+        Message message("finding");
+        channel.send(message.add_token("name", finding.name)
+                         .add_token("level", name_of(finding.level))
+                         .add_text("detail", finding.detail)
+                         .add_text("hint", finding.hint));
+    });
     Message message("checked");
-    message.add_number("writable", result.writable ? 1 : 0)
-        .add_number("create_if_absent", result.create_if_absent ? 1 : 0)
-        .add_text("detail", result.detail);
-    if (result.free_bytes)
-        message.add_number("free_bytes", *result.free_bytes);
+    message.add_number("writable", result.is_writable ? 1 : 0)
+        .add_number("create_if_absent", result.creates_if_absent ? 1 : 0)
+        .add_text("detail", result.trouble);
+    if (const auto free_bytes = store.free_bytes())
+        message.add_number("free_bytes", *free_bytes);
     channel.send(message);
 }
 
@@ -74,7 +84,7 @@ void answer(Channel& channel, const Opening& opening, const Message& message) {
     } else if (verb == "tidy") {
         tidy(channel, opening);
     } else if (verb == "check") {
-        check(channel, opening);
+        check(channel, opening, message.number_or("findings", 0) != 0);
     } else {
         throw Error(ErrorCode::protocol_violation, "unexpected message \"" + verb + "\"");
     }

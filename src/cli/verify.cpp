@@ -5,6 +5,7 @@
 #include "cli/command.hpp"
 #include "cli/evidence_report.hpp"
 #include "cli/progress_bar.hpp"
+#include "cli/traffic.hpp"
 #include "core/base/clock.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/verify/job.hpp"
@@ -123,6 +124,8 @@ int verify(const VerifyOptions& options) {
     }
     if (output == OutputFormat::json)
         std::printf("%s\n", all.dump(2).c_str());
+    if (output == OutputFormat::text)
+        print_traffic(repository->store().traffic());
     if (damaged == 0)
         return 0;
     std::fprintf(stderr, "pg_ark: error: %s damaged\n",

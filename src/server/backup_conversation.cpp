@@ -159,6 +159,8 @@ void take_done(BackupJob* job, const Message& message) {
     result->stored_bytes = get_number(message, "stored_bytes");
     result->corrupt_pages = get_number(message, "corrupt_pages");
     result->completed_at = get_number(message, "completed_at");
+    if (const char* requests = get_text(message, "requests"))
+        result->requests = MemoryContextStrdup(job->context, requests);
     if (start_segment != nullptr)
         result->start_segment = MemoryContextStrdup(job->context, start_segment);
     if (stop_segment != nullptr)

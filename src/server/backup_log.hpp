@@ -15,6 +15,7 @@ struct BackupResult {
     uint64 files, database_bytes, stored_bytes, corrupt_pages;
     uint64 completed_at;  ///< Unix microseconds
     char* repository_id;
+    char* requests;  ///< what it cost on the store's bill, in words; empty where there is none
     List* corrupt;  ///< of CorruptPage*: the first of them
 };
 

@@ -17,6 +17,8 @@ namespace {
 // A catalog child has nothing to clean up.
 constexpr int kPoliteMs = 1000;
 constexpr int kGraceMs = 2000;
+// For one step of the check: some megabytes over a slow line.
+constexpr int64 kCheckMs = INT64CONST(60) * 1000;
 
 void ask(CatalogClient* client, const char* verb, const char* id) {
     StringInfoData out;
@@ -35,6 +37,23 @@ Message answer(CatalogClient* client) {
     ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
                     errmsg("pg_ark sent an unexpected \"%.40s\"", message.verb)));
     pg_unreachable();
+}
+
+char* text_or_empty(const Message& message, const char* key) {
+    char* text = get_text(message, key);
+    return text != nullptr ? text : pstrdup("");
+}
+
+RepositoryFinding* read_finding(const Message& message) {
+    auto* finding = static_cast<RepositoryFinding*>(palloc0(sizeof(RepositoryFinding)));
+    const char* level = get_token(message, "level");
+    const char* name = get_token(message, "name");
+    finding->name = pstrdup(name != nullptr ? name : "repository");
+    finding->ok =
+        level != nullptr && (strcmp(level, "good") == 0 || strcmp(level, "note") == 0);
+    finding->detail = text_or_empty(message, "detail");
+    finding->hint = text_or_empty(message, "hint");
+    return finding;
 }
 
 }  // namespace
@@ -105,8 +124,7 @@ char* catalog_cleanup(CatalogClient* client, const char* backup_id) {
     const Message message = answer(client);
     if (!message_is(message, "cleaned"))
         unexpected(message);
-    char* kept = get_text(message, "kept");
-    return kept != nullptr ? kept : pstrdup("");
+    return text_or_empty(message, "kept");
 }
 
 uint64 catalog_tidy(CatalogClient* client) {
@@ -132,18 +150,29 @@ List* catalog_list(CatalogClient* client) {
 }
 
 RepositoryCheck catalog_check(CatalogClient* client) {
-    ask(client, "check", nullptr);
-    const Message message = answer(client);
-    if (!message_is(message, "checked"))
-        unexpected(message);
     RepositoryCheck check = {};
-    check.writable = get_number(message, "writable") != 0;
-    check.create_if_absent = get_number(message, "create_if_absent") != 0;
-    check.free_bytes =
-        has_key(message, "free_bytes") ? static_cast<int64>(get_number(message, "free_bytes")) : -1;
-    char* detail = get_text(message, "detail");
-    check.detail = detail != nullptr ? detail : pstrdup("");
-    return check;
+    StringInfoData out;
+    initStringInfo(&out);
+    message_begin(&out, "check");
+    message_number(&out, "findings", 1);
+    message_end(&out);
+    child_send(client->child, out);
+    for (;;) {
+        const Message message = receive(client->child, deadline_in_ms(kCheckMs));
+        if (message_is(message, "finding")) {
+            check.findings = lappend(check.findings, read_finding(message));
+            continue;
+        }
+        if (!message_is(message, "checked"))
+            unexpected(message);
+        check.writable = get_number(message, "writable") != 0;
+        check.create_if_absent = get_number(message, "create_if_absent") != 0;
+        check.free_bytes = has_key(message, "free_bytes")
+                               ? static_cast<int64>(get_number(message, "free_bytes"))
+                               : -1;
+        check.detail = text_or_empty(message, "detail");
+        return check;
+    }
 }
 
 }  // namespace ark

@@ -13,12 +13,21 @@ inline constexpr int64 kCatalogTimeoutMs = INT64CONST(60) * 1000;
 
 struct CatalogClient;
 
+/// One thing that `check` found out about the store.
+struct RepositoryFinding {
+    char* name;
+    bool ok;  ///< nothing has to be done
+    char* detail;
+    char* hint;
+};
+
 /// What `check` says of the repository. free_bytes is -1 where the store has no such thing.
 struct RepositoryCheck {
     bool writable;
     bool create_if_absent;
     int64 free_bytes;
     char* detail;
+    List* findings;  ///< of RepositoryFinding*; an older executable tells none
 };
 
 /// Starts the child and opens the repository (a place without one stays as it is, and is an error);

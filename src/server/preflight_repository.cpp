@@ -51,6 +51,15 @@ void put_repository(CheckSink* sink, const RepositoryCheck& check) {
                      "Give the server's operating system user the right to write there."});
 }
 
+void put_findings(CheckSink* sink, const RepositoryCheck& check) {
+    ListCell* cell;
+    foreach (cell, check.findings) {
+        const auto* finding = static_cast<const RepositoryFinding*>(lfirst(cell));
+        put_check(sink, {finding->name, finding->ok, finding->detail,
+                         finding->hint[0] != '\0' ? finding->hint : "See the server's log."});
+    }
+}
+
 void ask(CheckSink* sink, CatalogClient* client) {
     put_versions(sink, catalog_program_version(client));
     const UrlProblem problem = check_repository_place();
@@ -60,6 +69,7 @@ void ask(CheckSink* sink, CatalogClient* client) {
     catalog_open_repository(client, !is_clone());
     const RepositoryCheck check = catalog_check(client);
     put_repository(sink, check);
+    put_findings(sink, check);
     put_room(sink, check);
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -64,6 +65,11 @@ class StoreDecorator final : public ObjectStore {
     }
     std::optional<uint64_t> free_bytes() override { return inner_->free_bytes(); }
     std::string url() const override { return inner_->url(); }
+    std::optional<int64_t> clock_skew() const override { return skew; }
+    bool creates_atomically() const override { return atomic; }
+
+    std::optional<int64_t> skew;
+    bool atomic = true;
 
  private:
     class DecoratedUpload final : public Upload {

@@ -1,11 +1,11 @@
 #include "core/archive/wal_source.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "core/archive/fetch.hpp"
 #include "core/base/error.hpp"
+#include "core/repo/stored_segments.hpp"
 
 namespace ark {
 
@@ -13,12 +13,6 @@ namespace {
 
 // Two small segments, so that a record across their border costs no second download; one large one.
 constexpr uint64_t kCacheBytes = 256 << 20;
-
-// The second 8 digits of the segments that may be in this directory; nullopt for another name.
-std::optional<uint32_t> high_of(const std::string& directory) {
-    const auto parsed = parse_wal_file_name("00000001" + directory + "00000000");
-    return parsed ? std::optional(parsed->high) : std::nullopt;
-}
 
 }  // namespace
 
@@ -93,28 +87,13 @@ std::set<uint64_t> RepositoryWal::listed(uint64_t first) {
 void RepositoryWal::add_segments(TimelineId timeline, uint64_t first, std::set<uint64_t>& numbers) {
     const uint64_t from = std::max(first, history_.begin_of(timeline) / segment_size_);
     const Lsn end = history_.end_of(timeline);
-    const uint32_t lowest_high =
-        parse_wal_file_name(segment_name({timeline, from}, segment_size_))->high;
-    const std::string root = cluster_ + "/wal/" + hex8(timeline);
-    for (const std::string& part : repository_.store().list_parts(root)) {
-        const auto high = high_of(part);
-        if (!high || *high < lowest_high)
-            continue;
-        std::string directory = root;
-        directory.append("/").append(part);
-        repository_.store().list(directory, [&](const ObjectInfo& object) {
-            const auto name = std::string_view(object.name).substr(directory.size() + 1);
-            if (name.size() != 28 || !name.ends_with(".zst"))
-                return true;
-            const auto parsed = parse_wal_file_name(name.substr(0, 24));
-            if (!parsed)
-                return true;
-            const uint64_t number = parsed->segment_number(segment_size_);
-            if (number >= from && end / segment_size_ > number)
-                numbers.insert(number);
-            return true;
-        });
-    }
+    find_stored_segments(repository_, {cluster_, timeline, segment_size_, from},
+                         [&](uint64_t number) {
+                             const bool is_on_way = number < end / segment_size_;
+                             if (is_on_way)
+                                 numbers.insert(number);
+                             return is_on_way;
+                         });
 }
 
 bool RepositoryWal::holds_fork(uint64_t number) const {

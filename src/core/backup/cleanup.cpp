@@ -1,6 +1,7 @@
 #include "core/backup/cleanup.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -86,15 +87,22 @@ CleanupResult remove_unfinished_backup(Repository& repository, const std::string
     }
     const std::string prefix = cluster + "/" + place::backup(backup_id);
     const std::vector<ObjectInfo> objects = objects_below(store, prefix);
+    if (objects.empty())
+        return result;  // what uploads there are nobody can tell the writer of
     const std::string other = another_writer(store, objects, make_writer(data_directory));
-    if (!other.empty() && !is_dead(objects, end_of_the_dead(repository))) {
-        result.kept = other + "; it is removed when nothing has been written there for 25 hours";
-        return result;
+    // A backup's first pack is whole before any upload begins: who wrote it began them all, and
+    // where that was this directory he has ended.
+    UnixMicros end = std::numeric_limits<UnixMicros>::max();
+    if (!other.empty()) {
+        end = end_of_the_dead(repository);
+        if (!is_dead(objects, end)) {
+            result.kept =
+                other + "; it is removed when nothing has been written there for 25 hours";
+            return result;
+        }
     }
     result.objects = remove_all(store, objects, marker);
-    // With objects of ours or dead ones only beside it a file of an upload is no living writer's.
-    if (!objects.empty())
-        result.objects += store.remove_temporaries(prefix, store_time(repository));
+    result.objects += store.remove_temporaries(prefix, end);
     return result;
 }
 

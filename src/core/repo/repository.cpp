@@ -51,9 +51,10 @@ std::string id_of_mark(ByteView content, const std::string& url) {
 
 void create_mark(ObjectStore& store) {
     bool occupied = false;
-    store.list("", [&](const ObjectInfo& /*object*/) {
-        occupied = true;
-        return false;
+    // A check of the place that had no right to remove leaves its objects.
+    store.list("", [&](const ObjectInfo& object) {
+        occupied = !object.name.starts_with(std::string(kProbeDirectory) + "/");
+        return !occupied;
     });
     if (occupied) {
         throw Error(ErrorCode::refused,

@@ -11,7 +11,7 @@
 
 namespace ark {
 
-/// Where probe_repository writes, beside the clusters' directories.
+/// Where checks of the store write, beside the clusters' directories.
 constexpr const char* kProbeDirectory = "ark-probe";
 
 enum class OpenMode {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.hpp"
+#include "core/repo/stored_segments.hpp"
 #include "core/restore/plan.hpp"
 
 namespace ark {
@@ -298,24 +299,15 @@ class Resolver {
 
     // The first segment after the contiguous ones that is there all the same: a hole, not the end.
     std::optional<uint64_t> segment_behind_gap() const {
-        const uint64_t size = out_.backup.wal_segment_size;
         std::optional<uint64_t> found;
-        const std::string prefix = out_.cluster + "/wal/" + hex8(out_.way.timeline());
         // The listing may lag: this is for a warning only.
-        repository_.store().list(prefix, [&](const ObjectInfo& object) {
-            const std::string_view name =
-                std::string_view(object.name).substr(object.name.find_last_of('/') + 1);
-            constexpr std::string_view kSuffix = ".zst";
-            if (!name.ends_with(kSuffix))
-                return true;
-            const auto parsed = parse_wal_file_name(name.substr(0, name.size() - kSuffix.size()));
-            if (!parsed || parsed->kind != WalFileKind::segment)
-                return true;
-            const uint64_t number = parsed->segment_number(size);
-            if (number > last_segment_ + 1)
-                found = number;
-            return !found;
-        });
+        find_stored_segments(repository_,
+                             {out_.cluster, out_.way.timeline(), out_.backup.wal_segment_size,
+                              last_segment_ + 2},
+                             [&](uint64_t number) {
+                                 found = number;
+                                 return false;
+                             });
         return found;
     }
 

@@ -71,6 +71,9 @@ class ObjectStore {
     /// Creates the object in one request if the name is free: atomically, also among racing
     /// writers. Durable when it returns `created`. Never overwrites.
     virtual PutResult put_if_absent(const std::string& name, ByteView content) = 0;
+    /// False where the user has said that this store cannot (create_if_absent=off): then two racing
+    /// writers may both be told `created`.
+    virtual bool creates_atomically() const { return true; }
 
     /// Begins an object whose size is not known yet.
     virtual std::unique_ptr<Upload> start_upload(const std::string& name) = 0;

@@ -41,8 +41,8 @@ sub endpoint { return "http://127.0.0.1:$_[0]{port}" }
 #   reset   the connection is, before the store is asked                     stall  nothing comes any more
 #   truncate (bytes)   so much of the answer's body, then the end            half   the same, and the answer says it is all
 #   corrupt   one bit of the answer's body                                   corrupt_request   one bit of the request's
-#   replace (body)   another body, in the store's own words
-# Options: latency (seconds, for each request), refuse (every connection ends at once).
+#   replace (body)   another body, in the store's own words                  headers (headers)   others in the answer, by name
+# Options: latency (seconds, for each request), refuse (every connection ends at once), clock (seconds that the store's is ahead).
 sub set {
     my ($self, %options) = @_;
     $options{rules} //= [];
@@ -151,8 +151,10 @@ sub serve {
         reset_connection($client) if !defined $answer_head || $rule->{do} eq 'lost';
         sleep $rules->{latency} if $rules->{latency};
         sleep 3600 if $rule->{do} eq 'stall';
+        $answer_head =~ s/^Date:[^\r]*/'Date: ' . http_date(time + $rules->{clock})/mie if $rules->{clock};
         flip(\$answer) if $rule->{do} eq 'corrupt';
         if ($rule->{do} eq 'replace') { $answer = $rule->{body}; set_length(\$answer_head, length $answer) }
+        if ($rule->{do} eq 'headers') { $answer_head =~ s/^\Q$_\E:[^\r]*/$_: $rule->{headers}{$_}/mi for keys %{ $rule->{headers} } }
         if ($rule->{do} eq 'half') { $answer = substr $answer, 0, length($answer) / 2; set_length(\$answer_head, length $answer) }
         if ($rule->{do} eq 'truncate') { send_all($client, $answer_head . substr $answer, 0, $rule->{bytes}); POSIX::_exit(0) }
         send_all($client, $answer_head . $answer);
@@ -166,6 +168,14 @@ sub set_length {
     $$head =~ s/^Content-Length:.*\r\n//mi;
     $$head =~ s/\r\n\r\n\z/\r\nContent-Length: $length\r\n\r\n/;
     return;
+}
+
+# A time as HTTP has it, whatever the locale.
+sub http_date {
+    my ($seconds) = @_;
+    my @time = gmtime $seconds;
+    return sprintf '%s, %02d %s %d %02d:%02d:%02d GMT', (qw(Sun Mon Tue Wed Thu Fri Sat))[ $time[6] ], $time[3],
+      (qw(Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec))[ $time[4] ], $time[5] + 1900, @time[ 2, 1, 0 ];
 }
 
 sub send_all {

@@ -23,6 +23,8 @@ class CloudStore final : public ObjectStore {
         return put(parts_.url.key_of(name), content, random_token());
     }
 
+    bool creates_atomically() const override { return options_.create_if_absent; }
+
     std::unique_ptr<Upload> start_upload(const std::string& name) override {
         check_object_name(name);
         UploadContext context{api(),
@@ -116,7 +118,7 @@ class CloudStore final : public ObjectStore {
     bool remove(const std::string& name) override {
         check_object_name(name);
         // Most stores say the same whether it was there or not.
-        if (!head(name))
+        if (!may_be_there(name))
             return false;
         const HttpResponse response = transport().perform(api().remove(parts_.url.key_of(name)));
         return response.status != 404 || response.maybe_done_before;
@@ -174,6 +176,17 @@ class CloudStore final : public ObjectStore {
         if (response.status == 404)
             return std::nullopt;
         return api().token_of(response);
+    }
+
+    // Who may not look may remove all the same.
+    bool may_be_there(const std::string& name) {
+        try {
+            return head(name).has_value();
+        } catch (const HttpFailure& failure) {
+            if (failure.failure != Failure::access_denied)
+                throw;
+            return true;
+        }
     }
 
     [[noreturn]] void throw_absent(const std::string& name) {

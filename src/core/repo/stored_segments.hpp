@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/repo/repository.hpp"
+
+namespace ark {
+
+/// Which WAL segments to look for.
+struct SegmentSearch {
+    std::string cluster;
+    TimelineId timeline = 0;
+    uint64_t segment_size = 0;
+    uint64_t first = 0;  ///< number of the lowest that matters
+};
+
+/// Calls `visit` with the number of each whole segment that the repository lists from `first` on,
+/// in ascending order, until it returns false. Older WAL costs nothing, however much there is: one
+/// listing of the timeline's directories, and one of each that may hold what is looked for. A
+/// listing may lag.
+void find_stored_segments(Repository& repository, const SegmentSearch& search,
+                          const std::function<bool(uint64_t number)>& visit);
+
+}  // namespace ark

@@ -1,0 +1,64 @@
+#include "core/store/create_race.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <latch>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace ark {
+
+namespace {
+
+struct Racer {
+    std::string content;
+    PutResult result = PutResult::exists;
+    std::exception_ptr error;
+};
+
+void run(Racer& racer, ObjectStore& store, const std::string& name, std::latch& start) {
+    start.arrive_and_wait();
+    try {
+        racer.result = store.put_if_absent(name, as_bytes(racer.content));
+    } catch (...) {
+        racer.error = std::current_exception();
+    }
+}
+
+}  // namespace
+
+RaceResult race_to_create(ObjectStore& store, const std::string& name, int writers) {
+    std::vector<Racer> racers(static_cast<size_t>(writers));
+    std::latch start(writers);
+    std::vector<std::jthread> threads;
+    threads.reserve(racers.size());
+    for (size_t i = 0; i < racers.size(); ++i) {
+        racers[i].content = "writer " + std::to_string(i) + "\n";
+        try {
+            threads.emplace_back(
+                [&, i] { run(racers[i], store, name, start); });
+        } catch (...) {
+            // Those that wait must not wait for one that never comes.
+            start.count_down(static_cast<std::ptrdiff_t>(racers.size() - i));
+            throw;
+        }
+    }
+    threads.clear();
+    RaceResult out;
+    const Racer* winner = nullptr;
+    for (const Racer& racer : racers) {
+        if (racer.error)
+            std::rethrow_exception(racer.error);
+        if (racer.result == PutResult::created) {
+            ++out.winners;
+            winner = &racer;
+        }
+    }
+    const std::optional<Bytes> there = store.get(name, 64);
+    out.is_kept = out.winners == 1 && there &&
+                  std::ranges::equal(*there, as_bytes(winner->content));
+    return out;
+}
+
+}  // namespace ark
