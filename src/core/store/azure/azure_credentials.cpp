@@ -63,7 +63,7 @@ AzureCredentials find_azure_credentials(const AzureCredentialOptions& options) {
                     "It has no key, sas_token or connection_string in a section [storage].",
                     "Check credentials_file= in the repository's URL.");
     }
-    const auto set_or = [](std::string value, const std::string& otherwise) {
+    const auto set_or = [](const std::string& value, const std::string& otherwise) {
         return value.empty() ? otherwise : value;
     };
     const AzureIdentity identity{
