@@ -10,6 +10,7 @@ use PgArk::Test;
 
 my $node = certificate_refusals($ENV{PG_ARK_TEST_AZURE_TLS}, $ENV{PG_ARK_TEST_AZURE});
 my $url  = $node->{ark_repository};
+my $key  = $ENV{AZURE_STORAGE_KEY};
 
 # ---- credentials
 
@@ -24,15 +25,15 @@ refused('a signature that nobody made', $url, 7, qr/403 Auth/, AZURE_STORAGE_KEY
 refused('a password in the URL', $url =~ s{azure://}{azure://somebody:hunter2@}r, 2, qr/invalid repository URL/);
 refused('a secret as an option', "$url&account_key=hunter2", 2, qr/option that is not known/);
 refused('another account\'s connection string', $url, 2, qr/not for the storage account/,
-    AZURE_STORAGE_CONNECTION_STRING => "AccountName=other;AccountKey=$ENV{AZURE_STORAGE_KEY}");
+    AZURE_STORAGE_CONNECTION_STRING => "AccountName=other;AccountKey=$key");
 
 # From a file that the URL names, as a server has them; and as a connection string.
-append_to_file("$home/keys", "[storage]\nkey = $ENV{AZURE_STORAGE_KEY}\n");
+append_to_file("$home/keys", "[storage]\nkey = $key\n");
 {
     local @ENV{ keys %none } = values %none;
     is(scalar backups("$url&credentials_file=$home/keys"), 1, 'a key from a file that the URL names');
     my ($endpoint) = $url =~ /endpoint=([^&]*)/;
-    local $ENV{AZURE_STORAGE_CONNECTION_STRING} = "AccountName=$ENV{AZURE_STORAGE_ACCOUNT};AccountKey=$ENV{AZURE_STORAGE_KEY};BlobEndpoint=$endpoint";
+    local $ENV{AZURE_STORAGE_CONNECTION_STRING} = "AccountName=$ENV{AZURE_STORAGE_ACCOUNT};AccountKey=$key;BlobEndpoint=$endpoint";
     is(scalar backups($url =~ s/account=[^&]*&endpoint=[^&]*&//r), 1, 'key, account and endpoint from a connection string');
 }
 # A shared access signature of the account, made by its key.
@@ -40,13 +41,13 @@ append_to_file("$home/keys", "[storage]\nkey = $ENV{AZURE_STORAGE_KEY}\n");
     use Digest::SHA qw(hmac_sha256);
     my $expiry = '2099-01-01T00:00:00Z';
     my $text = join "\n", $ENV{AZURE_STORAGE_ACCOUNT}, 'rwdlac', 'b', 'sco', '', $expiry, '', '', '2021-12-02', '', '';
-    my $signature = encode_base64(hmac_sha256($text, MIME::Base64::decode_base64($ENV{AZURE_STORAGE_KEY})), '');
+    my $signature = encode_base64(hmac_sha256($text, MIME::Base64::decode_base64($key)), '');
     $signature =~ s/([+\/=])/sprintf '%%%02X', ord $1/ge;
     local @ENV{ keys %none } = values %none;
     local $ENV{AZURE_STORAGE_SAS_TOKEN} = "sv=2021-12-02&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00%3A00%3A00Z&sig=$signature";
     is(scalar backups($url), 1, 'by a shared access signature');
 }
-no_secret_told($node, $ENV{AZURE_STORAGE_KEY});
+no_secret_told($node, $key);
 
 # ---- places
 

@@ -21,10 +21,11 @@ std::optional<AzureCredentials> of_account(const AzureConfig& config, const std:
     if (config.key.empty() && config.sas.empty())
         return std::nullopt;
     if (!config.account_of_key.empty() && config.account_of_key != account) {
-        throw Error(ErrorCode::invalid_argument,
-                    "the connection string is not for the storage account of the repository",
-                    "It is for \"" + config.account_of_key + "\", the repository's is \"" +
-                        account + "\".");
+        throw Error(
+            ErrorCode::invalid_argument,
+            "the connection string is not for the storage account of the repository",
+            "It is for \"" + config.account_of_key + "\", the repository's is \"" + account + "\".",
+            "Correct account= in the repository's URL, or AZURE_STORAGE_CONNECTION_STRING.");
     }
     AzureCredentials out;
     if (config.key.empty()) {
@@ -62,7 +63,7 @@ AzureCredentials find_azure_credentials(const AzureCredentialOptions& options) {
                     "It has no key, sas_token or connection_string in a section [storage].",
                     "Check credentials_file= in the repository's URL.");
     }
-    const auto set_or = [](std::string value, const std::string& otherwise) {
+    const auto set_or = [](const std::string& value, const std::string& otherwise) {
         return value.empty() ? otherwise : value;
     };
     const AzureIdentity identity{
