@@ -128,7 +128,7 @@ sub uploads {
 # Puts an object of `content` under each name, by several processes.
 sub put_many {
     my ($self, $bucket, $names, $content) = @_;
-    my $processes = 12;
+    my $processes = 32;
     my @children;
     for my $i (0 .. $processes - 1) {
         my $child = fork // croak "fork: $!";
