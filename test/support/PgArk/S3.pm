@@ -73,7 +73,7 @@ sub exchange {
     return ($status, $body) if $message =~ /^HEAD/ || $status == 204;
     if ($chunked) {
         while (defined(my $line = <$socket>)) {
-            my $n = hex $line;
+            my $n = hex($line =~ s/[^0-9a-f].*//sir);
             read $socket, my $chunk, $n + 2;
             last if $n == 0;
             $body .= substr $chunk, 0, $n;
