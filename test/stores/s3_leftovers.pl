@@ -30,7 +30,7 @@ sub stopped_backup {
     my ($id, $pid);
     with_fault($node, "$point=stop", sub {
         $id = start_backup_sql($node, "stops at $point");
-        ($pid) = poll_until('it stands still', sub { grep { slurp_file("/proc/$_/stat") =~ /\) T / } ark_children($node, 'server-backup') });
+        $pid = poll_until('it stands still', sub { (grep { slurp_file("/proc/$_/stat") =~ /\) T / } ark_children($node, 'server-backup'))[0] });
     });
     return ($id, $pid);
 }
@@ -51,8 +51,11 @@ for my $point (qw(cloud_upload_begun cloud_part_sent cloud_before_finish)) {
 {
     my ($id, $pid) = stopped_backup('cloud_part_sent');
     cmp_ok(scalar uploads_of($id), '>=', 1, 'all killed: an upload is under way');
+    my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
     $node->kill9;
     kill 'KILL', $pid;
+    # The postmaster's children see that it has gone a little later.
+    poll_until('all of the dead server has ended', sub { !kill(0, $postmaster) && !grep { (readlink($_) // '') eq $node->data_dir } glob '/proc/[0-9]*/cwd' });
     $node->start;
     is(wait_backup($node, $id)->{status}, 'failed', 'all killed: the next server says that it failed');
     poll_until('its parts and packs are removed', sub { !objects_of($id) && !uploads_of($id) });

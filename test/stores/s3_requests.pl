@@ -1,5 +1,5 @@
 # What the user pays for: archiving, listing backups, restoring and fetching WAL cost as many requests with many objects in the
-# prefix as with few; and what they cost is told. PG_ARK_OBJECTS: how many are many (20000; make soak takes 100000).
+# prefix as with few; and what they cost is told. PG_ARK_OBJECTS: how many are many (10000; make soak takes 100000).
 use strict;
 use warnings;
 use JSON::PP ();
@@ -11,7 +11,7 @@ use PgArk::FaultProxy;
 use PgArk::S3 qw(bucket_of prefix_of);
 use PgArk::Test;
 
-my $many = $ENV{PG_ARK_OBJECTS} || 20000;
+my $many = $ENV{PG_ARK_OBJECTS} || 10000;
 my $few  = 100;
 my ($host) = $ENV{PG_ARK_TEST_S3} =~ m{endpoint=http://([\d.:]+)} or die 'PG_ARK_TEST_S3 names no endpoint with http';
 my $proxy = PgArk::FaultProxy->new($host =~ s/.*://r, PostgreSQL::Test::Utils::tempdir('proxy'));
@@ -53,9 +53,10 @@ sub asked {
     return sort map { s{^(\S+) /[^/?]+/\Q@{[ prefix_of($url) ]}\E/}{$1 }r =~ s/continuation-token=[^&]*/continuation-token/r } $proxy->requests;
 }
 my $said;
+# In one lane: which of several fetches what differs from run to run.
 sub restore {
     my $target = PostgreSQL::Test::Utils::tempdir('restored') . '/data';
-    my $out = ark_ok([ 'restore', '--repo', $url, '-D', $target, '--output', 'json' ], 'a restore');
+    my $out = ark_ok([ 'restore', '--repo', $url, '-D', $target, '--jobs', 1, '--output', 'json' ], 'a restore');
     $said = JSON::PP::decode_json((grep { /"event":"done"/ } split /\n/, $out)[0]);
     return;
 }

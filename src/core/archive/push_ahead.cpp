@@ -131,8 +131,10 @@ bool PushAhead::do_something(Lock& lock, std::unique_ptr<PushBuffers>& buffers) 
 }
 
 PushBuffers& PushAhead::in(std::unique_ptr<PushBuffers>& buffers) const {
-    if (!buffers)
+    if (!buffers) {
         buffers = std::make_unique<PushBuffers>(target_.compression_level);
+        buffers->look_first = look_first_;
+    }
     return *buffers;
 }
 
@@ -145,6 +147,7 @@ void PushAhead::serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
     lock.unlock();
     try {
         result = push_wal_file(target_, name, path, in(buffers));
+        look_first_ = buffers->look_first;
     } catch (...) {
         error = std::current_exception();
     }
@@ -198,6 +201,7 @@ void PushAhead::store_next(Lock& lock, const std::string& name,
         identity =
             read_wal_file(wal_path(name), name, target_.segment_size, true, in(buffers).content);
         result = push_content(target_, name, *buffers);
+        look_first_ = buffers->look_first;
     } catch (...) {
         error = std::current_exception();
     }

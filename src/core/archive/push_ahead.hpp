@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -86,6 +87,8 @@ class PushAhead {
 
     const PushTarget target_;
     const PushAheadOptions options_;
+    /// Of the last file (PushBuffers): outlives the buffers, which go when there is nothing to do.
+    std::atomic<bool> look_first_ = true;
 
     mutable std::mutex mutex_;
     // All below under mutex_.

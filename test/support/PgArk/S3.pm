@@ -73,7 +73,7 @@ sub exchange {
     return ($status, $body) if $message =~ /^HEAD/ || $status == 204;
     if ($chunked) {
         while (defined(my $line = <$socket>)) {
-            my $n = hex $line;
+            my $n = hex($line =~ s/[^0-9a-f].*//sir);
             read $socket, my $chunk, $n + 2;
             last if $n == 0;
             $body .= substr $chunk, 0, $n;
@@ -128,7 +128,7 @@ sub uploads {
 # Puts an object of `content` under each name, by several processes.
 sub put_many {
     my ($self, $bucket, $names, $content) = @_;
-    my $processes = 12;
+    my $processes = 32;
     my @children;
     for my $i (0 .. $processes - 1) {
         my $child = fork // croak "fork: $!";

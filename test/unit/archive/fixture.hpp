@@ -24,6 +24,7 @@ struct StoreHooks {
     std::atomic<bool> broken = false;  ///< every call fails
     std::atomic<int> puts = 0;
     std::atomic<int> gets = 0;
+    std::atomic<int> ranges = 0;  ///< reads of a part: of a header, mostly
     /// Called before each put and get; may throw or wait.
     std::function<void(const std::string& name)> before_put = [](const std::string&) {};
     std::function<void(const std::string& name)> before_get = [](const std::string&) {};
@@ -52,6 +53,7 @@ class HookedStore final : public ObjectStore {
     }
     size_t get_range(const std::string& name, uint64_t offset, MutableByteView buffer) override {
         check();
+        ++hooks_->ranges;
         return base_->get_range(name, offset, buffer);
     }
     std::optional<ObjectInfo> head(const std::string& name) override {

@@ -75,6 +75,22 @@ TEST_F(PushAheadTest, StoresWhatWillBeAskedFor) {
     EXPECT_EQ(repo.hooks->puts, puts);
 }
 
+// What nobody has stored before is one request, also where the memory for a segment was given back
+// since the last one.
+TEST_F(PushAheadTest, LooksForASegmentOnlyAtFirst) {
+    begin();
+    offer(1, 1);
+    EXPECT_EQ(push(1), PushResult::stored);
+    const int looks = repo.hooks->ranges;
+    for (uint64_t n = 2; n <= 6; ++n) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        offer(n, n);
+        EXPECT_EQ(push(n), PushResult::stored);
+    }
+    // The other thread's first.
+    EXPECT_LE(repo.hooks->ranges, looks + 1);
+}
+
 TEST_F(PushAheadTest, NeverTouchesArchiveStatus) {
     offer(1, 5);
     begin();
