@@ -56,6 +56,7 @@ class Program {
  public:
     Program(std::vector<std::string> words, int output) {
         std::vector<char*> arguments;
+        arguments.reserve(words.size() + 1);
         for (std::string& word : words)
             arguments.push_back(word.data());
         arguments.push_back(nullptr);
