@@ -1,5 +1,8 @@
 #include "core/http/crypto.hpp"
 
+#include <initializer_list>
+#include <string>
+
 #include <gtest/gtest.h>
 
 #include "test/support/expect_error.hpp"

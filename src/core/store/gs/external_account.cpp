@@ -1,5 +1,9 @@
 #include "core/store/gs/external_account.hpp"
 
+#include <optional>
+#include <utility>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"

@@ -1,6 +1,9 @@
 #include "core/store/gs/google_tokens.hpp"
 
 #include <ctime>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 

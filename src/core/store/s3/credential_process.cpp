@@ -9,7 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <initializer_list>
 #include <optional>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -56,6 +58,7 @@ class Program {
  public:
     Program(std::vector<std::string> words, int output) {
         std::vector<char*> arguments;
+        arguments.reserve(words.size() + 1);
         for (std::string& word : words)
             arguments.push_back(word.data());
         arguments.push_back(nullptr);

@@ -1,6 +1,7 @@
 #include "core/store/s3/token_services.hpp"
 
 #include <ctime>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 

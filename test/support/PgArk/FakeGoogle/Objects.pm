@@ -12,7 +12,7 @@ use PgArk::FakeGoogle::Access;
 use PgArk::FakeGoogle::Crc32c qw(crc32c);
 
 my $LEAST_PART = 5 << 20;
-my %COMMON  = map { $_ => 1 } qw(host authorization content-length content-type date user-agent accept accept-encoding
+my %COMMON  = map { $_ => 1 } qw(host connection authorization content-length content-type date user-agent accept accept-encoding
   x-goog-date x-goog-content-sha256 x-goog-user-project);
 my @OBJECT = qw(x-goog-storage-class x-goog-encryption-kms-key-name x-goog-meta-pg-ark-token);
 my @SUMS   = qw(content-md5 x-goog-hash);

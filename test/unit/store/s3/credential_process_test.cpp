@@ -2,8 +2,13 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <initializer_list>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -101,6 +106,13 @@ TEST_F(CredentialProcessTest, IsNotWaitedForWithoutEnd) {
         return process_credentials(program("exec >&-; sleep 60"), "mine", 0.5);
     });
     EXPECT_LT(monotonic_nanos() - began, 10LL * 1000000000);
+    test::expect_error(ErrorCode::timeout, [&] {
+        const std::string late = directory / "late";
+        return process_credentials(program("(sleep 1; touch '" + late + "') & sleep 60"), "mine",
+                                   0.3);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    EXPECT_FALSE(std::ifstream(directory / "late").good()) << "what it started ends with it";
 }
 
 TEST_F(CredentialProcessTest, OfAProfile) {

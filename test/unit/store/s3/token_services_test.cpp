@@ -1,7 +1,11 @@
 #include "core/store/s3/token_services.hpp"
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <functional>
+#include <initializer_list>
+#include <string>
 
 #include <gtest/gtest.h>
 
