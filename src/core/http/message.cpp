@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <ctime>
+#include <string_view>
 
 #include "core/base/clock.hpp"
 #include "core/base/error.hpp"

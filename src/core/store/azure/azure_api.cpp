@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstdio>
+#include <functional>
+#include <string_view>
 #include <utility>
 
 #include "core/http/crypto.hpp"

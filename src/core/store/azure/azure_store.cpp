@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>

@@ -1,6 +1,7 @@
 #include "core/store/azure/identity_services.hpp"
 
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 

@@ -1,6 +1,8 @@
 #include "core/store/cloud/answer.hpp"
 
 #include <charconv>
+#include <string>
+#include <system_error>
 
 namespace ark {
 

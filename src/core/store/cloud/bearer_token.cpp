@@ -1,7 +1,9 @@
 #include "core/store/cloud/bearer_token.hpp"
 
 #include <charconv>
+#include <cstdint>
 #include <ctime>
+#include <system_error>
 
 #include <nlohmann/json.hpp>
 

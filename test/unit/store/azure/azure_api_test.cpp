@@ -1,6 +1,8 @@
 #include "core/store/azure/azure_api.hpp"
 
-#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 

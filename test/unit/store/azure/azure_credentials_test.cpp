@@ -4,6 +4,7 @@
 #include <ctime>
 #include <fstream>
 #include <mutex>
+#include <string>
 
 #include <gtest/gtest.h>
 

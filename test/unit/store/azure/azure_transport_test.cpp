@@ -1,6 +1,11 @@
 #include "core/store/azure/azure_transport.hpp"
 
 #include <ctime>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
