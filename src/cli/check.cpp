@@ -112,7 +112,8 @@ void add_check_command(const CommandContext& context) {
         "Writes small objects and one of 16 MB below ark-probe/ and removes them. Rights that are\n"
         "missing are named: put, get, list, delete, and what objects in parts need; so are\n"
         "create-if-absent (with several writers at once), the clock, the round trip, the speed.\n"
-        "Ends with 0 where pg_ark can work with the place, 7 where it cannot, another status where\n"
+        "Ends with 0 where pg_ark can work with the place, 7 where it cannot, another status "
+        "where\n"
         "nothing can be said.");
     command->callback([context, options] {
         context.output = options->output;

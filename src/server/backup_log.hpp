@@ -16,7 +16,7 @@ struct BackupResult {
     uint64 completed_at;  ///< Unix microseconds
     char* repository_id;
     char* requests;  ///< what it cost on the store's bill, in words; empty where there is none
-    List* corrupt;  ///< of CorruptPage*: the first of them
+    List* corrupt;   ///< of CorruptPage*: the first of them
 };
 
 /// Why and where a backup ended without being one.

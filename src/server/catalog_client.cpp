@@ -49,8 +49,7 @@ RepositoryFinding* read_finding(const Message& message) {
     const char* level = get_token(message, "level");
     const char* name = get_token(message, "name");
     finding->name = pstrdup(name != nullptr ? name : "repository");
-    finding->ok =
-        level != nullptr && (strcmp(level, "good") == 0 || strcmp(level, "note") == 0);
+    finding->ok = level != nullptr && (strcmp(level, "good") == 0 || strcmp(level, "note") == 0);
     finding->detail = text_or_empty(message, "detail");
     finding->hint = text_or_empty(message, "hint");
     return finding;

@@ -301,13 +301,13 @@ class Resolver {
     std::optional<uint64_t> segment_behind_gap() const {
         std::optional<uint64_t> found;
         // The listing may lag: this is for a warning only.
-        find_stored_segments(repository_,
-                             {out_.cluster, out_.way.timeline(), out_.backup.wal_segment_size,
-                              last_segment_ + 2},
-                             [&](uint64_t number) {
-                                 found = number;
-                                 return false;
-                             });
+        find_stored_segments(
+            repository_,
+            {out_.cluster, out_.way.timeline(), out_.backup.wal_segment_size, last_segment_ + 2},
+            [&](uint64_t number) {
+                found = number;
+                return false;
+            });
         return found;
     }
 

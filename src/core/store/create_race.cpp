@@ -36,8 +36,7 @@ RaceResult race_to_create(ObjectStore& store, const std::string& name, int write
     for (size_t i = 0; i < racers.size(); ++i) {
         racers[i].content = "writer " + std::to_string(i) + "\n";
         try {
-            threads.emplace_back(
-                [&, i] { run(racers[i], store, name, start); });
+            threads.emplace_back([&, i] { run(racers[i], store, name, start); });
         } catch (...) {
             // Those that wait must not wait for one that never comes.
             start.count_down(static_cast<std::ptrdiff_t>(racers.size() - i));
@@ -56,8 +55,8 @@ RaceResult race_to_create(ObjectStore& store, const std::string& name, int write
         }
     }
     const std::optional<Bytes> there = store.get(name, 64);
-    out.is_kept = out.winners == 1 && there &&
-                  std::ranges::equal(*there, as_bytes(winner->content));
+    out.is_kept =
+        out.winners == 1 && there && std::ranges::equal(*there, as_bytes(winner->content));
     return out;
 }
 

@@ -8,7 +8,7 @@ namespace ark {
 
 /// What came of several writers that created one object at the same moment.
 struct RaceResult {
-    int winners = 0;      ///< writers that were told "created"; a store that is fit makes it one
+    int winners = 0;       ///< writers that were told "created"; a store that is fit makes it one
     bool is_kept = false;  ///< what is there is what a single winner wrote
 };
 

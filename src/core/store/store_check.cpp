@@ -53,7 +53,8 @@ class Checker {
             return "objects can be put";
         });
         out_.is_writable = put;
-        const bool get = attempt("right_get", CheckLevel::error, kGrant, [&] { return read_back(); });
+        const bool get =
+            attempt("right_get", CheckLevel::error, kGrant, [&] { return read_back(); });
         attempt("right_list", CheckLevel::error, kGrant, [&] {
             store_.list(directory_, [](const ObjectInfo&) { return true; });
             return "objects can be listed";
@@ -129,9 +130,8 @@ class Checker {
         const std::optional<Bytes> there = store_.get(small_, kContent.size());
         if (there && std::ranges::equal(*there, as_bytes(kContent)))
             return "objects can be read";
-        return found(CheckLevel::error,
-                     there ? "an object came back with other bytes than were put"
-                           : "an object that was put is not there");
+        return found(CheckLevel::error, there ? "an object came back with other bytes than were put"
+                                              : "an object that was put is not there");
     }
 
     std::string check_races() {

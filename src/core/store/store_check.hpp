@@ -32,7 +32,7 @@ struct StoreCheck {
     CheckLevel worst = CheckLevel::good;
     bool is_writable = false;
     bool creates_if_absent = false;
-    std::string trouble;  ///< the first error in words, empty where there was none
+    std::string trouble;                ///< the first error in words, empty where there was none
     std::optional<int64_t> clock_skew;  ///< seconds by which the store is ahead
     std::optional<double> round_trip;   ///< seconds
     std::optional<double> write_rate;   ///< bytes a second, of one stream

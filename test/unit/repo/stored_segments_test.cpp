@@ -18,14 +18,13 @@ struct StoredSegmentsTest : public testing::Test {
     StoredSegmentsTest() {
         Repository::open(std::make_unique<test::StoreDecorator>(store, [](auto&&...) {}),
                          OpenMode::create);
-        repository = Repository::open(
-            std::make_unique<test::StoreDecorator>(
-                store,
-                [this](const std::string& call, const std::string& name) {
-                    if (call == "list" || call == "list_parts")
-                        listed.push_back(name);
-                }),
-            OpenMode::read);
+        repository = Repository::open(std::make_unique<test::StoreDecorator>(
+                                          store,
+                                          [this](const std::string& call, const std::string& name) {
+                                              if (call == "list" || call == "list_parts")
+                                                  listed.push_back(name);
+                                          }),
+                                      OpenMode::read);
         listed.clear();
     }
     void put(const std::string& place) { store->put_if_absent("c/" + place, as_bytes("x")); }
@@ -61,8 +60,7 @@ TEST_F(StoredSegmentsTest, OlderWalIsNotListed) {
     for (uint64_t number = 0; number < 4096; number += 16)
         put_segment(number);
     found(4000);
-    EXPECT_EQ(listed,
-              (std::vector<std::string>{"c/wal/00000001", "c/wal/00000001/0000000F"}));
+    EXPECT_EQ(listed, (std::vector<std::string>{"c/wal/00000001", "c/wal/00000001/0000000F"}));
     listed.clear();
     found(0, 1);
     EXPECT_EQ(listed.size(), 2U);

@@ -145,9 +145,11 @@ TEST_F(StoreCheckTest, OtherBytesThanWerePutAreAnError) {
 }
 
 TEST_F(StoreCheckTest, TheClock) {
-    for (const auto& [seconds, wanted] : std::map<int64_t, std::string>{
-             {0, ""}, {-59, ""}, {61, "clock=warning "}, {-899, "clock=warning "},
-             {901, "clock=error "}}) {
+    for (const auto& [seconds, wanted] : std::map<int64_t, std::string>{{0, ""},
+                                                                        {-59, ""},
+                                                                        {61, "clock=warning "},
+                                                                        {-899, "clock=warning "},
+                                                                        {901, "clock=error "}}) {
         skew = seconds;
         check([](auto&&...) {});
         EXPECT_EQ(levels(), wanted) << seconds;
