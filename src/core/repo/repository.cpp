@@ -8,6 +8,8 @@
 
 #include "core/base/error.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/repo/probe.hpp"
+#include "core/store/create_race.hpp"
 
 namespace ark {
 
@@ -49,6 +51,32 @@ std::string id_of_mark(ByteView content, const std::string& url) {
     });
 }
 
+// That nothing is overwritten rests on the store's word: it is tried once, before anything is kept
+// there.
+void check_race(ObjectStore& store) {
+    if (!store.creates_atomically())
+        return;  // the user knows
+    constexpr int kWriters = 4;
+    const std::string name = probe_name();
+    const RaceResult race = race_to_create(store, name, kWriters);
+    try {
+        store.remove(name);
+    } catch (const Error& error) {
+        // Who may not remove can live with that: the object is small.
+        if (error.code != ErrorCode::permission_denied)
+            throw;
+    }
+    if (race.winners == 1 && race.is_kept)
+        return;
+    throw Error(ErrorCode::refused,
+                "\"" + store.url() + "\" does not create objects only where there is none",
+                "Of " + std::to_string(kWriters) + " writers that created one object at once " +
+                    std::to_string(race.winners) + " were told that they had.",
+                "Two clusters that write to one place by mistake would overwrite each other's WAL "
+                "there. Use another store, or see to it yourself and say create_if_absent=off in "
+                "the repository's URL.");
+}
+
 void create_mark(ObjectStore& store) {
     bool occupied = false;
     // A check of the place that had no right to remove leaves its objects.
@@ -62,6 +90,7 @@ void create_mark(ObjectStore& store) {
                     "An object \"ark.json\" would mark it as one.",
                     "Name an empty or a new place in pg_ark.repositories.");
     }
+    check_race(store);
     const json mark{{"pg_ark_repository", kFormat},
                     {"repository_id", random_uuid()},
                     {"created_at", to_iso8601(now_micros())}};

@@ -1,5 +1,6 @@
 #include "core/repo/repository.hpp"
 
+#include <mutex>
 #include <set>
 
 #include "test/support/expect_error.hpp"
@@ -43,13 +44,33 @@ TEST(Repository, APlaceWithOtherThingsIsNotTaken) {
     EXPECT_FALSE(store->head("ark.json"));
 }
 
+TEST(Repository, AStoreThatOverwritesIsNotTaken) {
+    const std::shared_ptr<ObjectStore> store = make_memory_store();
+    std::mutex one_at_a_time;
+    auto overwriting = std::make_unique<test::StoreDecorator>(
+        store, [&](const std::string& call, const std::string& name) {
+            if (call == "put") {
+                one_at_a_time.lock();
+                store->remove(name);
+            } else if (call == "put-answer") {
+                one_at_a_time.unlock();
+            }
+        });
+    const Error error = test::expect_error(ErrorCode::refused, [&] {
+        return Repository::open(std::move(overwriting), OpenMode::create);
+    });
+    EXPECT_TRUE(test::mentions(error.detail, "4 were told that they had"));
+    EXPECT_TRUE(test::mentions(error.hint, "create_if_absent=off"));
+    EXPECT_EQ(store->list_parts(""), std::vector<std::string>{});
+}
+
 TEST(Repository, OfTwoCreatorsOneIdCounts) {
     const std::shared_ptr<ObjectStore> store = make_memory_store();
     std::string first;
     bool raced = false;
     auto racing = std::make_unique<test::StoreDecorator>(
-        store, [&](const std::string& call, const std::string&) {
-            if (call == "put" && !std::exchange(raced, true))
+        store, [&](const std::string& call, const std::string& name) {
+            if (call == "put" && name == "ark.json" && !std::exchange(raced, true))
                 first = open(store, OpenMode::create)->id();
         });
     EXPECT_EQ(Repository::open(std::move(racing), OpenMode::create)->id(), first);
