@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <exception>
-#include <latch>
+#include <future>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct Racer {
     std::exception_ptr error;
 };
 
-void run(Racer& racer, ObjectStore& store, const std::string& name, std::latch& start) {
-    start.arrive_and_wait();
+void run(Racer& racer, ObjectStore& store, const std::string& name,
+         const std::shared_future<void>& start) {
+    start.wait();
     try {
         racer.result = store.put_if_absent(name, as_bytes(racer.content));
     } catch (...) {
@@ -30,19 +32,20 @@ void run(Racer& racer, ObjectStore& store, const std::string& name, std::latch& 
 
 RaceResult race_to_create(ObjectStore& store, const std::string& name, int writers) {
     std::vector<Racer> racers(static_cast<size_t>(writers));
-    std::latch start(writers);
+    std::promise<void> gun;
+    const std::shared_future<void> start = gun.get_future().share();
     std::vector<std::jthread> threads;
     threads.reserve(racers.size());
-    for (size_t i = 0; i < racers.size(); ++i) {
-        racers[i].content = "writer " + std::to_string(i) + "\n";
-        try {
+    try {
+        for (size_t i = 0; i < racers.size(); ++i) {
+            racers[i].content = "writer " + std::to_string(i) + "\n";
             threads.emplace_back([&, i] { run(racers[i], store, name, start); });
-        } catch (...) {
-            // Those that wait must not wait for one that never comes.
-            start.count_down(static_cast<std::ptrdiff_t>(racers.size() - i));
-            throw;
         }
+    } catch (...) {
+        gun.set_value();  // those that wait would do so for ever
+        throw;
     }
+    gun.set_value();
     threads.clear();
     RaceResult out;
     const Racer* winner = nullptr;

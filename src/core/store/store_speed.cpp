@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "core/base/clock.hpp"
 
@@ -10,7 +11,8 @@ namespace ark {
 namespace {
 
 constexpr size_t kPiece = 1 << 20;
-constexpr size_t kLarge = 16 << 20;
+constexpr size_t kLargePieces = 16;
+constexpr size_t kLarge = kLargePieces * kPiece;
 constexpr size_t kMoreThanOnePart = (8 << 20) + 1;
 constexpr double kSeconds = 5;
 constexpr size_t kRoundTrips = 7;
@@ -73,7 +75,7 @@ StoreSpeed measure_speed(ObjectStore& store, const std::string& small, const std
     int64_t began = monotonic_nanos();
     store.put_if_absent(small, piece);
     double seconds = seconds_since(began);
-    out.is_slow = seconds * (kLarge / kPiece) > kSeconds;
+    out.is_slow = seconds * kLargePieces > kSeconds;
     if (!out.is_slow) {
         out.bytes = kLarge;
         began = monotonic_nanos();
