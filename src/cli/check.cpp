@@ -10,6 +10,7 @@
 #include "core/http/failure.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/probe.hpp"
+#include "core/store/local.hpp"
 #include "core/store/store_check.hpp"
 
 namespace ark {
@@ -28,7 +29,9 @@ StoreFinding find_repository(const std::string& url, const StoreOptions& options
             throw;
         return {"repository", CheckLevel::note, "not known: " + failure.message};
     } catch (const Error& error) {
-        if (error.code == ErrorCode::permission_denied)
+        // Of a directory; from object storage this comes where there are no credentials, and then
+        // nothing else can be asked either.
+        if (error.code == ErrorCode::permission_denied && local_store_path(url))
             return {"repository", CheckLevel::note, "not known: " + error.message};
         if (error.code != ErrorCode::not_found)
             throw;

@@ -98,6 +98,7 @@ class Checker {
         hint_.clear();
         try {
             const std::string detail = step();
+            has_answered_ = true;
             add({name, level_, detail, hint_});
             return true;
         } catch (const Error& error) {
@@ -105,6 +106,7 @@ class Checker {
                 throw;
             is_away_ = error.retryable;
             if (is_denied(error)) {
+                has_answered_ = true;
                 add({name, where_denied, "the right is missing: " + text_of(error), hint});
             } else {
                 add({name, CheckLevel::error, text_of(error), error.hint});
@@ -205,7 +207,8 @@ class Checker {
     }
 
     void check_clock() {
-        out_.clock_skew = store_.clock_skew();
+        if (has_answered_)
+            out_.clock_skew = store_.clock_skew();
         if (!out_.clock_skew)
             return;
         const int64_t off = std::abs(*out_.clock_skew);
@@ -230,6 +233,7 @@ class Checker {
     std::string hint_;                     ///< the same
     bool is_quick_ = false;
     bool is_away_ = false;
+    bool has_answered_ = false;
     StoreCheck out_;
 };
 

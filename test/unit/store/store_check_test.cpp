@@ -74,6 +74,14 @@ TEST_F(StoreCheckTest, EachRightThatIsMissingIsNamed) {
     EXPECT_EQ(levels(), "right_multipart=note ");
 }
 
+TEST_F(StoreCheckTest, NothingIsSaidOfTheClockOfAStoreThatIsAway) {
+    skew = 0;
+    check([](auto&&...) { throw HttpFailure(Failure::connect, "away"); });
+    EXPECT_FALSE(found.contains("clock"));
+    check_without("put");
+    EXPECT_TRUE(found.contains("clock"));
+}
+
 TEST_F(StoreCheckTest, WithoutTheRightToRemoveItIsANote) {
     const StoreCheck result = check_without("remove");
     EXPECT_EQ(levels(), "right_delete=note ");
