@@ -10,6 +10,7 @@
 #include "core/repo/json_text.hpp"
 #include "core/repo/probe.hpp"
 #include "core/store/create_race.hpp"
+#include "core/store/local.hpp"
 
 namespace ark {
 
@@ -54,8 +55,9 @@ std::string id_of_mark(ByteView content, const std::string& url) {
 // That nothing is overwritten rests on the store's word: it is tried once, before anything is kept
 // there.
 void check_race(ObjectStore& store) {
-    if (!store.creates_atomically())
-        return;  // the user knows
+    // The user knows; and a directory needs no trial: link(2) does it.
+    if (!store.creates_atomically() || local_store_path(store.url()))
+        return;
     constexpr int kWriters = 4;
     const std::string name = probe_name();
     const RaceResult race = race_to_create(store, name, kWriters);

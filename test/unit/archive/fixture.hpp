@@ -86,7 +86,10 @@ class HookedStore final : public ObjectStore {
 /// A repository in memory with one cluster.
 class TestRepository {
  public:
-    TestRepository() { repository = open(OpenMode::create); }
+    TestRepository() {
+        repository = open(OpenMode::create);
+        hooks->puts = 1;  // its mark, without what was tried before
+    }
 
     std::unique_ptr<Repository> open(OpenMode mode = OpenMode::read) {
         return Repository::open(std::make_unique<HookedStore>(base, hooks), mode);
