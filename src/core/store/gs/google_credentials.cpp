@@ -5,8 +5,8 @@
 #include "core/base/environment.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
-#include "core/store/gs/google_tokens.hpp"
 #include "core/store/cloud/ini_file.hpp"
+#include "core/store/gs/google_tokens.hpp"
 
 namespace ark {
 
