@@ -11,7 +11,20 @@ use Time::HiRes qw(time sleep);
 use PgArk::FaultProxy;
 use PgArk::Test;
 
-our @EXPORT = qw(store_trouble);
+our @EXPORT = qw(store_trouble s3_trouble);
+
+# The same, for what speaks as S3 does.
+sub s3_trouble {
+    my ($url) = @_;
+    return store_trouble(
+        url     => $url,
+        begin   => '^POST .*\?uploads',
+        part    => sub { "partNumber=$_[0]" },
+        finish  => 'POST .*uploadId',
+        listing => 'list-type',
+        busy    => { body => '<Error><Code>SlowDown</Code><Message>later</Message></Error>' },
+    );
+}
 
 # All of it on one kind of store, which says how it speaks, as regular expressions on "METHOD /path?query":
 #   url      of a server on loopback, whose endpoint= the proxy takes the place of
