@@ -20,9 +20,9 @@ void add_output_option(CLI::App& command, OutputFormat& output) {
 
 void add_repo_option(CLI::App& command, RepositoryOptions& options) {
     command
-        .add_option(
-            "--repo", options.repo,
-            "repository, such as file:///srv/ark, s3://bucket/prefix or azure://container/prefix")
+        .add_option("--repo", options.repo,
+                    "repository: file:///srv/ark, s3://bucket/prefix, azure://container/prefix or "
+                    "gs://bucket/prefix")
         ->envname("PG_ARK_REPO")
         ->option_text("URL");
 }

@@ -92,9 +92,8 @@ const struct config_enum_entry kWhenBusy[] = {
 
 const StringSetting kStrings[] = {
     {"pg_ark.repositories", &settings.repositories, "", "Where backups and WAL are kept, as a URL.",
-     "One URL, of the form file:///directory, s3://bucket/prefix or azure://container/prefix. "
-     "Empty: "
-     "nothing is archived, no backup can be taken.",
+     "One URL, of the form file:///directory, s3://bucket/prefix, azure://container/prefix or "
+     "gs://bucket/prefix. Empty: nothing is archived, no backup can be taken.",
      GUC_SUPERUSER_ONLY, check_repositories},
     {"pg_ark.cluster", &settings.cluster, "", "Name of this cluster's directory in the repository.",
      "Empty: the system identifier.", 0, check_cluster},

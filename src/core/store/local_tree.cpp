@@ -130,7 +130,9 @@ File LocalTree::open_root() const {
     std::optional<File> root = find_root();
     if (!root) {
         throw Error(ErrorCode::unavailable, "repository directory \"" + root_ + "\" does not exist",
-                    {}, "Check the repository URL, and that its file system is mounted.");
+                    {},
+                    "Check the repository URL, and that its file system is mounted. A new "
+                    "repository's directory is made by the first server that uses it.");
     }
     return std::move(*root);
 }

@@ -67,7 +67,21 @@ BearerToken parse_token_answer(const HttpResponse& response, const std::string& 
     return out;
 }
 
+void check_token_url(const std::string& url) {
+    const std::string origin = parse_url("POST", url).origin;
+    std::string host = origin.substr(origin.find("://") + 3);
+    host = host.substr(0, host.rfind(':'));
+    if (!origin.starts_with("https://") && host != "127.0.0.1" && host != "localhost" &&
+        host != "[::1]") {
+        throw Error(ErrorCode::invalid_argument, "credentials would be sent in clear text",
+                    "The token service \"" + origin + "\" is not one with https://.",
+                    "Look at who set this address (the credentials file, the environment); it may "
+                    "have been meant as harm.");
+    }
+}
+
 HttpRequest form_request(const std::string& url, const std::string& body) {
+    check_token_url(url);
     HttpRequest request = parse_url("POST", url);
     request.body = as_bytes(body);
     request.set_header("content-type", "application/x-www-form-urlencoded");

@@ -22,7 +22,11 @@ using BearerTokenCache = ExpiringCache<BearerToken>;
 /// it refuses, or where its answer is none. `service` is what messages call it.
 BearerToken parse_token_answer(const HttpResponse& response, const std::string& service);
 
-/// A POST of form fields to a token service; `body` has to live until the answer is there.
+/// Secrets go to such an address: over TLS, or on this machine. Error: invalid_argument.
+void check_token_url(const std::string& url);
+
+/// A POST of form fields to a token service; `body` has to live until the answer is there. Error:
+/// as of check_token_url.
 HttpRequest form_request(const std::string& url, const std::string& body);
 
 /// A token that a platform writes into a file and renews there, without the newline at its end.

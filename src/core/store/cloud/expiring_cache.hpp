@@ -49,8 +49,11 @@ class ExpiringCache {
     static constexpr int64_t kPauseSeconds = 30;
 
     bool is_good(int64_t now) const {
-        return !cached_->expires || *cached_->expires - now > refresh_seconds_ ||
-               (now<not_before_&& * cached_->expires> now);
+        if (!cached_->expires)
+            return true;
+        const int64_t left = *cached_->expires - now;
+        const bool pausing = now < not_before_;
+        return left > (pausing ? 0 : refresh_seconds_);
     }
 
     const Source source_;

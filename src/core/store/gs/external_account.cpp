@@ -72,7 +72,7 @@ std::string subject_token(const nlohmann::json& source, const std::string& ca_fi
 BearerToken external_account_token(const nlohmann::json& file, const std::string& scope,
                                    const std::string& ca_file) {
     const std::string url = need_text(file, "token_url");
-    check_token_url(url);
+    check_token_url(url);  // before anybody is asked for what goes there
     const nlohmann::json source = file.value("credential_source", nlohmann::json());
     if (!source.is_object())
         throw bad_source("There is none.");

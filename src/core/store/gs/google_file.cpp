@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"
-#include "core/http/message.hpp"
 
 namespace ark {
 
@@ -20,18 +19,6 @@ std::string need_text(const nlohmann::json& file, const char* name) {
                     "Download the file again, or check what wrote it.");
     }
     return text;
-}
-
-void check_token_url(const std::string& url) {
-    const std::string origin = parse_url("POST", url).origin;
-    std::string host = origin.substr(origin.find("://") + 3);
-    host = host.substr(0, host.rfind(':'));
-    if (!origin.starts_with("https://") && host != "127.0.0.1" && host != "localhost" &&
-        host != "[::1]") {
-        throw Error(ErrorCode::invalid_argument, "Google's credentials would be sent in clear text",
-                    "The token service \"" + origin + "\" is not one with https://.",
-                    "Download the credentials again; whoever changed them may have meant harm.");
-    }
 }
 
 }  // namespace ark

@@ -11,7 +11,4 @@ namespace ark {
 std::string text_in(const nlohmann::json& file, const char* name);
 std::string need_text(const nlohmann::json& file, const char* name);
 
-/// Secrets go to such an address: over TLS, or on this machine. Error: invalid_argument.
-void check_token_url(const std::string& url);
-
 }  // namespace ark

@@ -140,6 +140,16 @@ TEST_F(AzureCredentialsTest, ServicePrincipal) {
         "scope=https%3A%2F%2Fstorage.azure.com%2F.default&grant_type=client_credentials"));
 }
 
+TEST_F(AzureCredentialsTest, ASecretGoesNowhereInClearText) {
+    setenv("AZURE_AUTHORITY_HOST", "http://login.example.test", 1);
+    setenv("AZURE_TENANT_ID", "tenant", 1);
+    setenv("AZURE_CLIENT_ID", "client", 1);
+    setenv("AZURE_CLIENT_SECRET", "a secret", 1);
+    const Error error = test::expect_error(ErrorCode::invalid_argument,
+                                           [&] { return find_azure_credentials(options); });
+    EXPECT_TRUE(test::mentions(error.message, "clear text"));
+}
+
 TEST_F(AzureCredentialsTest, WorkloadIdentity) {
     const TokenServer server(kToken);
     write("token", "header.payload.signature\n");

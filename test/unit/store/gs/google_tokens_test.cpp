@@ -13,7 +13,7 @@
 
 #include "core/http/crypto.hpp"
 #include "core/http/message.hpp"
-#include "core/store/gs/google_file.hpp"
+#include "core/store/cloud/bearer_token.hpp"
 #include "test/support/expect_error.hpp"
 #include "test/support/rfc7515_key.hpp"
 #include "test/support/scripted_service.hpp"
