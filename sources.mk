@@ -316,6 +316,7 @@ UNIT_TEST_SOURCES += test/unit/restore/tree_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/kept_wal_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/destination_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/large_file_test.cpp
+UNIT_TEST_SOURCES += test/unit/restore/pack_reader_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/file_queue_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/delta_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/job_test.cpp

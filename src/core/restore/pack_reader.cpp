@@ -1,6 +1,8 @@
 #include "core/restore/pack_reader.hpp"
 
 #include <algorithm>
+#include <system_error>
+#include <utility>
 
 #include "core/base/error.hpp"
 
@@ -8,8 +10,15 @@ namespace ark {
 
 namespace {
 
-// One request: large enough that its latency does not count, small enough for a buffer a lane.
+// One request: large enough that its latency does not count, small enough for two buffers a lane.
 constexpr size_t kFetchBytes = 4 << 20;
+// A request ends where a multiple of that does: stores keep objects in pieces whose sizes are, and
+// what crosses a border costs them another read.
+uint64_t request_end(uint64_t from) {
+    return (from / kFetchBytes + 1) * kFetchBytes;
+}
+// Room before what is fetched, for the frame that begins in the window before.
+const size_t kHeadroom = FrameCompressor::max_frame_bytes();
 
 }  // namespace
 
@@ -17,8 +26,10 @@ PackReader::PackReader(Repository& repository, std::string cluster, std::string 
     : repository_(repository),
       cluster_(std::move(cluster)),
       backup_id_(std::move(backup_id)),
-      window_(kFetchBytes + FrameCompressor::max_frame_bytes()),
-      plain_(kFrameBytes) {}
+      plain_(kFrameBytes) {
+    window_.bytes.resize(kHeadroom + kFetchBytes);
+    next_.bytes.resize(kHeadroom + kFetchBytes);
+}
 
 void PackReader::open(uint32_t number, uint64_t end) {
     end_ = end;
@@ -27,8 +38,7 @@ void PackReader::open(uint32_t number, uint64_t end) {
     const std::string place = place::pack(backup_id_, number);
     const std::string name = cluster_ + "/" + place;
     name_.clear();  // one that was refused is refused again
-    window_size_ = 0;
-    plain_offset_ = 0;
+    forget();
     const auto header = read_header(repository_.store(), name);
     if (!header) {
         throw Error(ErrorCode::not_found, "object \"" + name + "\" does not exist",
@@ -43,26 +53,62 @@ void PackReader::open(uint32_t number, uint64_t end) {
     number_ = number;
 }
 
-// Makes the window begin at `offset` and hold `at_least` bytes, as far as the object has them.
+void PackReader::forget() {
+    if (ahead_.valid())
+        ahead_.wait();
+    ahead_ = {};
+    window_.begin = window_.end = 0;
+    window_.offset = 0;
+    plain_offset_ = 0;
+}
+
+size_t PackReader::read_into_next(uint64_t from, uint64_t size) {
+    return repository_.store().get_range(name_, from,
+                                         MutableByteView(next_.bytes).subspan(kHeadroom, size));
+}
+
+// Makes the window begin at `offset` and hold `at_least` bytes, as far as the object has them; at
+// most a frame's beginning is there already.
 void PackReader::fetch(uint64_t offset, uint64_t at_least) {
-    if (offset >= window_offset_ && offset <= window_offset_ + window_size_) {
-        const size_t skip = offset - window_offset_;
-        std::copy(window_.begin() + static_cast<ptrdiff_t>(skip),
-                  window_.begin() + static_cast<ptrdiff_t>(window_size_), window_.begin());
-        window_size_ -= skip;
+    const size_t kept = offset >= window_.offset && offset < window_.object_end()
+                            ? window_.object_end() - offset
+                            : 0;
+    const uint64_t from = offset + kept;
+    const bool goes_on = window_.end == 0 || from == window_.object_end();
+    size_t got = 0;
+    if (ahead_.valid() && ahead_from_ == from) {
+        got = ahead_.get();
     } else {
-        window_size_ = 0;
+        if (ahead_.valid())
+            ahead_.wait();
+        ahead_ = {};
+        const uint64_t to = std::max(std::min(end_, request_end(from)), offset + at_least);
+        got = read_into_next(from, to - from);
     }
-    window_offset_ = offset;
-    const uint64_t wanted_end = std::max(std::min(end_, offset + kFetchBytes), offset + at_least);
-    const uint64_t have_end = window_offset_ + window_size_;
-    if (wanted_end <= have_end)
-        return;
-    const size_t n = std::min<uint64_t>(wanted_end - have_end, window_.size() - window_size_);
-    const size_t got = repository_.store().get_range(
-        name_, have_end, MutableByteView(window_).subspan(window_size_, n));
-    window_size_ += got;
     fetched_ += got;
+    std::copy_n(window_.bytes.begin() + static_cast<ptrdiff_t>(window_.end - kept), kept,
+                next_.bytes.begin() + static_cast<ptrdiff_t>(kHeadroom - kept));
+    next_.begin = kHeadroom - kept;
+    next_.end = kHeadroom + got;
+    next_.offset = offset;
+    std::swap(window_, next_);
+    // Where something was jumped over, what comes next may be too.
+    if (goes_on)
+        fetch_ahead();
+}
+
+void PackReader::fetch_ahead() {
+    ahead_from_ = window_.object_end();
+    if (ahead_from_ >= end_)
+        return;
+    const uint64_t size = std::min(end_, request_end(ahead_from_)) - ahead_from_;
+    try {
+        ahead_ = std::async(std::launch::async, [this, from = ahead_from_, size] {
+            return read_into_next(from, size);
+        });
+    } catch (const std::system_error&) {
+        // Without a thread it is fetched when it is needed.
+    }
 }
 
 ByteView PackReader::stored_frame(const FrameRef& ref) {
@@ -70,17 +116,15 @@ ByteView PackReader::stored_frame(const FrameRef& ref) {
         throw Error(ErrorCode::corrupt, "the index of backup " + backup_id_ + " is damaged",
                     "It has a frame of " + std::to_string(ref.stored) + " bytes.");
     }
-    const auto in_window = [&] {
-        return ref.offset >= window_offset_ &&
-               ref.offset + ref.stored <= window_offset_ + window_size_;
-    };
-    if (!in_window())
+    // Twice, where what was fetched ahead ended with the work before this one.
+    for (int i = 0; i < 2 && !window_.holds(ref.offset, ref.stored); ++i)
         fetch(ref.offset, ref.stored);
-    if (!in_window()) {
+    if (!window_.holds(ref.offset, ref.stored)) {
         throw Error(ErrorCode::corrupt, "object \"" + name_ + "\" is damaged",
                     "It ends before byte " + std::to_string(ref.offset + ref.stored) + ".");
     }
-    return ByteView(window_).subspan(ref.offset - window_offset_, ref.stored);
+    return ByteView(window_.bytes)
+        .subspan(window_.begin + (ref.offset - window_.offset), ref.stored);
 }
 
 ByteView PackReader::frame(const FrameRef& ref) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <string>
 
 #include "core/pipeline/zstd.hpp"
@@ -10,8 +11,8 @@
 namespace ark {
 
 /// Gives frames of one pack at a time, in the order of their place: what lies close together is
-/// fetched in one request, and the frame given last is kept. One thread; memory is a few MiB
-/// whatever the pack.
+/// fetched in one request, what comes next while it is used, and the frame given last is kept. For
+/// one thread; memory is about ten MiB whatever the pack.
 class PackReader {
  public:
     PackReader(Repository& repository, std::string cluster, std::string backup_id);
@@ -27,8 +28,24 @@ class PackReader {
     uint64_t fetched() const { return fetched_; }
 
  private:
+    // Stored bytes that follow each other in the object.
+    struct Window {
+        Bytes bytes;
+        size_t begin = 0;     ///< of what is there, in `bytes`
+        size_t end = 0;       ///< behind it
+        uint64_t offset = 0;  ///< of what is there, in the object
+
+        bool holds(uint64_t at, uint64_t size) const {
+            return at >= offset && at + size <= offset + (end - begin);
+        }
+        uint64_t object_end() const { return offset + (end - begin); }
+    };
+
     ByteView stored_frame(const FrameRef& ref);
     void fetch(uint64_t offset, uint64_t at_least);
+    size_t read_into_next(uint64_t from, uint64_t size);
+    void fetch_ahead();
+    void forget();
 
     Repository& repository_;
     const std::string cluster_;
@@ -36,14 +53,15 @@ class PackReader {
     std::string name_;
     uint32_t number_ = 0;
     uint64_t end_ = 0;
-    Bytes window_;  ///< stored bytes from window_offset_ on
-    size_t window_size_ = 0;
-    uint64_t window_offset_ = 0;
+    Window window_;
+    Window next_;
     Bytes plain_;
     size_t plain_size_ = 0;
     uint64_t plain_offset_ = 0;  ///< of the frame in plain_; 0 (where the header is) for none
     uint64_t fetched_ = 0;
     FrameDecompressor decompressor_;
+    uint64_t ahead_from_ = 0;
+    std::future<size_t> ahead_;  ///< writes into next_, and so ends before that
 };
 
 }  // namespace ark
