@@ -22,19 +22,35 @@ constexpr std::chrono::milliseconds kPatience(500);
 // it.
 constexpr std::chrono::milliseconds kLookAround(100);
 
-// A segment in flight takes its bytes, and its compressed bytes in a buffer that doubles as it
-// grows.
-constexpr uint64_t kMemoryPerSegment = 4;
+// What RLIMIT_DATA never goes below: a segment's bytes, its compressed bytes, and room to grow.
+constexpr uint64_t kSegmentsInMemory = 4;
+// For every segment that is compressed so many are in flight: a store far away takes longer to
+// answer than compressing does.
+constexpr uint64_t kInFlightPerCompressor = 2;
+// Besides its compressed bytes, which may be as many as the segment's own.
+constexpr uint64_t kMemoryPerThread = 2 << 20;
+// Of the limit, in percent: the rest is the program's own.
+constexpr uint64_t kShareOfLimit = 85;
 
-size_t threads_of(const Opening& opening) {
+PushAheadOptions pool_options(const Opening& opening) {
     const auto jobs = static_cast<uint64_t>(std::max(opening.setting_number("jobs", 2), 1));
     const auto megabytes =
         static_cast<uint64_t>(std::max(opening.setting_number("memory_limit_mb", 512), 0));
+    const uint64_t segment = opening.cluster.wal_segment_size;
+    const uint64_t room = (megabytes << 20) * kShareOfLimit / 100;
+    const uint64_t each = segment + kMemoryPerThread;
+    PushAheadOptions options;
+    options.data_directory = opening.cluster.data_directory;
+    options.compressors = jobs;
+    options.threads = kInFlightPerCompressor * jobs;
     if (megabytes == 0)
-        return jobs;
-    const uint64_t room =
-        (megabytes << 20) / (kMemoryPerSegment * opening.cluster.wal_segment_size);
-    return std::clamp<uint64_t>(room, 1, jobs);
+        return options;
+    // Half of the room for those that are compressed, at most.
+    options.compressors = std::clamp<uint64_t>(room / (2 * each), 1, jobs);
+    const uint64_t left = room - std::min(room, options.compressors * segment);
+    options.threads = std::clamp<uint64_t>(left / each, 1, options.threads);
+    options.compressors = std::min(options.compressors, options.threads);
+    return options;
 }
 
 PushTarget target_of(const Opening& opening) {
@@ -63,7 +79,7 @@ class ArchiveConversation {
     ArchiveConversation(Channel& channel, const Opening& opening)
         : channel_(channel),
           data_directory_(opening.cluster.data_directory),
-          pool_(target_of(opening), {data_directory_, threads_of(opening)}) {}
+          pool_(target_of(opening), pool_options(opening)) {}
 
     void run() {
         while (const std::optional<Message> message = channel_.receive()) {
@@ -118,7 +134,7 @@ class ArchiveConversation {
 int run_server_archive() {
     become_child();
     Channel channel;
-    const std::optional<Opening> opening = open_conversation(channel, kMemoryPerSegment);
+    const std::optional<Opening> opening = open_conversation(channel, kSegmentsInMemory);
     if (!opening)
         return 0;
     ArchiveConversation conversation(channel, *opening);

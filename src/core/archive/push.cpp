@@ -67,7 +67,7 @@ PushResult push_object(const PushTarget& target, ObjectKind kind, const std::str
                        PushBuffers& buffers) {
     const PushResult result = put([&] {
         return store_object(target.store, target.cluster, kind, place, buffers.content,
-                            writer_now(target), buffers.sealer, buffers.look_first);
+                            writer_now(target), buffers.sealer, buffers.look_first, buffers.sealed);
     });
     buffers.look_first = result == PushResult::present;
     return result;

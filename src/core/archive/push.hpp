@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "core/base/bytes.hpp"
@@ -50,6 +51,8 @@ struct PushBuffers {
     /// everything since its last note again, and a look spares compressing it. Else it is a request
     /// for nothing.
     bool look_first = true;
+    /// Called when `content` is not needed any more, before the store is waited for.
+    std::function<void()> sealed = [] {};
 };
 
 /// Reads a file of pg_wal as a whole into `content`, and makes sure that `path` names the same,

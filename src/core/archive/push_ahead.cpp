@@ -17,7 +17,9 @@
 namespace ark {
 
 PushAhead::PushAhead(PushTarget target, PushAheadOptions options)
-    : target_(std::move(target)), options_(std::move(options)) {
+    : target_(std::move(target)),
+      options_(std::move(options)),
+      contents_(std::max<size_t>(options_.compressors, 1)) {
     const Lock lock(mutex_);
     try {
         while (threads_.size() < std::max<size_t>(options_.threads, 1)) {
@@ -88,6 +90,7 @@ void PushAhead::work() {
             if (buffers) {
                 lock.unlock();
                 buffers.reset();
+                contents_.shrink();
                 give_back_freed_memory();
                 lock.lock();
                 continue;  // something may have come meanwhile
@@ -146,7 +149,10 @@ void PushAhead::serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
     std::exception_ptr error;
     lock.unlock();
     try {
-        result = push_wal_file(target_, name, path, in(buffers));
+        PushBuffers& memory = in(buffers);
+        PooledContent content(contents_, memory.content);
+        memory.sealed = [&content] { content.give_back(); };
+        result = push_wal_file(target_, name, path, memory);
         look_first_ = buffers->look_first;
     } catch (...) {
         error = std::current_exception();
@@ -194,27 +200,37 @@ void PushAhead::store_next(Lock& lock, const std::string& name,
                            std::unique_ptr<PushBuffers>& buffers) {
     segments_[name].state = State::running;
     std::exception_ptr error;
+    bool was_taken_away = false;
     FileIdentity identity;
     PushResult result = PushResult::stored;
     lock.unlock();
     try {
-        identity =
-            read_wal_file(wal_path(name), name, target_.segment_size, true, in(buffers).content);
-        result = push_content(target_, name, *buffers);
+        PushBuffers& memory = in(buffers);
+        PooledContent content(contents_, memory.content);
+        memory.sealed = [&content] { content.give_back(); };
+        identity = read_wal_file(wal_path(name), name, target_.segment_size, true, memory.content);
+        result = push_content(target_, name, memory);
         look_first_ = buffers->look_first;
+    } catch (const Error& e) {
+        error = std::current_exception();
+        was_taken_away = e.code == ErrorCode::refused;
     } catch (...) {
         error = std::current_exception();
     }
     lock.lock();
     segments_[name] = {State::done, identity, result};
-    end_segment(name, error);
+    end_segment(name, error, was_taken_away);
 }
 
-void PushAhead::end_segment(const std::string& name, std::exception_ptr error) {
+// A file that the server has taken back since it was seen says nothing of the others.
+void PushAhead::end_segment(const std::string& name, std::exception_ptr error,
+                            bool was_taken_away) {
     if (error) {
         segments_.erase(name);
-        forget_waiting();
-        look_ = false;
+        if (!was_taken_away) {
+            forget_waiting();
+            look_ = false;
+        }
     } else if (segments_.size() < options_.limit && first_waiting() == segments_.end()) {
         look_ = true;  // the server may have finished more since
     }

@@ -13,13 +13,15 @@
 #include <thread>
 #include <vector>
 
+#include "core/archive/content_pool.hpp"
 #include "core/archive/push.hpp"
 
 namespace ark {
 
 struct PushAheadOptions {
     std::string data_directory;  ///< its pg_wal/archive_status says what will be asked for
-    size_t threads = 2;          ///< segments in flight, and so in memory
+    size_t threads = 2;          ///< segments in flight: their compressed bytes are in memory
+    size_t compressors = 2;      ///< of them, those that are being read and compressed
     size_t limit = 64;           ///< segments stored ahead and not asked for yet, or about to be
 };
 
@@ -76,7 +78,7 @@ class PushAhead {
     void serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers);
     void answer(PushResult result, std::exception_ptr error);
     void store_next(Lock& lock, const std::string& name, std::unique_ptr<PushBuffers>& buffers);
-    void end_segment(const std::string& name, std::exception_ptr error);
+    void end_segment(const std::string& name, std::exception_ptr error, bool was_taken_away);
     void look(Lock& lock);
     void take_found(const std::vector<std::string>& found);
     bool answer_from_memory();
@@ -89,6 +91,7 @@ class PushAhead {
     const PushAheadOptions options_;
     /// Of the last file (PushBuffers): outlives the buffers, which go when there is nothing to do.
     std::atomic<bool> look_first_ = true;
+    ContentPool contents_;
 
     mutable std::mutex mutex_;
     // All below under mutex_.

@@ -197,6 +197,9 @@ ByteView ObjectSealer::seal(const ObjectHeader& header, ByteView plaintext) {
         if (buffer_.size() < size)
             buffer_.resize(size);
     };
+    // Once, rather than twice as much whenever it grows; what is not used takes no memory.
+    const size_t frames = (plaintext.size() + kFrameBytes - 1) / kFrameBytes;
+    buffer_.reserve(head.size() + frames * FrameCompressor::max_frame_bytes());
     make_room(head.size());
     std::ranges::copy(head, buffer_.begin());
     size_t done = head.size();
@@ -253,14 +256,17 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
 
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
-                         ObjectSealer& sealer, bool look_first) {
-    const ObjectHeader header{kind,  place, "none", plaintext.size(), content_hash(plaintext),
-                              writer};
+                         ObjectSealer& sealer, bool look_first,
+                         const std::function<void()>& sealed) {
+    const uint64_t plain_bytes = plaintext.size();
+    const ObjectHeader header{kind, place, "none", plain_bytes, content_hash(plaintext), writer};
     const std::string name = prefix + "/" + place;
     std::optional<ObjectHeader> there =
         look_first ? read_header(store, name) : std::optional<ObjectHeader>();
     if (!there) {
-        if (store.put_if_absent(name, sealer.seal(header, plaintext)) == PutResult::created)
+        const ByteView content = sealer.seal(header, plaintext);
+        sealed();
+        if (store.put_if_absent(name, content) == PutResult::created)
             return StoreResult::stored;
         there = read_header(store, name);
         if (!there)
@@ -268,7 +274,7 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
     }
     if (there->hash == header.hash && there->plain_bytes == header.plain_bytes &&
         there->kind == kind && there->place == place) {
-        check_whole(store, name, kind, place, plaintext.size());
+        check_whole(store, name, kind, place, plain_bytes);
         // Who put it there may have died before the last fsync.
         store.make_durable(name);
         return StoreResult::present;

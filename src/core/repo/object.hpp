@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -97,9 +98,11 @@ enum class StoreResult { stored, present };
 /// Puts a whole object under `prefix + "/" + place`; the same name with the same plaintext is
 /// `present` (a repeated try, a reply that was lost). Error: conflict for other content; the detail
 /// names both writers. `look_first`: whether it is there already is asked before it is compressed.
-StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
-                         const std::string& place, ByteView plaintext, const Writer& writer,
-                         ObjectSealer& sealer, bool look_first);
+/// `sealed` is called when the plaintext is not needed any more, and may give its memory away.
+StoreResult store_object(
+    ObjectStore& store, const std::string& prefix, ObjectKind kind, const std::string& place,
+    ByteView plaintext, const Writer& writer, ObjectSealer& sealer, bool look_first,
+    const std::function<void()>& sealed = [] {});
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
                          int level);

@@ -111,6 +111,26 @@ TEST_F(PushAheadTest, StaysWithinItsLimit) {
     EXPECT_FALSE(is_stored(5));
 }
 
+// While the store is waited for, the memory that the segment was read into serves the next one.
+TEST_F(PushAheadTest, HasMoreInFlightThanItCompresses) {
+    offer(1, 4);
+    std::atomic<int> waiting = 0;
+    std::atomic<bool> go_on = false;
+    repo.hooks->before_put = [&](const std::string& name) {
+        if (name.find(WalBuilder::name(1)) != std::string::npos)
+            return;
+        ++waiting;
+        eventually([&] { return go_on.load(); });
+    };
+    begin({.data_directory = "", .threads = 3, .compressors = 1, .limit = 64});
+    push(1);
+    EXPECT_TRUE(eventually([&] { return waiting == 3; }));
+    go_on = true;
+    EXPECT_TRUE(eventually([&] { return pool->ahead() == 3; }));
+    for (uint64_t n = 1; n <= 4; ++n)
+        EXPECT_EQ(fetch_segment({*repo.repository, kCluster}, WalBuilder::name(n)), wal.segment(n));
+}
+
 TEST_F(PushAheadTest, FindsMoreWhenWhatItFoundIsStored) {
     offer(1, 3);
     std::atomic<bool> added = false;
