@@ -91,7 +91,11 @@ uninstall: uninstall-program uninstall-man
 $(BUILD)/pg_ark: $(PROGRAM_OBJS)
 	$(CXX) -pthread -Wl,-z,relro -Wl,-z,now -o $@ $^ $(PROGRAM_LIBS)
 
-$(PROGRAM_OBJS): $(BUILD)/%.o: %.cpp $(BUILD)/flags
+# What bench/run measures against.
+$(BUILD)/ark_floor: $(BUILD)/bench/floor.o $(patsubst %.cpp,$(BUILD)/%.o,$(ENGINE_SOURCES))
+	$(CXX) -pthread -o $@ $^ $(PROGRAM_LIBS)
+
+$(PROGRAM_OBJS) $(BUILD)/bench/floor.o: $(BUILD)/%.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CXX) $(PROGRAM_CXXFLAGS) -c -o $@ $<
 
