@@ -45,13 +45,18 @@ sub fill {
     return;
 }
 
-# What one thing asks of the store, as sorted texts without what differs from run to run.
+# What one thing asks of the store, as sorted texts without what differs from run to run. The launcher, which sweeps from time
+# to time, is no part of it.
 sub asked {
     my ($sub) = @_;
+    my $launcher = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_ark launcher'});
+    kill 'STOP', $launcher;
+    poll_until('nothing of its is under way', sub { !ark_children($node, 'server-catalog') });
     $proxy->set;
     $sub->();
-    # What the launcher sweeps from time to time is no part of archiving.
-    return sort grep { $sub != \&archive || m{/wal/} } map { s{^(\S+) /[^/?]+/\Q@{[ prefix_of($url) ]}\E/}{$1 }r =~ s/continuation-token=[^&]*/continuation-token/r } $proxy->requests;
+    my @requests = $proxy->requests;
+    kill 'CONT', $launcher;
+    return sort grep { $sub != \&archive || m{/wal/} } map { s{^(\S+) /[^/?]+/\Q@{[ prefix_of($url) ]}\E/}{$1 }r =~ s/continuation-token=[^&]*/continuation-token/r } @requests;
 }
 my $said;
 # In one lane: which of several fetches what differs from run to run.
