@@ -4,20 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "core/archive/fetch_context.hpp"
 #include "core/base/bytes.hpp"
-#include "core/pgdata/timeline_history.hpp"
 #include "core/pgdata/wal_name.hpp"
-#include "core/repo/repository.hpp"
 
 namespace ark {
-
-/// What is known of the WAL that is asked for.
-struct FetchContext {
-    Repository& repository;
-    std::string cluster;                             ///< its directory in the repository
-    std::optional<uint64_t> system_identifier = {};  ///< checked where it is known
-    const TimelineHistory* target = nullptr;  ///< the way that recovery takes; none: as it is
-};
 
 /// A segment as the server wants it: exactly a segment's size, digest and first page checked.
 ///
