@@ -343,6 +343,7 @@ UNIT_TEST_SOURCES += test/unit/backup/missing_segments_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/job_test.cpp
 UNIT_TEST_SOURCES += test/unit/cli/message_test.cpp
 UNIT_TEST_SOURCES += test/unit/cli/channel_test.cpp
+UNIT_TEST_SOURCES += test/unit/archive/tail_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/fetch_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/wal_source_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/wal_scan_test.cpp

@@ -178,8 +178,15 @@ class WalCheck::Walk {
         if (stop.at >= *end)
             return true;
         if (stop.kind == WalStopKind::bad_record)
-            return goes_behind(stop.at, *end);
+            return ends_behind(stop.at, kWalRecordHeader, *end);
+        if (stop.kind == WalStopKind::bad_checksum)
+            return ends_behind(stop.at, length_at(stop.at), *end);
         return stop.at + page_size_of(number) > *end;
+    }
+
+    uint32_t length_at(Lsn record) {
+        const auto bytes = source_.read_segment(record / size_);
+        return bytes ? load<uint32_t>(*bytes, record % size_) : 0;
     }
 
     uint64_t page_size_of(uint64_t number) {
@@ -188,33 +195,18 @@ class WalCheck::Walk {
         return facts ? facts->page_size : 0;
     }
 
-    // Whether the record that begins here ends behind `end`, as its length says; segments between
-    // must agree.
-    bool goes_behind(Lsn lsn, Lsn end) {
-        const uint64_t page_size = page_size_of(lsn / size_);
-        if (page_size == 0)
-            return false;
-        const auto length = load<uint32_t>(*source_.read_segment(lsn / size_), lsn % size_);
-        uint64_t left = std::max<uint64_t>(length, kWalRecordHeader);
-        Lsn at = lsn;
-        while (left > 0 && at < end) {
-            if (at % size_ == 0 && !is_continued(at / size_, left))
-                return false;
+    // Whether so many bytes of a record, with the headers of the pages between, go past `end`.
+    bool ends_behind(Lsn record, uint64_t length, Lsn end) {
+        const uint64_t page_size = page_size_of(record / size_);
+        Lsn at = record;
+        while (page_size > 0 && length > 0 && at <= end) {
             if (at % page_size == 0)
                 at += at % size_ == 0 ? kLongPageHeader : kShortPageHeader;
-            const uint64_t on_page = std::min(left, page_size - at % page_size);
+            const uint64_t on_page = std::min(length, page_size - at % page_size);
             at += on_page;
-            left -= on_page;
+            length -= on_page;
         }
-        return left > 0 || at > end;
-    }
-
-    bool is_continued(uint64_t number, uint64_t remaining) {
-        const auto bytes = source_.read_segment(number);
-        if (!bytes)
-            return false;
-        const WalPageHeader header = decode_page_header(*bytes);
-        return header.continues() && header.remaining == remaining;
+        return at > end;
     }
 
     uint64_t handle_missing(uint64_t number, Lsn end) {

@@ -9,6 +9,7 @@
 #include "core/base/error.hpp"
 #include "core/store/object_store.hpp"
 #include "test/support/temporary_directory.hpp"
+#include "test/unit/wal_builder.hpp"
 
 namespace ark {
 namespace {
@@ -82,6 +83,39 @@ TEST_F(KeptWalTest, RecycledSegmentsHoldNothingOfTheirOwn) {
     put_local(kNine, segment(2, 'a'));
     put_local("000000010000000000000008", "");
     EXPECT_TRUE(missing().empty());
+}
+
+// The server that died had written some records of a recycled file.
+TEST_F(KeptWalTest, WhatTheRepositoryHasInPiecesNeedNotBeKept) {
+    test::WalBuilder builder(6);
+    for (int i = 0; i < 50; ++i)
+        builder.add_of_size(1000);
+    const size_t end = builder.position() % kSegment;
+    Bytes local = builder.segment(6);
+    std::fill(local.begin() + static_cast<ptrdiff_t>(end), local.end(), std::byte{0x77});
+    put_local(kSix, std::string(as_text(local)));
+    EXPECT_EQ(missing(), std::vector<std::string>{kSix});
+    const auto first = [&](size_t length) {
+        const Bytes whole = builder.segment(6);
+        return Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(length));
+    };
+    wal.pieces[kSix] = first(end);
+    EXPECT_TRUE(missing().empty());
+    builder.add_of_size(100);  // the archive may know more
+    wal.pieces[kSix] = first(end + 100);
+    EXPECT_TRUE(missing().empty());
+    wal.pieces[kSix] = first(end - 8);
+    EXPECT_EQ(missing(), std::vector<std::string>{kSix});
+    wal.pieces[kSix] = first(end);
+    wal.pieces[kSix][end / 2] ^= std::byte{1};
+    EXPECT_EQ(missing(), std::vector<std::string>{kSix});
+}
+
+// What can't be read may be anything.
+TEST_F(KeptWalTest, AFileWithoutAPageHeaderIsKept) {
+    put_local(kFive, segment(5, 'a'));
+    wal.pieces[kFive] = Bytes(100);
+    EXPECT_EQ(missing(), std::vector<std::string>{kFive});
 }
 
 TEST_F(KeptWalTest, HistoriesAndPartials) {
