@@ -1,5 +1,7 @@
 #include "core/archive/tail.hpp"
 
+#include <deque>
+#include <future>
 #include <ranges>
 #include <utility>
 #include <vector>
@@ -14,6 +16,9 @@ namespace {
 constexpr int kReadsOfDamage = 3;
 // zstd's worst case adds less than a hundredth.
 constexpr uint64_t kMaxStoredPiece = kMaxTailPiece + (kMaxTailPiece >> 6) + kMaxHeaderBytes;
+
+// So many are got one after the other: most chains cost no listing.
+constexpr size_t kFewPieces = 4;
 
 struct Piece {
     Bytes bytes;
@@ -37,10 +42,65 @@ std::optional<uint64_t> plain_bytes_of(const std::optional<Bytes>& stored) {
     }
 }
 
+// Gets pieces before their turn: where a server writes little a segment has hundreds, and one after
+// the other each costs a round trip. Which there are a listing says; it is a hint only.
+class PiecesAhead {
+ public:
+    explicit PiecesAhead(ObjectStore& store) : store_(store) {}
+
+    // Those in the directory behind this one.
+    void begin(const std::string& directory, const std::string& behind) {
+        store_.list(directory, [&](const ObjectInfo& object) {
+            if (object.name > behind)
+                names_.push_back(object.name);
+            return true;
+        });
+        refill();
+    }
+
+    // nullopt where it is not known yet, or was not there a moment ago.
+    std::optional<Bytes> take(const std::string& name) {
+        while (!pending_.empty() && pending_.front().name < name)
+            pending_.pop_front();
+        std::optional<Bytes> stored;
+        if (!pending_.empty() && pending_.front().name == name) {
+            stored = pending_.front().stored.get();
+            pending_.pop_front();
+        }
+        refill();
+        return stored;
+    }
+
+ private:
+    static constexpr size_t kAtOnce = 8;
+
+    struct Pending {
+        std::string name;
+        std::future<std::optional<Bytes>> stored;  // its destructor waits
+    };
+
+    void refill() {
+        while (pending_.size() < kAtOnce && !names_.empty()) {
+            const std::string name = names_.front();
+            names_.pop_front();
+            pending_.push_back({name, std::async(std::launch::async, [this, name] {
+                                    return store_.get(name, kMaxStoredPiece);
+                                })});
+        }
+    }
+
+    ObjectStore& store_;
+    std::deque<std::string> names_;
+    std::deque<Pending> pending_;
+};
+
 class ChainReader {
  public:
     ChainReader(const FetchContext& context, const std::string& segment)
-        : context_(context), store_(context.repository.store()), segment_(segment) {}
+        : context_(context),
+          store_(context.repository.store()),
+          segment_(segment),
+          ahead_(store_) {}
 
     std::optional<TailChain> run() {
         while (!chain_.complete) {
@@ -48,6 +108,9 @@ class ChainReader {
             if (!piece)
                 break;
             append(std::move(*piece));
+            if (++pieces_ == kFewPieces && !chain_.complete)
+                ahead_.begin(name_of(place::tail_directory(segment_)),
+                             name_of(place_at(last_from_)));
         }
         if (chain_.bytes.empty() && !chain_.damage)
             return std::nullopt;
@@ -67,7 +130,9 @@ class ChainReader {
         for (int reads = 1;; ++reads) {
             std::optional<Bytes> stored;
             try {
-                stored = store_.get(name_of(place), kMaxStoredPiece);
+                stored = reads == 1 ? ahead_.take(name_of(place)) : std::nullopt;
+                if (!stored)
+                    stored = store_.get(name_of(place), kMaxStoredPiece);
                 if (!stored)
                     return std::nullopt;
                 return open_piece(*stored, place);
@@ -109,6 +174,7 @@ class ChainReader {
 
     void append(Piece&& piece) {
         const uint64_t from = chain_.bytes.size();
+        last_from_ = from;
         chain_.bytes.insert(chain_.bytes.end(), piece.bytes.begin(), piece.bytes.end());
         chain_.writer = std::move(piece.writer);
         if (chain_.segment_size == 0 && chain_.bytes.size() >= kLongPageHeader) {
@@ -128,6 +194,9 @@ class ChainReader {
     ObjectStore& store_;
     const std::string& segment_;
     TailChain chain_;
+    PiecesAhead ahead_;
+    size_t pieces_ = 0;
+    uint64_t last_from_ = 0;
 };
 
 }  // namespace

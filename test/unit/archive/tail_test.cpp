@@ -1,7 +1,11 @@
 #include "core/archive/tail.hpp"
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -78,6 +82,52 @@ TEST_F(Tail, IsCompleteAtTheSegmentsEnd) {
     EXPECT_TRUE(found.complete);
     EXPECT_EQ(found.bytes, five);
     EXPECT_EQ(gets([&] { chain(name(5)); }), 2);  // nobody can write behind the end
+}
+
+// A listing may show too little or too much; which pieces make the chain their ends say.
+TEST_F(Tail, ManyPiecesAreGotAtOnce) {
+    std::vector<uint64_t> cuts;
+    for (uint64_t at = 0; at <= 800000; at += 8000)
+        cuts.push_back(at);
+    put_pieces(name(5), five, cuts);
+    repo.put_piece(name(5), five, 100001, 100100);  // no part of it
+    repo.put_piece(name(5), five, 900000, 900100);
+    std::atomic<int> at_once = 0;
+    std::atomic<int> most = 0;
+    repo.hooks->before_get = [&](const std::string&) {
+        most = std::max<int>(most, ++at_once);
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        --at_once;
+    };
+    EXPECT_EQ(chain(name(5))->bytes, Bytes(five.begin(), five.begin() + 800000));
+    EXPECT_GT(most, 1);
+    repo.hooks->lags = true;
+    EXPECT_EQ(chain(name(5))->bytes.size(), 800000U);
+}
+
+TEST_F(Tail, PiecesThatGoWhileTheyAreReadEndTheChain) {
+    std::vector<uint64_t> cuts;
+    for (uint64_t at = 0; at <= 800000; at += 8000)
+        cuts.push_back(at);
+    put_pieces(name(5), five, cuts);
+    std::atomic<int> calls = 0;
+    repo.hooks->before_get = [&](const std::string&) {
+        if (++calls != 20)
+            return;
+        repo.put_segment(name(5), five);
+        remove_tail(*repo.base, kCluster, name(5));
+    };
+    EXPECT_EQ(fetch_segment(context(), name(5)), five);
+}
+
+TEST_F(Tail, AFailureAmongManyPiecesIsAFailure) {
+    for (uint64_t at = 0; at < 80000; at += 8000)
+        repo.put_piece(name(5), five, at, at + 8000);
+    repo.hooks->before_get = [&](const std::string& object) {
+        if (object.ends_with("/0000BB80.zst"))
+            throw Error(ErrorCode::unavailable, "the store is away");
+    };
+    EXPECT_EQ(error_of([&] { chain(name(5)); }), ErrorCode::unavailable);
 }
 
 TEST_F(Tail, IsNotThereWithoutItsBeginning) {
