@@ -1,8 +1,8 @@
 #include "core/archive/tail.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <future>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -214,7 +214,8 @@ uint64_t remove_tail(ObjectStore& store, const std::string& cluster, const std::
             names.push_back(object.name);
             return true;
         });
-        for (const std::string& name : std::views::reverse(names)) {
+        std::ranges::reverse(names);
+        for (const std::string& name : names) {
             if (store.remove(name))
                 ++removed;
         }

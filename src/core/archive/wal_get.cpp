@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
 #include "core/pgdata/wal_page.hpp"
+#include "core/pgdata/wal_segment.hpp"
 
 namespace ark {
 
@@ -175,7 +177,31 @@ class Attempt {
     std::optional<Bytes> fetch_asked_for(const std::string& name) {
         FetchContext telling = context();
         telling.warn = [this](const Error& error) { damage_ = error; };
-        return fetch_segment(telling, name);
+        std::optional<FetchedSegment> segment = fetch_segment_and_end(telling, name);
+        if (!segment || own_file_has_more(*segment, name))
+            return std::nullopt;
+        return std::move(segment->bytes);
+    }
+
+    // The server would put what it gets in the place of its own file of this name. Where that has
+    // more than the end of the archive (a dead server's last segments, for one), it is the one to
+    // replay.
+    bool own_file_has_more(const FetchedSegment& segment, const std::string& name) const {
+        const uint64_t size = segment.bytes.size();
+        const uint64_t number = file_.segment_number(size);
+        const bool way_leaves = target_ && target_->contains(file_.timeline) &&
+                                target_->end_of(file_.timeline) < (number + 1) * size;
+        if (!recovering_ || !segment.end || way_leaves)
+            return false;
+        const std::string path = recovering_->data_directory + "/pg_wal/" + name;
+        struct stat st {};
+        if (stat(path.c_str(), &st) != 0 || static_cast<uint64_t>(st.st_size) != size)
+            return false;
+        const Bytes own = read_file(path, size);
+        const uint64_t archived = *segment.end - number * size;
+        return std::ranges::equal(ByteView(own).first(archived),
+                                  ByteView(segment.bytes).first(archived)) &&
+               end_of_valid_pages(own, number) > *segment.end;
     }
 
     std::optional<Bytes> fetch(const std::string& name) {

@@ -212,6 +212,34 @@ TEST_F(WalGet, TheNewestSegmentHasASegmentsSize) {
     EXPECT_TRUE(damage.empty());
 }
 
+// The server puts what it gets over its own file: a dead server's last WAL would be lost.
+TEST_F(WalGet, LeavesTheServerItsOwnFileWhereThatHasMore) {
+    const std::string name = WalBuilder::name(6);
+    const Bytes six = wal.parent.segment(6);
+    const uint64_t fork = wal.fork % kSize;
+    request.working_directory = data.path();
+    repo.put_piece(name, six, 0, 30000);
+    data.add_wal(name, test::cut_at(six, 20000));
+    EXPECT_EQ(get(name), WalGetResult::written);
+    data.add_wal(name, test::cut_at(six, 500000));
+    EXPECT_EQ(get(name), WalGetResult::not_there);
+    // On the way to a timeline that left this one the file has too much.
+    repo.put_history(2, wal.history);
+    request.target_timeline = "2";
+    EXPECT_EQ(get(name), WalGetResult::written);
+    request.target_timeline.clear();
+    // Another server's WAL is none of it.
+    Bytes other = test::cut_at(six, 500000);
+    other[25000] ^= std::byte{1};
+    data.add_wal(name, other);
+    EXPECT_EQ(get(name), WalGetResult::written);
+    EXPECT_EQ(written(), test::cut_at(six, 30000));
+    // What the archive has as a whole it gives.
+    data.add_wal(name, test::cut_at(six, 500000));
+    repo.put_segment(name, test::cut_at(six, fork));
+    EXPECT_EQ(get(name), WalGetResult::written);
+}
+
 TEST_F(WalGet, TellsThatWalEndsBeforeATornPiece) {
     const std::string name = WalBuilder::name(5);
     repo.put_piece(name, wal.parent.segment(5), 0, 30000);
