@@ -101,6 +101,7 @@ ENGINE_SOURCES += src/core/repo/census.cpp
 ENGINE_SOURCES += src/core/repo/probe.cpp
 ENGINE_SOURCES += src/core/repo/evidence.cpp
 #   archive
+ENGINE_SOURCES += src/core/archive/tail.cpp
 ENGINE_SOURCES += src/core/archive/fetch.cpp
 ENGINE_SOURCES += src/core/archive/wal_source.cpp
 ENGINE_SOURCES += src/core/archive/wal_scan.cpp
@@ -342,6 +343,7 @@ UNIT_TEST_SOURCES += test/unit/backup/missing_segments_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/job_test.cpp
 UNIT_TEST_SOURCES += test/unit/cli/message_test.cpp
 UNIT_TEST_SOURCES += test/unit/cli/channel_test.cpp
+UNIT_TEST_SOURCES += test/unit/archive/tail_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/fetch_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/wal_source_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/wal_scan_test.cpp

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
 #include "core/pgdata/wal_page.hpp"
+#include "core/pgdata/wal_segment.hpp"
 
 namespace ark {
 
@@ -40,8 +42,8 @@ constexpr std::string_view kTemporary = ".pg_ark.";
 // Tries go on while their error may pass.
 bool may_pass(const Error& error, int failures) {
     switch (error.code) {
-        case ErrorCode::corrupt:  // a transfer can damage bytes, too
-            return failures < kTriesOnDamage;
+        case ErrorCode::corrupt:  // a transfer can damage bytes, too; a SegmentHole can close
+            return error.retryable || failures < kTriesOnDamage;
         case ErrorCode::invalid_argument:
         case ErrorCode::unsupported:
         case ErrorCode::refused:
@@ -102,14 +104,20 @@ void write_in_place(const std::string& path, ByteView content) {
 // One call of wal-get; each try runs from the beginning, since what failed may have been anything.
 class Attempt {
  public:
-    Attempt(const WalGetRequest& request, const WalFileName& file, Repository& repository)
-        : request_(request), file_(file), repository_(repository) {}
+    Attempt(const WalGetRequest& request, const WalFileName& file, Repository& repository,
+            const std::function<void(const Error&)>& warn_of_damage)
+        : request_(request),
+          file_(file),
+          repository_(repository),
+          warn_of_damage_(warn_of_damage) {}
 
     WalGetResult run() {
         recovering_ = find_recovering_cluster(request_.working_directory);
         choose_cluster();
         choose_target();
         const std::optional<Bytes> content = fetch(request_.name);
+        if (damage_)
+            warn_of_damage_(*damage_);
         if (!content) {
             // An empty place (a file system that isn't mounted) has no files either: only a
             // repository that has the cluster can say that one of its files is missing.
@@ -165,6 +173,37 @@ class Attempt {
                 target_ ? &*target_ : nullptr};
     }
 
+    // The segment that was asked for; its neighbours matter only with it.
+    std::optional<Bytes> fetch_asked_for(const std::string& name) {
+        FetchContext telling = context();
+        telling.warn = [this](const Error& error) { damage_ = error; };
+        std::optional<FetchedSegment> segment = fetch_segment_and_end(telling, name);
+        if (!segment || own_file_has_more(*segment, name))
+            return std::nullopt;
+        return std::move(segment->bytes);
+    }
+
+    // The server would put what it gets in the place of its own file of this name. Where that has
+    // more than the end of the archive (a dead server's last segments, for one), it is the one to
+    // replay.
+    bool own_file_has_more(const FetchedSegment& segment, const std::string& name) const {
+        const uint64_t size = segment.bytes.size();
+        const uint64_t number = file_.segment_number(size);
+        const bool way_leaves = target_ && target_->contains(file_.timeline) &&
+                                target_->end_of(file_.timeline) < (number + 1) * size;
+        if (!recovering_ || !segment.end || way_leaves)
+            return false;
+        const std::string path = recovering_->data_directory + "/pg_wal/" + name;
+        struct stat st {};
+        if (stat(path.c_str(), &st) != 0 || static_cast<uint64_t>(st.st_size) != size)
+            return false;
+        const Bytes own = read_file(path, size);
+        const uint64_t archived = *segment.end - number * size;
+        return std::ranges::equal(ByteView(own).first(archived),
+                                  ByteView(segment.bytes).first(archived)) &&
+               end_of_valid_pages(own, number) > *segment.end;
+    }
+
     std::optional<Bytes> fetch(const std::string& name) {
         switch (file_.kind) {
             case WalFileKind::segment:
@@ -180,7 +219,7 @@ class Attempt {
     }
 
     std::optional<Bytes> fetch_contained(const std::string& name) {
-        std::optional<Bytes> content = fetch_segment(context(), name);
+        std::optional<Bytes> content = fetch_asked_for(name);
         if (!content || !request_.contain_tablespaces)
             return content;
         const uint64_t size = content->size();
@@ -205,7 +244,9 @@ class Attempt {
     const WalGetRequest& request_;
     const WalFileName& file_;
     Repository& repository_;
+    const std::function<void(const Error&)>& warn_of_damage_;
     std::string cluster_;
+    std::optional<Error> damage_;  ///< of the last piece of WAL
     std::optional<RecoveringCluster> recovering_;
     std::optional<TimelineHistory> target_;
 };
@@ -247,7 +288,8 @@ Error as_error(const std::exception_ptr& thrown) {
 
 WalGetResult wal_get(const WalGetRequest& request,
                      const std::function<std::unique_ptr<Repository>()>& open,
-                     const std::function<void(const Error&)>& warn) {
+                     const std::function<void(const Error&)>& warn,
+                     const std::function<void(const Error&)>& warn_of_damage) {
     const auto file = parse_wal_file_name(request.name);
     if (!file) {
         throw Error(ErrorCode::invalid_argument,
@@ -261,7 +303,7 @@ WalGetResult wal_get(const WalGetRequest& request,
         std::exception_ptr thrown;
         try {
             const std::unique_ptr<Repository> repository = open();
-            return Attempt(request, *file, *repository).run();
+            return Attempt(request, *file, *repository, warn_of_damage).run();
         } catch (...) {
             thrown = std::current_exception();
         }

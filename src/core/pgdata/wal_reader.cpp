@@ -150,7 +150,7 @@ bool WalReader::check_crc(const WalRecord& record) {
         return true;
     if (wal_record_crc(record.bytes) == record.crc())
         return true;
-    return fail(WalStopKind::bad_record, record.lsn, "a record does not match its checksum");
+    return fail(WalStopKind::bad_checksum, record.lsn, "a record does not match its checksum");
 }
 
 // Makes the page at this address the current one.

@@ -17,7 +17,8 @@ enum class WalStopKind {
     missing_segment,  ///< the source has no more: everything before `at` was read
     empty_page,       ///< zeros where a page or a record should begin
     bad_page,         ///< a page header that doesn't belong here
-    bad_record,       ///< a record that isn't one
+    bad_record,       ///< a record's header that isn't one
+    bad_checksum,     ///< a record that is there up to its length, and does not match its checksum
 };
 struct WalStop {
     WalStopKind kind = WalStopKind::missing_segment;

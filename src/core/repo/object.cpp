@@ -24,8 +24,8 @@ constexpr std::string_view kHeaderTag = "PGARKHDR";
 constexpr size_t kHeaderPrefix = 4 + 4 + 8 + 4;  // magic, length, tag, CRC
 constexpr int kFormat = 1;
 
-constexpr std::array<const char*, 7> kKindNames{"wal",      "partial", "pack",  "index",
-                                                "manifest", "config",  "census"};
+constexpr std::array<const char*, 8> kKindNames{"wal",      "partial", "pack",   "index",
+                                                "manifest", "config",  "census", "tail"};
 
 ObjectKind kind_of(const std::string& text, const std::string& name) {
     const auto found = std::find(kKindNames.begin(), kKindNames.end(), text);

@@ -38,7 +38,7 @@ std::string describe(const Writer& writer);
 
 /// What the name of an object promises. The header repeats it, so that an object in the wrong place
 /// is noticed.
-enum class ObjectKind { wal, partial, pack, index, manifest, config, census };
+enum class ObjectKind { wal, partial, pack, index, manifest, config, census, tail };
 const char* name_of(ObjectKind kind) noexcept;
 
 /// The clear header of an object, docs/repository-format.md "Object header": a zstd skippable frame

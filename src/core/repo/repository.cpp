@@ -178,6 +178,15 @@ std::string partial(const std::string& partial_file_name, const std::string& sha
 std::string history(TimelineId timeline) {
     return "wal/" + hex8(timeline) + "/" + history_name(timeline);
 }
+std::string tail_timeline(TimelineId timeline) {
+    return "tail/" + hex8(timeline);
+}
+std::string tail_directory(const std::string& segment_file_name) {
+    return "tail/" + segment_file_name.substr(0, 8) + "/" + segment_file_name;
+}
+std::string tail(const std::string& segment_file_name, uint32_t from) {
+    return tail_directory(segment_file_name) + "/" + hex8(from) + ".zst";
+}
 std::string backup(const std::string& backup_id) {
     return "backup/" + backup_id;
 }

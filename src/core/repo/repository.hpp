@@ -58,6 +58,12 @@ std::string partial(const std::string& partial_file_name, const std::string& sha
 std::string history(TimelineId timeline);
 /// wal/<tli>/<high 8 hex>
 std::string segment_directory(const std::string& segment_file_name);
+/// tail/<tli>: pieces of the segments of one timeline
+std::string tail_timeline(TimelineId timeline);
+/// tail/<tli>/<segment>
+std::string tail_directory(const std::string& segment_file_name);
+/// tail/<tli>/<segment>/<from>.zst: the piece that begins `from` bytes into the segment
+std::string tail(const std::string& segment_file_name, uint32_t from);
 std::string backup(const std::string& backup_id);
 std::string pack(const std::string& backup_id, uint32_t number);
 std::string index(const std::string& backup_id);

@@ -39,6 +39,7 @@ class ContainTablespaces : public ::testing::Test {
                 out.push_back(created->location);
         }
         EXPECT_NE(reader.stop().kind, WalStopKind::bad_record) << reader.stop().reason;
+        EXPECT_NE(reader.stop().kind, WalStopKind::bad_checksum) << reader.stop().reason;
         EXPECT_NE(reader.stop().kind, WalStopKind::bad_page) << reader.stop().reason;
         return out;
     }

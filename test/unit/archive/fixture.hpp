@@ -22,6 +22,7 @@ inline const std::string kCluster = std::to_string(WalBuilder::kSystemIdentifier
 /// What a test does to a store while others use it.
 struct StoreHooks {
     std::atomic<bool> broken = false;  ///< every call fails
+    std::atomic<bool> lags = false;    ///< listings show nothing
     std::atomic<int> puts = 0;
     std::atomic<int> gets = 0;
     std::atomic<int> ranges = 0;  ///< reads of a part: of a header, mostly
@@ -63,7 +64,8 @@ class HookedStore final : public ObjectStore {
     void list(const std::string& prefix,
               const std::function<bool(const ObjectInfo&)>& visit) override {
         check();
-        base_->list(prefix, visit);
+        if (!hooks_->lags)
+            base_->list(prefix, visit);
     }
     std::vector<std::string> list_parts(const std::string& prefix) override {
         check();
@@ -105,18 +107,26 @@ class TestRepository {
         put_object(ObjectKind::partial, where, bytes);
         return where;
     }
+    /// Bytes [from, to) of a segment as one of its pieces; its place.
+    std::string put_piece(const std::string& segment, ByteView bytes, uint64_t from, uint64_t to) {
+        const std::string where = place::tail(segment, static_cast<uint32_t>(from));
+        put_object(ObjectKind::tail, where, bytes.subspan(from, to - from));
+        return where;
+    }
     void put_history(TimelineId timeline, const std::string& content) {
         base->put_if_absent(kCluster + "/" + place::history(timeline), as_bytes(content));
     }
-    void put_object(ObjectKind kind, const std::string& where, ByteView bytes) {
-        const ObjectHeader header{kind, where, "none", bytes.size(), content_hash(bytes), {}};
+    void put_object(ObjectKind kind, const std::string& where, ByteView bytes,
+                    const Writer& writer = {}) {
+        const ObjectHeader header{kind, where, "none", bytes.size(), content_hash(bytes), writer};
         base->put_if_absent(kCluster + "/" + where, seal_object(header, bytes, 1));
     }
     /// Flips a bit in the middle of an object.
-    void damage(const std::string& where) {
+    void damage(const std::string& where) { damage(where, 0.5); }
+    void damage(const std::string& where, double at) {
         const std::string name = kCluster + "/" + where;
         Bytes stored = base->get(name, 1 << 30).value();
-        stored[stored.size() / 2] ^= std::byte{4};
+        stored[static_cast<size_t>(static_cast<double>(stored.size()) * at)] ^= std::byte{4};
         base->remove(name);
         base->put_if_absent(name, stored);
     }
@@ -125,6 +135,12 @@ class TestRepository {
     std::shared_ptr<StoreHooks> hooks = std::make_shared<StoreHooks>();
     std::unique_ptr<Repository> repository;
 };
+
+/// `bytes` up to `end`, and zeros.
+inline Bytes cut_at(Bytes bytes, uint64_t end) {
+    std::fill(bytes.begin() + static_cast<ptrdiff_t>(end), bytes.end(), std::byte{0});
+    return bytes;
+}
 
 /// The code of the Error that `call` throws; nullopt when it throws none.
 template <typename Call>

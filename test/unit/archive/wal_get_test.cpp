@@ -33,7 +33,8 @@ class WalGet : public ::testing::Test {
                 last_warning = error.message;
                 if (on_warning)
                     on_warning();
-            });
+            },
+            [this](const Error& error) { damage.push_back(error.detail); });
     }
     std::optional<ErrorCode> error_of_get(const std::string& name) {
         return test::error_of([&] { get(name); });
@@ -58,6 +59,7 @@ class WalGet : public ::testing::Test {
                           .working_directory = "/nonexistent"};
     int warnings = 0;
     std::string last_warning;
+    std::vector<std::string> damage;  ///< of last pieces
     std::function<void()> on_warning;
 };
 
@@ -196,6 +198,73 @@ TEST_F(WalGet, FollowsTheTargetTimeline) {
         return builder.segment(7);
     }());
     EXPECT_EQ(get(WalBuilder::name(7, 3)), WalGetResult::written);
+}
+
+TEST_F(WalGet, TheNewestSegmentHasASegmentsSize) {
+    const std::string name = WalBuilder::name(5);
+    repo.put_piece(name, wal.parent.segment(5), 0, 30000);
+    EXPECT_EQ(get(name), WalGetResult::written);
+    EXPECT_EQ(written(), test::cut_at(wal.parent.segment(5), 30000));
+    repo.put_piece(name, wal.parent.segment(5), 30000, 50001);
+    EXPECT_EQ(get(name), WalGetResult::written);
+    EXPECT_EQ(written(), test::cut_at(wal.parent.segment(5), 50001));
+    EXPECT_EQ(get(WalBuilder::name(6)), WalGetResult::not_there);
+    EXPECT_TRUE(damage.empty());
+}
+
+// The server puts what it gets over its own file: a dead server's last WAL would be lost.
+TEST_F(WalGet, LeavesTheServerItsOwnFileWhereThatHasMore) {
+    const std::string name = WalBuilder::name(6);
+    const Bytes six = wal.parent.segment(6);
+    const uint64_t fork = wal.fork % kSize;
+    request.working_directory = data.path();
+    repo.put_piece(name, six, 0, 30000);
+    data.add_wal(name, test::cut_at(six, 20000));
+    EXPECT_EQ(get(name), WalGetResult::written);
+    data.add_wal(name, test::cut_at(six, 500000));
+    EXPECT_EQ(get(name), WalGetResult::not_there);
+    // On the way to a timeline that left this one the file has too much.
+    repo.put_history(2, wal.history);
+    request.target_timeline = "2";
+    EXPECT_EQ(get(name), WalGetResult::written);
+    request.target_timeline.clear();
+    // Another server's WAL is none of it.
+    Bytes other = test::cut_at(six, 500000);
+    other[25000] ^= std::byte{1};
+    data.add_wal(name, other);
+    EXPECT_EQ(get(name), WalGetResult::written);
+    EXPECT_EQ(written(), test::cut_at(six, 30000));
+    // What the archive has as a whole it gives.
+    data.add_wal(name, test::cut_at(six, 500000));
+    repo.put_segment(name, test::cut_at(six, fork));
+    EXPECT_EQ(get(name), WalGetResult::written);
+}
+
+TEST_F(WalGet, TellsThatWalEndsBeforeATornPiece) {
+    const std::string name = WalBuilder::name(5);
+    repo.put_piece(name, wal.parent.segment(5), 0, 30000);
+    repo.damage(repo.put_piece(name, wal.parent.segment(5), 30000, 50000));
+    EXPECT_EQ(get(name), WalGetResult::written);
+    EXPECT_EQ(written(), test::cut_at(wal.parent.segment(5), 30000));
+    ASSERT_EQ(damage.size(), 1U);
+    EXPECT_NE(damage[0].find(place::tail(name, 30000)), std::string::npos) << damage[0];
+    EXPECT_EQ(warnings, 0);
+}
+
+// Later segments may be durable first: a standby must not be shut down, a recovery not end by it.
+TEST_F(WalGet, WaitsForASegmentThatLaterWalIsThereOf) {
+    repo.put_piece(WalBuilder::name(5), wal.parent.segment(5), 0, 30000);
+    repo.put_segment(WalBuilder::name(6), wal.parent.segment(6));
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::corrupt);
+    int calls = 0;
+    repo.hooks->before_get = [&](const std::string& name) {
+        // Every try asks for it twice; a damaged object is given up before.
+        if (name.ends_with(WalBuilder::name(5) + ".zst") && ++calls == 12)
+            repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+    };
+    request.on_error = OnError::wait;
+    EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
+    EXPECT_EQ(written(), wal.parent.segment(5));
 }
 
 TEST_F(WalGet, FindsItsClusterByTheControlFile) {

@@ -94,6 +94,125 @@ TEST_F(WalSourceTest, AForkBeforeTheForkOfAnAncestorCounts) {
     EXPECT_TRUE(is_all_zero(way.read_segment(5)->subspan(40)));
 }
 
+// ---- pieces
+
+class WalSourceTail : public WalSourceTest {
+ protected:
+    WalSourceTail() : builder(5) {
+        for (int i = 0; i < 5; ++i)
+            builder.fill_segment();
+    }
+    void put_pieces(uint64_t number, std::vector<uint64_t> cuts) {
+        for (size_t i = 1; i < cuts.size(); ++i)
+            repo.put_piece(name(number), builder.segment(number), cuts[i - 1], cuts[i]);
+    }
+    WalBuilder builder;
+};
+
+TEST_F(WalSourceTail, EndsInsideTheNewestSegment) {
+    put(builder, 5, 6);
+    put_pieces(7, {0, 30000, 60001});
+    RepositoryWal way = source();
+    EXPECT_EQ(way.last_contiguous(5), 7U);
+    EXPECT_EQ(way.end_inside(7), 7 * kSize + 60001);
+    EXPECT_EQ(way.end_inside(6), std::nullopt);
+    EXPECT_TRUE(std::ranges::equal(*way.read_segment(7), test::cut_at(builder.segment(7), 60001)));
+    // The end of the last record that is whole.
+    const Lsn end = end_of_wal(way, 5 * kSize);
+    EXPECT_LE(end, 7 * kSize + 60001);
+    EXPECT_GT(end, 7 * kSize + 58000);
+    EXPECT_FALSE(way.damage());
+}
+
+TEST_F(WalSourceTail, CompleteChainsAreSegments) {
+    put(builder, 5, 5);
+    put_pieces(6, {0, kSize});
+    put(builder, 7, 7);
+    put_pieces(8, {0, 10, kSize});
+    put_pieces(9, {0, 5000});
+    RepositoryWal way = source();
+    EXPECT_EQ(way.last_contiguous(5), 9U);
+    EXPECT_EQ(way.end_inside(8), std::nullopt);
+}
+
+TEST_F(WalSourceTail, PiecesOfTheFirstSegmentAreEnough) {
+    put_pieces(5, {0, 60000});
+    EXPECT_EQ(source().last_contiguous(5), 5U);
+}
+
+TEST_F(WalSourceTail, AnUnfinishedSegmentBeforeALaterOneIsAHole) {
+    put(builder, 5, 5);
+    put_pieces(6, {0, 60000});
+    put(builder, 7, 7);
+    RepositoryWal way = source();
+    EXPECT_EQ(way.last_contiguous(5), 5U);
+    EXPECT_FALSE(way.read_segment(6));
+    // The record that goes on in it is not whole either.
+    EXPECT_LE(end_of_wal(way, 5 * kSize), 6 * kSize);
+}
+
+TEST_F(WalSourceTail, TellsOfATornEnd) {
+    put(builder, 5, 5);
+    put_pieces(6, {0, 30000});
+    repo.damage(repo.put_piece(name(6), builder.segment(6), 30000, 60000));
+    RepositoryWal way = source();
+    EXPECT_EQ(way.last_contiguous(5), 6U);
+    EXPECT_EQ(way.end_inside(6), 6 * kSize + 30000);
+    EXPECT_TRUE(way.damage());
+}
+
+// A target before it is reached whatever state the newest WAL is in.
+TEST_F(WalSourceTail, LooksNoFurtherThanItIsAsked) {
+    put(builder, 5, 6);
+    put_pieces(7, {0, 30000});
+    repo.damage(place::tail(name(7), 0));
+    put_pieces(7, {30000, 40000});
+    EXPECT_EQ(source().last_contiguous(5, 6), 6U);
+    EXPECT_EQ(source().last_contiguous(5, 5), 5U);
+    EXPECT_EQ(test::error_of([&] { source().last_contiguous(5); }), ErrorCode::corrupt);
+}
+
+TEST_F(WalSourceTail, AnswersForOneStateOfTheArchive) {
+    put(builder, 5, 6);
+    put_pieces(7, {0, 30000});
+    RepositoryWal way = source();
+    EXPECT_EQ(way.last_contiguous(5), 7U);
+    const int before = repo.hooks->gets;
+    EXPECT_EQ(way.last_contiguous(6), 7U);
+    EXPECT_EQ(end_of_wal(way, 7 * kSize) / kSize, 7U);
+    EXPECT_LE(repo.hooks->gets - before, 6);  // what comes behind it is looked for
+    EXPECT_EQ(way.last_contiguous(5), 7U);
+    way.forget(7);
+    put(builder, 7, 7);
+    EXPECT_TRUE(way.read_segment(7));
+    EXPECT_EQ(way.end_inside(7), std::nullopt);
+}
+
+// The way left the old timeline: it is not asked for later segments.
+TEST_F(WalSourceTest, AsksOnlyTimelinesThatReachTheSegment) {
+    const ForkedWal wal;
+    put(wal.parent, 5, 7);
+    put(wal.child, 6, 6, 2);
+    repo.put_piece(name(7, 2), wal.child.segment(7), 0, 50000);
+    RepositoryWal way = source(TimelineHistory::parse(2, wal.history));
+    EXPECT_EQ(way.last_contiguous(5), 7U);
+    EXPECT_TRUE(
+        std::ranges::equal(*way.read_segment(7), test::cut_at(wal.child.segment(7), 50000)));
+    const int before = repo.hooks->gets;
+    EXPECT_FALSE(way.read_segment(8));
+    EXPECT_EQ(repo.hooks->gets - before, 3);
+}
+
+TEST_F(WalSourceTest, TheOldTimelineServesWhereTheNewOnesPiecesEndTooEarly) {
+    const ForkedWal wal;
+    put(wal.parent, 5, 6);
+    repo.put_piece(name(6, 2), wal.child.segment(6), 0, wal.fork % kSize);
+    RepositoryWal way = source(TimelineHistory::parse(2, wal.history));
+    EXPECT_EQ(way.last_contiguous(5), 6U);
+    EXPECT_EQ(way.end_inside(6), wal.fork);
+    EXPECT_EQ(end_of_wal(way, 5 * kSize), wal.fork);
+}
+
 TEST_F(WalSourceTest, ReadsAPairOfSegmentsOnce) {
     WalBuilder builder(5);
     for (int i = 0; i < 3; ++i)

@@ -162,7 +162,7 @@ TEST(WalReader, EndsAtARecordThatDoesNotMatchItsChecksum) {
     wal.segments[1][second - kSize + 60] ^= std::byte{1};
     WalReader reader = wal.reader();
     EXPECT_EQ(read_all(reader, kSize), std::vector<Lsn>{first});
-    EXPECT_EQ(reader.stop().kind, WalStopKind::bad_record);
+    EXPECT_EQ(reader.stop().kind, WalStopKind::bad_checksum);
     EXPECT_EQ(reader.stop().at, second);
     EXPECT_EQ(reader.stop().reason, "a record does not match its checksum");
     EXPECT_EQ(reader.position(), second);

@@ -2,12 +2,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include <gtest/gtest.h>
 
 #include "core/base/error.hpp"
 #include "core/store/object_store.hpp"
 #include "test/support/temporary_directory.hpp"
+#include "test/unit/wal_builder.hpp"
 
 namespace ark {
 namespace {
@@ -16,6 +18,20 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kSegment = 1 << 20;
 constexpr size_t kPageAddress = 8;
+
+// An archive of which only pieces matter here.
+class PiecesAlone final : public ArchivedWal {
+ public:
+    TimelineHistory history_of(TimelineId timeline) override { return TimelineHistory(timeline); }
+    TimelineId newest_timeline(TimelineId start) override { return start; }
+    std::unique_ptr<WalOnWay> along(const TimelineHistory& /*way*/, uint64_t /*segment_size*/,
+                                    uint64_t /*last_segment*/) override {
+        return nullptr;
+    }
+    Bytes pieces_of(const std::string& segment) override { return pieces[segment]; }
+
+    std::map<std::string, Bytes> pieces;
+};
 
 class KeptWalTest : public testing::Test {
  protected:
@@ -36,13 +52,14 @@ class KeptWalTest : public testing::Test {
                      as_bytes(content), {}, 1);
     }
     std::vector<std::string> missing() {
-        return wal_not_in_repository(*repository, "c", data, kSegment);
+        return wal_not_in_repository(*repository, wal, "c", data, kSegment);
     }
 
     test::TemporaryDirectory directory;
     std::string data = directory / "data";
     std::unique_ptr<Repository> repository =
         Repository::open(make_memory_store(), OpenMode::create);
+    PiecesAlone wal;
 };
 
 const std::string kFive = "000000010000000000000005";
@@ -66,6 +83,39 @@ TEST_F(KeptWalTest, RecycledSegmentsHoldNothingOfTheirOwn) {
     put_local(kNine, segment(2, 'a'));
     put_local("000000010000000000000008", "");
     EXPECT_TRUE(missing().empty());
+}
+
+// The server that died had written some records of a recycled file.
+TEST_F(KeptWalTest, WhatTheRepositoryHasInPiecesNeedNotBeKept) {
+    test::WalBuilder builder(6);
+    for (int i = 0; i < 50; ++i)
+        builder.add_of_size(1000);
+    const size_t end = builder.position() % kSegment;
+    Bytes local = builder.segment(6);
+    std::fill(local.begin() + static_cast<ptrdiff_t>(end), local.end(), std::byte{0x77});
+    put_local(kSix, std::string(as_text(local)));
+    EXPECT_EQ(missing(), std::vector<std::string>{kSix});
+    const auto first = [&](size_t length) {
+        const Bytes whole = builder.segment(6);
+        return Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(length));
+    };
+    wal.pieces[kSix] = first(end);
+    EXPECT_TRUE(missing().empty());
+    builder.add_of_size(100);  // the archive may know more
+    wal.pieces[kSix] = first(end + 100);
+    EXPECT_TRUE(missing().empty());
+    wal.pieces[kSix] = first(end - 8);
+    EXPECT_EQ(missing(), std::vector<std::string>{kSix});
+    wal.pieces[kSix] = first(end);
+    wal.pieces[kSix][end / 2] ^= std::byte{1};
+    EXPECT_EQ(missing(), std::vector<std::string>{kSix});
+}
+
+// What can't be read may be anything.
+TEST_F(KeptWalTest, AFileWithoutAPageHeaderIsKept) {
+    put_local(kFive, segment(5, 'a'));
+    wal.pieces[kFive] = Bytes(100);
+    EXPECT_EQ(missing(), std::vector<std::string>{kFive});
 }
 
 TEST_F(KeptWalTest, HistoriesAndPartials) {
@@ -97,7 +147,7 @@ TEST_F(KeptWalTest, MovedAside) {
 }
 
 TEST_F(KeptWalTest, NoDataDirectory) {
-    EXPECT_TRUE(wal_not_in_repository(*repository, "c", directory / "no", kSegment).empty());
+    EXPECT_TRUE(wal_not_in_repository(*repository, wal, "c", directory / "no", kSegment).empty());
     EXPECT_EQ(wal_link_of(directory / "no"), "");
 }
 

@@ -47,6 +47,8 @@ class DescribedWal final : public ArchivedWal {
     Lsn last_record = 0;  ///< where it begins
     std::map<uint32_t, WalMoment> transactions;
     std::multimap<std::string, WalMoment> points;
+    std::optional<uint64_t> unfinished;  ///< only the beginning of this segment is there
+    std::optional<Error> damage;
 
  private:
     class Way final : public WalOnWay {
@@ -59,6 +61,8 @@ class DescribedWal final : public ArchivedWal {
                 ++first;
             return first;
         }
+        bool ends_inside(uint64_t number) const override { return wal_.unfinished == number; }
+        std::optional<Error> damage() const override { return wal_.damage; }
         Lsn end(Lsn from) override {
             const uint64_t last = *last_contiguous(from / kSegment);
             return std::min(wal_.end, (last + 1) * kSegment);
@@ -169,6 +173,10 @@ class ResolveTest : public testing::Test {
         wish.target = {};
         wish.target.kind = TargetKind::name;
         wish.target.name = name;
+    }
+
+    void store(const std::string& place) {
+        repository->store().put_if_absent("c/" + place, as_bytes("x"));
     }
 
     std::unique_ptr<Repository> repository =
@@ -371,6 +379,48 @@ TEST_F(ResolveTest, HoleBeforeTheTarget) {
     repository->store().put_if_absent("c/" + place::segment(segment_name({1, 24}, kSegment)),
                                       as_bytes("x"));
     EXPECT_EQ(resolve().wal_end, at(24));  // it has come since
+}
+
+TEST_F(ResolveTest, AnUnfinishedSegmentIsTheEnd) {
+    wal.unfinished = 30;
+    store(place::tail(segment_name({1, 30}, kSegment), 0));
+    store(place::tail(segment_name({1, 12}, kSegment), 0));  // left behind, long whole
+    const Resolved found = resolve();
+    EXPECT_EQ(found.wal_end, at(30, 5000));
+    EXPECT_EQ(found.last_segment, "00000001000000000000001E");
+    EXPECT_TRUE(found.warnings.empty());
+}
+
+TEST_F(ResolveTest, AnUnfinishedSegmentBeforeALaterOneIsAHole) {
+    wal.unfinished = 30;
+    store(place::segment(segment_name({1, 31}, kSegment)));
+    expect_unreachable(
+        "\"00000001000000000000001E\" is missing, although "
+        "\"00000001000000000000001F\"");
+    target_lsn(at(31));
+    expect_unreachable("00000001000000000000001E is missing");
+}
+
+TEST_F(ResolveTest, PiecesBehindAHole) {
+    store(place::tail(segment_name({1, 33}, kSegment), 0));
+    store(place::tail(segment_name({1, 32}, kSegment), 0));
+    expect_unreachable(
+        "\"00000001000000000000001F\" is missing, although "
+        "\"000000010000000000000020\"");
+}
+
+TEST_F(ResolveTest, ATornEndIsTold) {
+    wal.unfinished = 30;
+    wal.damage = Error(ErrorCode::corrupt, "the last piece cannot be read", "It is torn.");
+    const Resolved found = resolve();
+    ASSERT_EQ(found.warnings.size(), 1U);
+    EXPECT_NE(found.warnings[0].find("the last piece cannot be read"), std::string::npos);
+    EXPECT_NE(found.warnings[0].find(to_text(at(30, 5000))), std::string::npos);
+}
+
+TEST_F(ResolveTest, LostHistoryOfPieces) {
+    store(place::tail(segment_name({3, 30}, kSegment), 0));
+    expect_unreachable("00000002.history");
 }
 
 TEST_F(ResolveTest, LostHistory) {

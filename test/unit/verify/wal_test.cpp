@@ -50,6 +50,22 @@ class VerifyWalTest : public testing::Test {
         all.put(history_name_of(2), as_bytes("1\t" + to_text(fork) + "\tno reason\n"));
     }
 
+    void put_piece_of(uint64_t number, const Bytes& bytes, uint64_t from, uint64_t to,
+                      TimelineId timeline = 1) {
+        const std::string where =
+            place::tail(WalBuilder::name(number, timeline), static_cast<uint32_t>(from));
+        const ByteView piece = ByteView(bytes).subspan(from, to - from);
+        const ObjectHeader header{ObjectKind::tail,    where, "none", piece.size(),
+                                  content_hash(piece), {}};
+        all.put(all.name_of(where), seal_object(header, piece, 1));
+    }
+    void put_piece(uint64_t number, uint64_t from, uint64_t to) {
+        put_piece_of(number, all.wal.segment(number), from, to);
+    }
+    void remove_piece(uint64_t number, uint32_t from) {
+        all.base->remove(all.name_of(place::tail(WalBuilder::name(number), from)));
+    }
+
     test::VerifiedBackup all;
     Lsn fork = 0;
 };
@@ -177,6 +193,141 @@ TEST_F(VerifyWalTest, ATimelineThatTheBackupIsNotOn) {
     const Evidence e = all.verify();
     EXPECT_EQ(findings_of(e), "");
     EXPECT_EQ(e.verified.at("wal").at("last"), WalBuilder::name(37, 2));
+}
+
+// ---- pieces
+
+TEST_F(VerifyWalTest, PiecesOfTheNewestMayEndAnywhere) {
+    all.store();
+    remove(35);
+    const uint64_t size = WalBuilder::kSegmentSize;
+    for (const uint64_t end : {uint64_t{48}, uint64_t{8191}, uint64_t{8192}, uint64_t{8200},
+                               uint64_t{8230}, size / 2, size / 2 + 1, size - 8}) {
+        put_piece(35, 0, end);
+        const Evidence e = all.verify();
+        EXPECT_EQ(findings_of(e), "") << end << " " << texts(e);
+        EXPECT_EQ(e.verified.at("wal").at("last"), WalBuilder::name(35));
+        EXPECT_EQ(e.verified.at("wal").at("segments"), 4);
+        remove_piece(35, 0);
+    }
+    for (uint64_t end = 100000; end < 100000 + 2100; end += 40) {
+        put_piece(35, 0, end);
+        ASSERT_EQ(findings_of(all.verify()), "") << end;
+        remove_piece(35, 0);
+    }
+}
+
+// A record goes on from the last whole segment into the pieces, and is not whole there.
+TEST_F(VerifyWalTest, ARecordThatEndsBehindThePieces) {
+    all.store();
+    WalBuilder builder(test::VerifiedBackup::kFirst);
+    builder.fill_segment_but(1000);
+    builder.add_of_size(90000);
+    for (int i = 0; i < 10; ++i)
+        builder.add_of_size(1000);
+    for (uint64_t n = 33; n <= 35; ++n)
+        remove(n);
+    all.put_segment(WalBuilder::name(32), builder.segment(32));
+    for (const uint64_t end : {48, 8192, 8200, 9000, 89000, 91000, 95000}) {
+        put_piece_of(33, builder.segment(33), 0, end);
+        const Evidence e = all.verify();
+        EXPECT_EQ(findings_of(e), "") << end << " " << texts(e);
+        EXPECT_EQ(e.verified.at("wal").at("last"), WalBuilder::name(33));
+        remove_piece(33, 0);
+    }
+    // But damage in a whole segment is not the archive's end.
+    Bytes bytes = builder.segment(32);
+    const uint64_t record = builder.position() - 10 * 1008;  // somewhere behind the long one
+    ASSERT_GT(record, 33 * WalBuilder::kSegmentSize);
+    bytes[WalBuilder::kSegmentSize - 1000 + 8] ^= std::byte{1};  // its link
+    all.put_segment(WalBuilder::name(32), bytes);
+    put_piece_of(33, builder.segment(33), 0, 9000);
+    EXPECT_NE(findings_of(all.verify()), "");
+}
+
+TEST_F(VerifyWalTest, ATornLastPieceIsAnEnd) {
+    all.store();
+    remove(35);
+    put_piece(35, 0, 30000);
+    put_piece(35, 30000, 60000);
+    all.flip(all.name_of(place::tail(WalBuilder::name(35), 30000)), 0.9);
+    EXPECT_EQ(findings_of(all.verify()), "");
+}
+
+TEST_F(VerifyWalTest, ATornPieceBeforeAnotherIsDamage) {
+    all.store();
+    remove(35);
+    put_piece(35, 0, 30000);
+    put_piece(35, 30000, 60000);
+    put_piece(35, 60000, 70000);
+    all.flip(all.name_of(place::tail(WalBuilder::name(35), 30000)), 0.9);
+    EXPECT_EQ(findings_of(all.verify()),
+              "wal " + all.name_of(place::tail_directory(WalBuilder::name(35))) + "\n");
+}
+
+TEST_F(VerifyWalTest, ARecordInPiecesWithAWrongChecksum) {
+    all.store();
+    remove(35);
+    Bytes bytes = all.wal.segment(35);
+    bytes[40500] ^= std::byte{1};
+    put_piece_of(35, bytes, 0, 60000);
+    EXPECT_EQ(findings_of(all.verify()),
+              "wal " + all.name_of(place::tail_directory(WalBuilder::name(35))) + "\n");
+}
+
+TEST_F(VerifyWalTest, CompleteChainsAreSegments) {
+    all.store();
+    remove(34);
+    put_piece(34, 0, 500000);
+    put_piece(34, 500000, WalBuilder::kSegmentSize);
+    const Evidence e = all.verify();
+    EXPECT_EQ(findings_of(e), "");
+    EXPECT_EQ(e.verified.at("wal").at("segments"), 4);
+}
+
+TEST_F(VerifyWalTest, UnfinishedSegmentsBeforeLaterOnesAreMissing) {
+    all.store();
+    remove(34);
+    put_piece(34, 0, 500000);
+    EXPECT_EQ(findings_of(all.verify()), finding(34));
+    remove(33);
+    put_piece(33, 0, 500000);
+    remove_piece(34, 0);
+    EXPECT_EQ(findings_of(all.verify()), finding(33));  // to 34
+}
+
+TEST_F(VerifyWalTest, WaitsForAnUnfinishedSegmentThatIsOnItsWay) {
+    all.store();
+    remove(33);
+    remove(34);
+    put_piece(33, 0, 500000);
+    all.patience = 2000;
+    int asked = 0;
+    all.before_call = [&](const std::string& call, const std::string& name) {
+        if (call == "get" && name == all.segment_name(WalBuilder::name(33)) && ++asked == 4) {
+            all.put_segment(WalBuilder::name(33), all.wal.segment(33));
+            all.put_segment(WalBuilder::name(34), all.wal.segment(34));
+        }
+    };
+    EXPECT_EQ(findings_of(all.verify()), "");
+}
+
+// A backup waits for whole segments; without them it needs at least all pieces up to its stop.
+TEST_F(VerifyWalTest, PiecesOfTheBackupsOwn) {
+    all.store();
+    for (uint64_t n = 32; n <= 35; ++n)
+        remove(n);
+    put_piece(32, 0, 0xF8);  // it stopped at 0x100
+    EXPECT_EQ(findings_of(all.verify()), finding(32));
+    remove_piece(32, 0);
+    put_piece(32, 0, 5000);
+    EXPECT_EQ(findings_of(all.verify()), "");
+}
+
+TEST_F(VerifyWalTest, PiecesOfALaterTimelineWithoutItsHistory) {
+    all.store();
+    put_piece_of(36, all.wal.segment(35), 0, 100, 2);
+    EXPECT_TRUE(mentions(findings_of(all.verify()), "wal " + history_name_of(2) + "\n"));
 }
 
 // Nothing archived on the new timeline yet: the old one's segment serves up to the fork.

@@ -1,0 +1,228 @@
+#include "core/archive/tail.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <future>
+#include <utility>
+#include <vector>
+
+#include "core/pgdata/wal_segment.hpp"
+
+namespace ark {
+
+namespace {
+
+// A transfer can damage bytes, too; and what is taken for damage ends recovery.
+constexpr int kReadsOfDamage = 3;
+// zstd's worst case adds less than a hundredth.
+constexpr uint64_t kMaxStoredPiece = kMaxTailPiece + (kMaxTailPiece >> 6) + kMaxHeaderBytes;
+
+// So many are got one after the other: most chains cost no listing.
+constexpr size_t kFewPieces = 4;
+
+struct Piece {
+    Bytes bytes;
+    Writer writer;
+};
+
+Piece open_piece(ByteView stored, const std::string& place) {
+    Piece piece{open_object(stored, ObjectKind::tail, place, kMaxTailPiece),
+                parse_header(stored, place).header.writer};
+    if (piece.bytes.empty())
+        throw Error(ErrorCode::corrupt, "object \"" + place + "\" is damaged", "It holds no WAL.");
+    return piece;
+}
+
+// As the clear header has it, which may be readable where the rest is not.
+std::optional<uint64_t> plain_bytes_of(const std::optional<Bytes>& stored) {
+    try {
+        return stored ? parse_header(*stored, "").header.plain_bytes : std::nullopt;
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+// Gets pieces before their turn: where a server writes little a segment has hundreds, and one after
+// the other each costs a round trip. Which there are a listing says; it is a hint only.
+class PiecesAhead {
+ public:
+    explicit PiecesAhead(ObjectStore& store) : store_(store) {}
+
+    // Those in the directory behind this one.
+    void begin(const std::string& directory, const std::string& behind) {
+        store_.list(directory, [&](const ObjectInfo& object) {
+            if (object.name > behind)
+                names_.push_back(object.name);
+            return true;
+        });
+        refill();
+    }
+
+    // nullopt where it is not known yet, or was not there a moment ago.
+    std::optional<Bytes> take(const std::string& name) {
+        while (!pending_.empty() && pending_.front().name < name)
+            pending_.pop_front();
+        std::optional<Bytes> stored;
+        if (!pending_.empty() && pending_.front().name == name) {
+            stored = pending_.front().stored.get();
+            pending_.pop_front();
+        }
+        refill();
+        return stored;
+    }
+
+ private:
+    static constexpr size_t kAtOnce = 8;
+
+    struct Pending {
+        std::string name;
+        std::future<std::optional<Bytes>> stored;  // its destructor waits
+    };
+
+    void refill() {
+        while (pending_.size() < kAtOnce && !names_.empty()) {
+            const std::string name = names_.front();
+            names_.pop_front();
+            pending_.push_back({name, std::async(std::launch::async, [this, name] {
+                                    return store_.get(name, kMaxStoredPiece);
+                                })});
+        }
+    }
+
+    ObjectStore& store_;
+    std::deque<std::string> names_;
+    std::deque<Pending> pending_;
+};
+
+class ChainReader {
+ public:
+    ChainReader(const FetchContext& context, const std::string& segment)
+        : context_(context),
+          store_(context.repository.store()),
+          segment_(segment),
+          ahead_(store_) {}
+
+    std::optional<TailChain> run() {
+        while (!chain_.complete) {
+            std::optional<Piece> piece = read_next();
+            if (!piece)
+                break;
+            append(std::move(*piece));
+            if (++pieces_ == kFewPieces && !chain_.complete)
+                ahead_.begin(name_of(place::tail_directory(segment_)),
+                             name_of(place_at(last_from_)));
+        }
+        if (chain_.bytes.empty() && !chain_.damage)
+            return std::nullopt;
+        return std::move(chain_);
+    }
+
+ private:
+    std::string name_of(const std::string& place) const { return context_.cluster + "/" + place; }
+
+    std::string place_at(uint64_t from) const {
+        return place::tail(segment_, static_cast<uint32_t>(from));
+    }
+
+    // nullopt where the chain ends.
+    std::optional<Piece> read_next() {
+        const std::string place = place_at(chain_.bytes.size());
+        for (int reads = 1;; ++reads) {
+            std::optional<Bytes> stored;
+            try {
+                stored = reads == 1 ? ahead_.take(name_of(place)) : std::nullopt;
+                if (!stored)
+                    stored = store_.get(name_of(place), kMaxStoredPiece);
+                if (!stored)
+                    return std::nullopt;
+                return open_piece(*stored, place);
+            } catch (const Error& error) {
+                if (error.code != ErrorCode::corrupt)
+                    throw;
+                if (reads < kReadsOfDamage)
+                    continue;
+                refuse_damage_inside(place, plain_bytes_of(stored), error);
+                chain_.damage = error;
+                return std::nullopt;
+            }
+        }
+    }
+
+    // The last piece may be torn: recovery ends before it. WAL behind it says that it was whole
+    // once.
+    void refuse_damage_inside(const std::string& place, std::optional<uint64_t> plain_bytes,
+                              Error error) const {
+        const uint64_t from = chain_.bytes.size();
+        const bool followed = (plain_bytes && *plain_bytes > 0 && *plain_bytes <= kMaxTailPiece &&
+                               store_.head(name_of(place_at(from + *plain_bytes)))) ||
+                              is_listed_behind(name_of(place));
+        if (!followed)
+            return;
+        error.detail += " There are later pieces of WAL segment \"" + segment_ +
+                        "\": recovery must not end here.";
+        throw Error(error);
+    }
+
+    bool is_listed_behind(const std::string& name) const {
+        bool found = false;
+        store_.list(name_of(place::tail_directory(segment_)), [&](const ObjectInfo& object) {
+            found = object.name > name;
+            return !found;
+        });
+        return found;
+    }
+
+    void append(Piece&& piece) {
+        const uint64_t from = chain_.bytes.size();
+        last_from_ = from;
+        chain_.bytes.insert(chain_.bytes.end(), piece.bytes.begin(), piece.bytes.end());
+        chain_.writer = std::move(piece.writer);
+        if (chain_.segment_size == 0 && chain_.bytes.size() >= kLongPageHeader) {
+            chain_.segment_size =
+                check_segment_begin(chain_.bytes, segment_, {context_.system_identifier, {}})
+                    .segment_size;
+            chain_.bytes.reserve(chain_.segment_size);
+        }
+        if (chain_.segment_size != 0 && chain_.bytes.size() > chain_.segment_size) {
+            throw Error(ErrorCode::corrupt, "object \"" + place_at(from) + "\" is damaged",
+                        "It reaches past the end of WAL segment \"" + segment_ + "\".");
+        }
+        chain_.complete = chain_.bytes.size() == chain_.segment_size;
+    }
+
+    const FetchContext& context_;
+    ObjectStore& store_;
+    const std::string& segment_;
+    TailChain chain_;
+    PiecesAhead ahead_;
+    size_t pieces_ = 0;
+    uint64_t last_from_ = 0;
+};
+
+}  // namespace
+
+std::optional<TailChain> read_tail(const FetchContext& context, const std::string& segment) {
+    return ChainReader(context, segment).run();
+}
+
+// From the last to the first: what a crash leaves of them is a chain still.
+uint64_t remove_tail(ObjectStore& store, const std::string& cluster, const std::string& segment) {
+    uint64_t removed = 0;
+    try {
+        std::vector<std::string> names;
+        store.list(cluster + "/" + place::tail_directory(segment), [&](const ObjectInfo& object) {
+            names.push_back(object.name);
+            return true;
+        });
+        std::ranges::reverse(names);
+        for (const std::string& name : names) {
+            if (store.remove(name))
+                ++removed;
+        }
+    } catch (const Error&) {
+        return removed;
+    }
+    return removed;
+}
+
+}  // namespace ark
