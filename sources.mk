@@ -101,6 +101,7 @@ ENGINE_SOURCES += src/core/repo/census.cpp
 ENGINE_SOURCES += src/core/repo/probe.cpp
 ENGINE_SOURCES += src/core/repo/evidence.cpp
 #   archive
+ENGINE_SOURCES += src/core/archive/tail.cpp
 ENGINE_SOURCES += src/core/archive/fetch.cpp
 ENGINE_SOURCES += src/core/archive/wal_source.cpp
 ENGINE_SOURCES += src/core/archive/wal_scan.cpp
