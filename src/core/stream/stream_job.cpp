@@ -70,6 +70,7 @@ void StreamJob::note_archived(uint64_t first) {
     if (!archived_.is_stored(segment_name({request_.timeline, first - 1}, target_.segment_size)))
         return;
     status_.durable = end;
+    status_.received = std::max(status_.received, end);
     status_.durable_at = now_micros();
 }
 

@@ -22,6 +22,7 @@ class ArchivedTest : public test::StreamFixture {
     void put_backup(Lsn start, TimelineId timeline = 1) {
         BackupMarker marker = test::sample_marker();
         marker.backup_id = "manual_2026112" + std::to_string(start % 10) + "_021500_9f3a01bc";
+        marker.cluster = kCluster;
         marker.timeline = timeline;
         marker.start_lsn = start;
         marker.stop_lsn = start + 1;

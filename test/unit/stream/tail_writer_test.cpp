@@ -292,8 +292,8 @@ TEST_F(TailWriterTest, WhatIsDurableCanBeReadBack) {
                 durable = writer->durable();
             }
             bell.wait([&] {
-                writer->cut(CutRule::everything);
                 writer->collect();
+                writer->cut(CutRule::everything);
                 durable = writer->durable();
                 return durable == kBegin + 2 * kSize + 1000;
             });
