@@ -56,6 +56,7 @@ void add_check_command(const CommandContext& context);
 void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);
 void add_wal_get_command(const CommandContext& context);
+void add_wal_receive_command(const CommandContext& context);
 void add_version_command(const CommandContext& context);
 
 /// The roles that the server module starts: standard input and output speak docs/child-protocol.md.
@@ -65,6 +66,7 @@ int run_server_archive();
 int run_server_catalog();
 int run_server_verify();
 int run_server_drill();
+int run_server_stream();
 
 /// The role of the process above each program of a restore test: core/drill/guard.hpp.
 int run_server_guard(int argc, char** argv);

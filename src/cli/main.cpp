@@ -32,6 +32,8 @@ int server_role(std::string_view role) {
             return run_server_verify();
         if (role == "server-drill")
             return run_server_drill();
+        if (role == "server-stream")
+            return run_server_stream();
     } catch (const Error& error) {
         if (error.code != ErrorCode::cancelled)
             print_error(error, OutputFormat::text);
@@ -100,6 +102,7 @@ int run_command(int argc, char** argv) {
     add_verify_command(context);
     add_drill_command(context);
     add_wal_get_command(context);
+    add_wal_receive_command(context);
     add_version_command(context);
     try {
         app.parse(argc, argv);
