@@ -119,6 +119,17 @@ Message receive_known_opened(Child* child, TimestampTz deadline) {
 
 }  // namespace
 
+JobError error_in(const Message& message) {
+    JobError error = {};
+    const char* text = get_text(message, "message");
+    error.sqlstate = sqlstate_of(message);
+    copy_text(error.message, sizeof(error.message),
+              text != nullptr ? text : "pg_ark reported an error");
+    copy_text(error.detail, sizeof(error.detail), get_text(message, "detail"));
+    copy_text(error.hint, sizeof(error.hint), get_text(message, "hint"));
+    return error;
+}
+
 TimestampTz deadline_in_ms(int64 ms) {
     return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 }
