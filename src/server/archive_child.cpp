@@ -103,6 +103,10 @@ Pushed archive_child_push(const char* name, const char* path, TimestampTz deadli
     return pushed;
 }
 
+bool archive_child_refused() {
+    return child != nullptr && child->refused;
+}
+
 void archive_child_after_error() {
     failures_in_a_row++;
     if (child != nullptr && child->answered && !child->ended &&
