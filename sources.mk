@@ -121,6 +121,15 @@ ENGINE_SOURCES += src/core/backup/cleanup.cpp
 ENGINE_SOURCES += src/core/backup/missing_segments.cpp
 ENGINE_SOURCES += src/core/backup/moved_databases.cpp
 ENGINE_SOURCES += src/core/backup/job.cpp
+#   stream
+ENGINE_SOURCES += src/core/stream/wake_up.cpp
+ENGINE_SOURCES += src/core/stream/tail_writer.cpp
+ENGINE_SOURCES += src/core/stream/replication.cpp
+ENGINE_SOURCES += src/core/stream/archived.cpp
+ENGINE_SOURCES += src/core/stream/contiguity.cpp
+ENGINE_SOURCES += src/core/stream/adoption.cpp
+ENGINE_SOURCES += src/core/stream/streaming.cpp
+ENGINE_SOURCES += src/core/stream/stream_job.cpp
 #   restore
 ENGINE_SOURCES += src/core/restore/target.cpp
 ENGINE_SOURCES += src/core/restore/plan.cpp
@@ -202,6 +211,7 @@ CLI_SOURCES += src/cli/server_archive.cpp
 CLI_SOURCES += src/cli/server_catalog.cpp
 CLI_SOURCES += src/cli/server_verify.cpp
 CLI_SOURCES += src/cli/server_drill.cpp
+CLI_SOURCES += src/cli/server_stream.cpp
 CLI_SOURCES += src/cli/child/message.cpp
 CLI_SOURCES += src/cli/child/channel.cpp
 CLI_SOURCES += src/cli/child/opening.cpp

@@ -65,6 +65,7 @@ int run_server_archive();
 int run_server_catalog();
 int run_server_verify();
 int run_server_drill();
+int run_server_stream();
 
 /// The role of the process above each program of a restore test: core/drill/guard.hpp.
 int run_server_guard(int argc, char** argv);

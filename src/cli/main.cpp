@@ -32,6 +32,8 @@ int server_role(std::string_view role) {
             return run_server_verify();
         if (role == "server-drill")
             return run_server_drill();
+        if (role == "server-stream")
+            return run_server_stream();
     } catch (const Error& error) {
         if (error.code != ErrorCode::cancelled)
             print_error(error, OutputFormat::text);

@@ -15,6 +15,7 @@ my %below = (
     store     => [ 'http', 'base' ],
     repo      => [ 'store', 'pipeline', 'pgdata', 'base' ],
     (map { $_ => [@under] } @jobs),
+    stream => [ 'archive', @under ],
     # What proves a backup uses what takes one and brings one back.
     verify => [ @jobs, @under ],
     drill  => [ 'verify', @jobs, @under ],

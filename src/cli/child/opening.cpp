@@ -107,7 +107,8 @@ uint64_t memory_budget(const Opening& opening, uint64_t segments_in_memory) {
                     kProgramItself + segments_in_memory * (opening.cluster.wal_segment_size >> 20));
 }
 
-void open_repository(Opening& opening, const Message& message, uint64_t segments_in_memory) {
+void open_repository(Opening& opening, const Message& message, uint64_t segments_in_memory,
+                     int most_retry_seconds) {
     const std::string name = opening.cluster_name();
     if (!is_valid_name_part(name) || name == kProbeDirectory || name == "ark.json") {
         throw Error(ErrorCode::invalid_argument,
@@ -121,7 +122,8 @@ void open_repository(Opening& opening, const Message& message, uint64_t segments
     refuse_inside(opening);
     const bool create = message.number_or("create", 0) != 0;
     StoreOptions options;
-    options.retry_timeout = opening.setting_number("retry_timeout_s", kDefaultRetrySeconds);
+    options.retry_timeout = std::min(
+        opening.setting_number("retry_timeout_s", kDefaultRetrySeconds), most_retry_seconds);
     opening.repository = Repository::open(opening.setting("repository", ""),
                                           create ? OpenMode::create : OpenMode::write, options);
 }
@@ -149,7 +151,8 @@ int Opening::setting_number(const std::string& name, int missing) const {
 }
 
 std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_memory,
-                                         const std::function<bool(const Message&)>& other) {
+                                         const std::function<bool(const Message&)>& other,
+                                         int most_retry_seconds) {
     Opening opening;
     while (const std::optional<Message> message = channel.receive()) {
         try {
@@ -161,7 +164,7 @@ std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_
             } else if (verb == "cluster") {
                 opening.cluster = cluster_of(*message);
             } else if (verb == "open") {
-                open_repository(opening, *message, segments_in_memory);
+                open_repository(opening, *message, segments_in_memory, most_retry_seconds);
                 Message answer("opened");
                 channel.send(answer.add_token("repository_id", opening.repository->id()));
                 return opening;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <climits>
 #include <functional>
 #include <map>
 #include <memory>
@@ -38,9 +39,12 @@ struct Opening {
 /// Memory is limited to memory_limit_mb, but never below what holding `segments_in_memory` whole
 /// WAL segments takes: archiving must not depend on that setting's size.
 ///
+/// An operation on the store is tried again for `most_retry_seconds` at most, where the setting
+/// says more.
+///
 /// `other` answers what needs no repository and may come instead of `open`; false: not known to it.
-std::optional<Opening> open_conversation(
-    Channel& channel, uint64_t segments_in_memory = 0,
-    const std::function<bool(const Message&)>& other = nullptr);
+std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_memory = 0,
+                                         const std::function<bool(const Message&)>& other = nullptr,
+                                         int most_retry_seconds = INT_MAX);
 
 }  // namespace ark

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/archive/push.hpp"
+#include "core/archive/tail.hpp"
+#include "core/repo/repository.hpp"
+
+namespace ark {
+
+/// What the repository has in pieces of the segment that the server writes at this moment, so that
+/// streaming goes on behind it. `flushed`: how far the server's own WAL reaches. A last piece that
+/// can't be read is removed (`warn` hears of it): nobody has anything from it, and its name is in
+/// the way of the same bytes, which the server still has. Error: conflict where the pieces reach
+/// further than the server, and what read_tail throws.
+std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& target,
+                                    WalSegment segment, Lsn flushed,
+                                    const std::function<void(const Error&)>& warn);
+
+/// Error: conflict, naming both writers: the repository has the whole of a segment that the server
+/// has not finished.
+[[noreturn]] void refuse_whole(Repository& repository, const PushTarget& target,
+                               const std::string& segment, Lsn flushed);
+
+/// Removes the pieces of a timeline's segments before `before` whose wholes are in the repository.
+void remove_old_tails(Repository& repository, const PushTarget& target, WalSegment before);
+
+}  // namespace ark

@@ -1,0 +1,237 @@
+#include "core/stream/stream_job.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.hpp"
+#include "core/base/fault.hpp"
+#include "core/base/file.hpp"
+#include "core/stream/adoption.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr int64_t kFirstPauseMs = 1000;
+constexpr int64_t kLongestPauseMs = 30000;
+// While the archiver works off what has piled up. A directory with many names is read seldom.
+constexpr int kShortPollMs = 100;
+constexpr int kLongPollMs = 500;
+constexpr uint64_t kManyWaiting = 100;
+// Two segments, where they are not very small or very large: the archiver has the one in hand while
+// the other comes.
+constexpr uint64_t kLeastBehind = 32 << 20;
+constexpr uint64_t kMostBehind = 64 << 20;
+constexpr size_t kHistoryLimit = 16 << 20;
+
+// Nothing gets better by itself then.
+bool is_final(const Error& error) {
+    if (error.retryable)
+        return false;
+    switch (error.code) {
+        case ErrorCode::conflict:
+        case ErrorCode::refused:
+        case ErrorCode::invalid_argument:
+        case ErrorCode::unsupported:
+        case ErrorCode::cancelled:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+StreamJob::StreamJob(Repository& repository, PushTarget target, StreamRequest request,
+                     StreamJobListener& listener, const std::atomic<bool>& synchronous,
+                     WakeUp& wake)
+    : repository_(repository),
+      target_(std::move(target)),
+      request_(std::move(request)),
+      listener_(listener),
+      synchronous_(synchronous),
+      wake_(wake),
+      archived_(repository, target_, request_.data_directory, request_.timeline),
+      contiguity_(repository, target_, archived_) {
+    status_.timeline = request_.timeline;
+}
+
+void StreamJob::run() {
+    std::optional<Lsn> in_the_way;  // how far it had come when a piece was in the way
+    for (;;) {
+        try {
+            stream_once();
+        } catch (const PieceInTheWay& error) {
+            // Once for each place: what was read anew can't be read over.
+            if (in_the_way && status_.durable <= *in_the_way)
+                throw;
+            in_the_way = status_.durable;
+            wake_.wait(kShortPollMs);
+        } catch (const Error& error) {
+            if (is_final(error))
+                throw;
+            rest_after(error);
+        } catch (const std::bad_alloc&) {
+            rest_after(
+                Error(ErrorCode::out_of_memory, "out of memory", {}, "Raise pg_ark.memory_limit."));
+        }
+    }
+}
+
+void StreamJob::rest_after(const Error& error) {
+    ++status_.retries;
+    tell(StreamState::retrying);
+    listener_.failed(error);
+    pause_ms_ = std::clamp(2 * pause_ms_, kFirstPauseMs, kLongestPauseMs);
+    const int64_t deadline = monotonic_nanos() + pause_ms_ * 1000000;
+    for (int64_t now = monotonic_nanos(); now < deadline; now = monotonic_nanos())
+        wake_.wait(static_cast<int>((deadline - now) / 1000000 + 1));
+}
+
+void StreamJob::tell(StreamState state) {
+    status_.state = state;
+    listener_.status(status_);
+}
+
+ServerIdentity StreamJob::identify(ReplicationConnection& connection) const {
+    const ServerIdentity server = connection.identify();
+    if (server.system_identifier == target_.system_identifier &&
+        server.timeline == request_.timeline)
+        return server;
+    throw Error(ErrorCode::refused, "WAL streaming is connected to another server",
+                "It has system identifier " + std::to_string(server.system_identifier) +
+                    " and timeline " + std::to_string(server.timeline) + ", this one " +
+                    std::to_string(target_.system_identifier) + " and " +
+                    std::to_string(request_.timeline) + ".",
+                "pg_ark.wal_conninfo must lead to the server in which it is set.");
+}
+
+std::optional<Bytes> StreamJob::store_history(ReplicationConnection& connection,
+                                              TimelineId timeline) {
+    std::optional<Bytes> content = read_file_if_exists(
+        request_.data_directory + "/pg_wal/" + history_name(timeline), kHistoryLimit);
+    if (!content)
+        content = connection.timeline_history(timeline);
+    const std::string name = target_.cluster + "/" + place::history(timeline);
+    if (!content)
+        return repository_.store().get(name, kHistoryLimit);
+    // What is stored is there for good: a damaged file must not get its name.
+    static_cast<void>(TimelineHistory::parse(timeline, as_text(*content)));
+    Writer writer = target_.writer;
+    writer.time = now_micros();
+    store_plain(repository_.store(), name, *content, writer);
+    return content;
+}
+
+// Without them nobody finds the way to what is going to be written.
+TimelineHistory StreamJob::store_histories(ReplicationConnection& connection) {
+    if (request_.timeline == 1)
+        return TimelineHistory(1);
+    const std::optional<Bytes> content = store_history(connection, request_.timeline);
+    if (!content) {
+        throw Error(ErrorCode::not_found,
+                    "timeline history file \"" + history_name(request_.timeline) +
+                        "\" is neither in pg_wal nor in the repository",
+                    "Without it a restore cannot follow the way to timeline " +
+                        std::to_string(request_.timeline) + ".",
+                    "Copy the file from another server of this cluster into pg_wal.");
+    }
+    TimelineHistory history = TimelineHistory::parse(request_.timeline, as_text(*content));
+    for (const TimelineFork& fork : history.forks()) {
+        if (fork.parent >= 2)
+            static_cast<void>(store_history(connection, fork.parent));
+    }
+    return history;
+}
+
+// Until everything before the segment that the server writes now is durable: so pieces never lie
+// behind a hole that is about to be filled. How far the server has come.
+Lsn StreamJob::wait_for_archiver(ReplicationConnection& connection) {
+    for (;;) {
+        const Lsn flushed = identify(connection).flushed;
+        status_.waiting = archived_.waiting(flushed);
+        if (status_.waiting == 0)
+            return flushed;
+        tell(StreamState::catching_up);
+        wake_.wait(status_.waiting < kManyWaiting ? kShortPollMs : kLongPollMs);
+    }
+}
+
+// The archiver may be told of a segment's end before IDENTIFY_SYSTEM tells.
+bool StreamJob::has_finished(ReplicationConnection& connection, const WalSegment& segment) {
+    constexpr int kTries = 20;
+    for (int i = 0; i < kTries; ++i) {
+        if (identify(connection).flushed / target_.segment_size > segment.number)
+            return true;
+        wake_.wait(kShortPollMs);
+    }
+    return false;
+}
+
+std::optional<WalGap> StreamJob::find_gap(const TimelineHistory& history, Lsn flushed) {
+    std::optional<WalGap> gap = contiguity_.find_gap(history, flushed);
+    if (gap && gap->segment != warned_gap_) {
+        listener_.warning(
+            Error(ErrorCode::not_found,
+                  "WAL segment \"" + gap->segment + "\" is missing in the repository",
+                  "Nothing from " + to_text(gap->begin) +
+                      " on can be recovered from the newest backup, and nothing is reported as "
+                      "durable.",
+                  "Take a full backup; or put the segment into pg_wal if you have it."));
+    }
+    warned_gap_ = gap ? gap->segment : "";
+    return gap;
+}
+
+StreamingOptions StreamJob::options(const TimelineHistory& history, Lsn begin) {
+    StreamingOptions options;
+    options.interval_ms = request_.interval_ms;
+    options.synchronous = &synchronous_;
+    options.limit = std::clamp(2 * target_.segment_size, kLeastBehind, kMostBehind);
+    options.gives_up_behind = true;
+    options.find_gap = [this, history, begin] { return contiguity_.find_gap(history, begin); };
+    options.remove_pieces = [this](const std::string& segment) {
+        PG_ARK_FAULT_POINT("stream_before_cleanup");
+        remove_tail(repository_.store(), target_.cluster, segment);
+    };
+    return options;
+}
+
+void StreamJob::stream_once() {
+    tell(StreamState::catching_up);
+    ReplicationConnection connection(request_.conninfo, wake_);
+    identify(connection);
+    const TimelineHistory history = store_histories(connection);
+    const Lsn flushed = wait_for_archiver(connection);
+    std::optional<WalGap> gap = find_gap(history, flushed);
+    const WalSegment segment{request_.timeline, flushed / target_.segment_size};
+    const std::string name = segment_name(segment, target_.segment_size);
+    const auto chain = adopt_tail(repository_, target_, segment, flushed,
+                                  [this](const Error& error) { listener_.warning(error); });
+    if (archived_.is_stored(name)) {
+        if (has_finished(connection, segment))
+            return;
+        refuse_whole(repository_, target_, name, flushed);
+    }
+    if (!cleaned_)
+        remove_old_tails(repository_, target_, segment);
+    cleaned_ = true;
+    const Lsn begin = segment.number * target_.segment_size;
+    TailWriter writer(target_, request_.timeline, history.begin_of(request_.timeline),
+                      [this] { wake_.wake(); });
+    writer.begin(begin, chain);
+    connection.start(begin, request_.timeline);
+    listener_.connected(connection.process_id(), request_.timeline, begin);
+    Streaming streaming(connection, writer, archived_, listener_, status_, options(history, begin),
+                        target_.segment_size, wake_);
+    const Lsn before = status_.durable;
+    try {
+        streaming.run(std::move(gap));
+    } catch (const Error&) {
+        if (status_.durable > before)
+            pause_ms_ = 0;
+        throw;
+    }
+}
+
+}  // namespace ark

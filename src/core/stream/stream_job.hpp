@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/archive/push.hpp"
+#include "core/repo/repository.hpp"
+#include "core/stream/streaming.hpp"
+
+namespace ark {
+
+/// What the child of a server's wal worker is to do.
+struct StreamRequest {
+    std::string data_directory;
+    std::string conninfo;
+    TimelineId timeline = 0;
+    int64_t interval_ms = 1000;
+};
+
+/// Besides what every stream tells.
+class StreamJobListener : public StreamListener {
+ public:
+    /// It goes on by itself after a pause.
+    virtual void failed(const Error& error) = 0;
+};
+
+/// Keeps the repository as close behind its own server as it can: whole segments come from the
+/// server's archiver, and of the first one that is not there yet it writes pieces. For one thread,
+/// which is not the one that talks to the server module: a store may hang.
+class StreamJob {
+ public:
+    /// All of them outlive it. `synchronous` may change at any time, followed by a wake().
+    StreamJob(Repository& repository, PushTarget target, StreamRequest request,
+              StreamJobListener& listener, const std::atomic<bool>& synchronous, WakeUp& wake);
+
+    /// Runs until `wake` is stopped (Error: cancelled). Other errors are those that trying again
+    /// does not mend: conflict where another server writes this timeline, refused where the server
+    /// is not the one it should be.
+    void run();
+
+ private:
+    void stream_once();
+    ServerIdentity identify(ReplicationConnection& connection) const;
+    TimelineHistory store_histories(ReplicationConnection& connection);
+    std::optional<Bytes> store_history(ReplicationConnection& connection, TimelineId timeline);
+    Lsn wait_for_archiver(ReplicationConnection& connection);
+    bool has_finished(ReplicationConnection& connection, const WalSegment& segment);
+    std::optional<WalGap> find_gap(const TimelineHistory& history, Lsn flushed);
+    StreamingOptions options(const TimelineHistory& history, Lsn begin);
+    void tell(StreamState state);
+    void rest_after(const Error& error);
+
+    Repository& repository_;
+    const PushTarget target_;
+    const StreamRequest request_;
+    StreamJobListener& listener_;
+    const std::atomic<bool>& synchronous_;
+    WakeUp& wake_;
+
+    Archived archived_;
+    Contiguity contiguity_;
+    StreamStatus status_;
+    std::string warned_gap_;
+    int64_t pause_ms_ = 0;
+    bool cleaned_ = false;
+};
+
+}  // namespace ark

@@ -1,0 +1,187 @@
+#include "core/stream/tail_writer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.hpp"
+#include "core/base/fault.hpp"
+#include "core/repo/repository.hpp"
+
+namespace ark {
+
+namespace {
+
+// Fault points: stream_before_put, stream_after_put, around the write of each piece.
+
+// Pieces on their way at a time: commits that come while one is being stored need not wait for it.
+constexpr size_t kOnTheWay = 4;
+// Four of them are on their way with their compressed bytes, and the memory is small.
+constexpr uint64_t kPiece = 4 << 20;
+static_assert(kPiece <= kMaxTailPiece);
+
+}  // namespace
+
+TailWriter::TailWriter(PushTarget target, TimelineId timeline, Lsn timeline_begin,
+                       std::function<void()> wake)
+    : target_(std::move(target)),
+      timeline_(timeline),
+      timeline_begin_(timeline_begin),
+      wake_(std::move(wake)),
+      threads_(kOnTheWay) {}
+
+TailWriter::~TailWriter() = default;
+
+void TailWriter::begin(Lsn at, const std::optional<TailChain>& chain) {
+    received_ = durable_ = cut_ = chain_begin_ = at;
+    if (!chain || chain->bytes.empty())
+        return;
+    chain_ = chain;
+    cut_ = at + chain->bytes.size();
+    with_pieces_.insert(at / target_.segment_size);
+}
+
+void TailWriter::compare_with_chain(ByteView wal) const {
+    const ByteView theirs =
+        ByteView(chain_->bytes).subspan(received_ - chain_begin_).first(wal.size());
+    const auto [mine, other] = std::ranges::mismatch(wal, theirs);
+    if (mine == wal.end())
+        return;
+    const Lsn at = received_ + static_cast<uint64_t>(mine - wal.begin());
+    throw Error(ErrorCode::conflict,
+                "the repository holds other WAL than this server's from " + to_text(at) +
+                    " of timeline " + std::to_string(timeline_) + " on",
+                "The pieces of WAL segment \"" +
+                    segment_name({timeline_, at / target_.segment_size}, target_.segment_size) +
+                    "\" were written by " + describe(chain_->writer) + ". The writer now is " +
+                    describe(target_.writer) + ".",
+                "Two servers write one timeline, or this one was set back. Find out which of them "
+                "is the right one and stop the other; see \"Two servers, one timeline\" in "
+                "docs/wal-streaming.md.");
+}
+
+void TailWriter::append(ByteView wal) {
+    if (chain_) {
+        const Lsn chain_end = chain_begin_ + chain_->bytes.size();
+        const ByteView known = wal.first(std::min<uint64_t>(wal.size(), chain_end - received_));
+        compare_with_chain(known);
+        received_ += known.size();
+        durable_ = std::max(durable_, received_);
+        wal = wal.subspan(known.size());
+        if (received_ == chain_end)
+            chain_.reset();
+    }
+    buffer_.append(wal);
+    received_ += wal.size();
+}
+
+// cut_ when there is none.
+Lsn TailWriter::end_of_next_piece(CutRule rule) const {
+    const Lsn begin = segment_begin(cut_);
+    const Lsn segment_end = begin + target_.segment_size;
+    if (received_ <= cut_ || durable_ < begin)
+        return cut_;
+    if (rule == CutRule::unfinished && received_ >= segment_end)
+        return cut_;
+    // What a new timeline begins with is its parent's. Its first piece says more than that, so that
+    // no chain ends where a reader could take it for the parent's end.
+    const bool holds_fork =
+        cut_ == begin && begin <= timeline_begin_ && timeline_begin_ < segment_end;
+    if (holds_fork && received_ <= timeline_begin_)
+        return cut_;
+    return std::min({received_, segment_end, cut_ + (holds_fork ? kMaxTailPiece : kPiece)});
+}
+
+bool TailWriter::cut(CutRule rule) {
+    const Lsn end = end_of_next_piece(rule);
+    if (pieces_.size() >= kOnTheWay || end <= cut_)
+        return false;
+    Piece& piece = pieces_.emplace_back();
+    piece.begin = cut_;
+    piece.end = end;
+    cut_ = end;
+    const uint64_t number = piece.begin / target_.segment_size;
+    with_pieces_.insert(number);
+    const std::string segment = segment_name({timeline_, number}, target_.segment_size);
+    const auto wal = std::make_shared<const Bytes>(buffer_.take(end - piece.begin));
+    threads_.run([this, &piece, segment, wal] { put(piece, segment, *wal); });
+    return true;
+}
+
+std::unique_ptr<ObjectSealer> TailWriter::take_sealer() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!sealers_.empty()) {
+            std::unique_ptr<ObjectSealer> sealer = std::move(sealers_.back());
+            sealers_.pop_back();
+            return sealer;
+        }
+    }
+    return std::make_unique<ObjectSealer>(target_.compression_level);
+}
+
+// In one of the writer's threads. Bytes are durable when the store has said so of an object of its
+// own making, or when it was there before and its content was read and is the same: both is what
+// store_object sees to.
+void TailWriter::put(Piece& piece, const std::string& segment, const Bytes& wal) {
+    std::exception_ptr error;
+    std::unique_ptr<ObjectSealer> sealer;
+    try {
+        sealer = take_sealer();
+        Writer writer = target_.writer;
+        writer.time = now_micros();
+        const auto from = static_cast<uint32_t>(piece.begin % target_.segment_size);
+        PG_ARK_FAULT_POINT("stream_before_put");
+        store_object(target_.store, target_.cluster, ObjectKind::tail, place::tail(segment, from),
+                     wal, writer, *sealer, false);
+        PG_ARK_FAULT_POINT("stream_after_put");
+    } catch (const Error& e) {
+        error = e.code == ErrorCode::conflict ? std::make_exception_ptr(PieceInTheWay(e))
+                                              : std::current_exception();
+    } catch (...) {
+        error = std::current_exception();
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (sealer)
+            sealers_.push_back(std::move(sealer));
+        piece.error = std::move(error);
+        piece.done = true;
+    }
+    wake_();
+}
+
+void TailWriter::collect() {
+    while (!pieces_.empty()) {
+        Piece& piece = pieces_.front();
+        {
+            const std::lock_guard lock(mutex_);
+            if (!piece.done)
+                return;
+        }
+        // What became of it does not matter where its segment is durable as a whole meanwhile.
+        if (piece.error && piece.end > durable_)
+            std::rethrow_exception(piece.error);
+        if (!piece.error)
+            ++stored_;
+        durable_ = std::max(durable_, piece.end);
+        pieces_.pop_front();
+    }
+}
+
+void TailWriter::whole_is_durable(uint64_t number) {
+    const Lsn end = (number + 1) * target_.segment_size;
+    if (received_ < end)
+        throw Error(ErrorCode::internal, "a segment is durable that has not come yet");
+    with_pieces_.erase(number);
+    durable_ = std::max(durable_, end);
+    if (cut_ < end) {
+        buffer_.drop(end - cut_);
+        cut_ = end;
+    }
+}
+
+bool TailWriter::is_on_its_way_before(Lsn lsn) const {
+    return !pieces_.empty() && pieces_.front().begin < lsn;
+}
+
+}  // namespace ark
