@@ -167,9 +167,7 @@ bool archive_file(const char* name, const char* path) {
         HOLD_INTERRUPTS();
         LWLockReleaseAll();
         RESUME_INTERRUPTS();
-        // What the executable says with this state is that somebody else has written here.
-        const bool conflict = error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE &&
-                              archive_child_refused();
+        const bool conflict = archive_child_found_conflict();
         archive_child_after_error();
         note_failure(name, *error, conflict);
     }

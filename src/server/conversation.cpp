@@ -130,6 +130,16 @@ JobError error_in(const Message& message) {
     return error;
 }
 
+bool says_conflict(const Message& message) {
+    if (const char* code = get_token(message, "code"))
+        return strcmp(code, "conflict") == 0;
+    // The state alone is also that of a refusal, which concerns this server only.
+    const char* hint = get_text(message, "hint");
+    return sqlstate_of(message) == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE && hint != nullptr &&
+           (strstr(hint, "Two servers, one timeline") != nullptr ||
+            strstr(hint, "Two clusters with one system identifier") != nullptr);
+}
+
 TimestampTz deadline_in_ms(int64 ms) {
     return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 }
@@ -145,6 +155,7 @@ Message receive(Child* child, TimestampTz deadline) {
             }
             child->answered = true;
             child->refused = message_is(message, "error");
+            child->found_conflict = child->refused && says_conflict(message);
             if (child->refused)
                 report(ERROR, message);
             return message;

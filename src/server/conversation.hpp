@@ -29,6 +29,10 @@ struct Opened {
 /// What an `error` or `warning` of the child says; its sqlstate is never 0.
 JobError error_in(const Message& message);
 
+/// Whether an `error` says that another server has written where this one writes: `code` says so,
+/// or what an executable without it says to do.
+bool says_conflict(const Message& message);
+
 /// Waits for the next message until `deadline`. A `warning` of the child is logged and not
 /// returned. An `error` is thrown with the child's SQLSTATE, message, detail and hint. Throws
 /// ERRCODE_CONNECTION_FAILURE where the child has gone (child->ended is set then), ERRCODE_IO_ERROR

@@ -168,8 +168,7 @@ void take_error(const Message& message) {
         unlock_shared();
     } else {
         said_why = true;
-        // Nothing else that it finds in the repository has this state and no hope.
-        said_conflict = error.sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+        said_conflict = says_conflict(message);
     }
     note_stream_error(error, said_conflict ? kMinuteMs : kWarningIntervalMs);
 }
