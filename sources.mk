@@ -101,6 +101,7 @@ ENGINE_SOURCES += src/core/repo/census.cpp
 ENGINE_SOURCES += src/core/repo/probe.cpp
 ENGINE_SOURCES += src/core/repo/evidence.cpp
 #   archive
+ENGINE_SOURCES += src/core/archive/tail.cpp
 ENGINE_SOURCES += src/core/archive/fetch.cpp
 ENGINE_SOURCES += src/core/archive/wal_source.cpp
 ENGINE_SOURCES += src/core/archive/wal_scan.cpp
@@ -323,6 +324,7 @@ UNIT_TEST_SOURCES += test/unit/http/body_check_test.cpp
 UNIT_TEST_SOURCES += test/unit/http/retry_transport_test.cpp
 UNIT_TEST_SOURCES += test/unit/http/curl_transport_test.cpp
 UNIT_TEST_SOURCES += test/unit/pipeline/tar_reader_test.cpp
+UNIT_TEST_SOURCES += test/unit/stream/tail_writer_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/target_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/plan_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/resolve_test.cpp

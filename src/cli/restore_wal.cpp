@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/archive/tail.hpp"
 #include "core/archive/wal_scan.hpp"
 #include "core/archive/wal_source.hpp"
 #include "core/pgdata/wal_reader.hpp"
@@ -26,9 +27,10 @@ class BoundedWal final : public WalSource {
     std::optional<uint64_t> last_contiguous(uint64_t first) override {
         if (first > last_)
             return std::nullopt;
-        const auto last = source_.last_contiguous(first);
+        const auto last = source_.last_contiguous(first, last_);
         return last ? std::optional(std::min(*last, last_)) : std::nullopt;
     }
+    const RepositoryWal& source() const { return source_; }
 
  private:
     RepositoryWal source_;
@@ -51,6 +53,10 @@ class RepositoryWalOnWay final : public WalOnWay {
     std::optional<uint64_t> last_contiguous(uint64_t first) override {
         return source_.last_contiguous(first);
     }
+    bool ends_inside(uint64_t number) const override {
+        return source_.source().end_inside(number).has_value();
+    }
+    std::optional<Error> damage() const override { return source_.source().damage(); }
     Lsn end(Lsn from) override { return end_of_wal(source_, from); }
     bool has_record_from(Lsn lsn) override { return reader_from(lsn).next().has_value(); }
     std::optional<WalMoment> last_transaction(Lsn from) override {
@@ -109,6 +115,17 @@ std::unique_ptr<WalOnWay> RepositoryArchivedWal::along(const TimelineHistory& wa
                                                        uint64_t last_segment) {
     return std::make_unique<RepositoryWalOnWay>(repository_, cluster_, segment_size, way,
                                                 last_segment);
+}
+
+Bytes RepositoryArchivedWal::pieces_of(const std::string& segment) {
+    try {
+        auto chain = read_tail({repository_, cluster_}, segment);
+        return chain ? std::move(chain->bytes) : Bytes();
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::corrupt)
+            throw;
+        return {};
+    }
 }
 
 }  // namespace ark

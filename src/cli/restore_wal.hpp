@@ -18,6 +18,7 @@ class RepositoryArchivedWal final : public ArchivedWal {
     TimelineId newest_timeline(TimelineId start) override;
     std::unique_ptr<WalOnWay> along(const TimelineHistory& way, uint64_t segment_size,
                                     uint64_t last_segment) override;
+    Bytes pieces_of(const std::string& segment) override;
 
  private:
     Repository& repository_;

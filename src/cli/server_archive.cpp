@@ -59,7 +59,8 @@ PushTarget target_of(const Opening& opening) {
             opening.cluster.system_identifier,
             opening.cluster.wal_segment_size,
             opening.setting_number("compression_level", 3),
-            make_writer(opening.cluster.data_directory)};
+            make_writer(opening.cluster.data_directory),
+            opening.repository.get()};
 }
 
 const char* word_for(PushResult result) {

@@ -63,8 +63,8 @@ void watch_for_the_end() {
     sigaction(SIGINT, &action, nullptr);
 }
 
-void print_warning(const Error& error) {
-    std::fprintf(stderr, "pg_ark: warning: %s; trying again\n", error.message.c_str());
+void print_warning(const Error& error, const char* consequence) {
+    std::fprintf(stderr, "pg_ark: warning: %s; %s\n", error.message.c_str(), consequence);
     if (!error.detail.empty())
         std::fprintf(stderr, "DETAIL:  %s\n", error.detail.c_str());
 }
@@ -93,7 +93,8 @@ int run(WalGetOptions& options) {
     impatient.retry_timeout = kStoreSeconds;
     const WalGetResult result = wal_get(
         options.request, [&] { return Repository::open(url, OpenMode::read, impatient); },
-        print_warning);
+        [](const Error& error) { print_warning(error, "trying again"); },
+        [](const Error& error) { print_warning(error, "archived WAL ends before it"); });
     report(options, result);
     return result == WalGetResult::written ? 0 : kNotThere;
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/archive/tail.hpp"
 #include "core/base/error.hpp"
 #include "core/pgdata/wal_segment.hpp"
 #include "core/repo/object.hpp"
@@ -124,25 +125,170 @@ Lsn end_on_the_way(const FetchContext& context, TimelineId timeline) {
     return context.target->end_of(timeline);
 }
 
+// Finds what there is of one segment. Whoever finishes a segment makes the whole of it durable
+// before its pieces go, so the whole is looked for on both sides of them.
+class SegmentLookup {
+ public:
+    SegmentLookup(const FetchContext& context, const std::string& name, const WalFileName& file)
+        : context_(context),
+          name_(name),
+          file_(file),
+          way_end_(end_on_the_way(context, file.timeline)) {}
+
+    std::optional<FetchedSegment> run() {
+        if (auto whole = read_whole())
+            return all_of(std::move(*whole));
+        std::optional<TailChain> chain = read_tail(context_, name_);
+        if (is_enough(chain))
+            return all_of(padded(std::move(*chain)));
+        if (auto whole = read_whole())
+            return all_of(std::move(*whole));
+        if (auto partial = read_partial(chain))
+            return FetchedSegment{std::move(*partial), way_end_};
+        if (chain && is_later_wal_there(*chain))
+            return in_spite_of_later_wal();
+        return chain ? beginning_of(std::move(*chain)) : std::nullopt;
+    }
+
+ private:
+    std::optional<Bytes> read_whole() const {
+        return fetch_object(context_, ObjectKind::wal, place::segment(name_));
+    }
+
+    // Only the way's end inside the segment makes a .partial hold all that is needed.
+    std::optional<Bytes> read_partial(const std::optional<TailChain>& chain) const {
+        if (way_end_ == kMaxLsn)
+            return std::nullopt;
+        if (chain && chain->segment_size != 0 &&
+            (way_end_ <= begin_of(*chain) || way_end_ >= begin_of(*chain) + chain->segment_size))
+            return std::nullopt;
+        return fetch_partial_up_to(context_, name_, way_end_);
+    }
+
+    Lsn begin_of(const TailChain& chain) const {
+        return file_.segment_number(chain.segment_size) * chain.segment_size;
+    }
+
+    // It has every byte that the way takes from this segment.
+    bool is_enough(const std::optional<TailChain>& chain) const {
+        return chain && (chain->complete || (chain->segment_size != 0 &&
+                                             begin_of(*chain) + chain->bytes.size() >= way_end_));
+    }
+
+    static Bytes padded(TailChain&& chain) {
+        chain.bytes.resize(chain.segment_size);
+        return std::move(chain.bytes);
+    }
+
+    std::optional<FetchedSegment> all_of(Bytes&& bytes) const {
+        const uint64_t number =
+            check_segment_header(bytes, name_, {context_.system_identifier, std::nullopt});
+        if (way_end_ <= number * bytes.size())
+            return std::nullopt;
+        cut_segment(bytes, number, way_end_);
+        const bool is_cut = way_end_ < (number + 1) * bytes.size();
+        return FetchedSegment{std::move(bytes), is_cut ? std::optional(way_end_) : std::nullopt};
+    }
+
+    // What is there says that all of this segment was there before. So it has come since the pieces
+    // were read, or it is lost.
+    std::optional<FetchedSegment> in_spite_of_later_wal() const {
+        std::optional<TailChain> chain = read_tail(context_, name_);
+        if (is_enough(chain))
+            return all_of(padded(std::move(*chain)));
+        if (auto whole = read_whole())
+            return all_of(std::move(*whole));
+        SegmentHole hole(ErrorCode::corrupt,
+                         "WAL segment \"" + name_ + "\" is not in the repository as a whole",
+                         "There are pieces of its beginning" +
+                             (chain && chain->damage
+                                  ? ", of which the last is damaged (" + chain->damage->detail + ")"
+                                  : std::string()) +
+                             ", and WAL that comes after it: recovery must not end here.",
+                         "A running server stores it soon. Otherwise put it back; what lies before "
+                         "it comes back with --target-lsn.");
+        hole.retryable = true;
+        throw SegmentHole(hole);
+    }
+
+    // The segments that follow this one, where the way stays on its timeline.
+    std::vector<std::string> following(const TailChain& chain) const {
+        const uint64_t size = chain.segment_size;
+        if (size == 0 && way_end_ != kMaxLsn)
+            return {};
+        if (size == 0) {
+            // Unless it is the last one of its high part this name is right, whatever the size.
+            return {hex8(file_.timeline) + hex8(file_.high) + hex8(file_.low + 1),
+                    hex8(file_.timeline) + hex8(file_.high + 1) + hex8(0)};
+        }
+        if (way_end_ <= begin_of(chain) + size)
+            return {};
+        return {segment_name({file_.timeline, file_.segment_number(size) + 1}, size)};
+    }
+
+    bool is_later_wal_there(const TailChain& chain) const {
+        ObjectStore& store = context_.repository.store();
+        return std::ranges::any_of(following(chain), [&](const std::string& next) {
+            return store.head(name_in_store(context_, place::segment(next))) ||
+                   store.head(name_in_store(context_, place::tail(next, 0)));
+        });
+    }
+
+    // Nothing is known of what comes after it: the archive ends here.
+    std::optional<FetchedSegment> beginning_of(TailChain&& chain) const {
+        warn_of_damage(chain);
+        if (chain.segment_size == 0)
+            return std::nullopt;
+        const Lsn end = begin_of(chain) + chain.bytes.size();
+        if (way_end_ <= begin_of(chain) || end <= begin_of_timeline())
+            return std::nullopt;
+        return FetchedSegment{padded(std::move(chain)), end};
+    }
+
+    void warn_of_damage(const TailChain& chain) const {
+        if (!chain.damage || !context_.warn)
+            return;
+        context_.warn(Error(
+            ErrorCode::corrupt, "the last piece of WAL segment \"" + name_ + "\" cannot be read",
+            chain.damage->message + ": " + chain.damage->detail + " The segment's first " +
+                std::to_string(chain.bytes.size()) + " bytes are there."));
+    }
+
+    // 0 where it is not known.
+    Lsn begin_of_timeline() const {
+        if (file_.timeline == 1)
+            return 0;
+        if (context_.target != nullptr && context_.target->contains(file_.timeline))
+            return context_.target->begin_of(file_.timeline);
+        const auto content = fetch_history(context_, file_.timeline);
+        return content ? TimelineHistory::parse(file_.timeline, as_text(*content))
+                             .begin_of(file_.timeline)
+                       : 0;
+    }
+
+    const FetchContext& context_;
+    const std::string& name_;
+    const WalFileName file_;
+    const Lsn way_end_;
+};
+
 }  // namespace
 
-std::optional<Bytes> fetch_segment(const FetchContext& context, const std::string& name) {
+std::optional<FetchedSegment> fetch_segment_and_end(const FetchContext& context,
+                                                    const std::string& name) {
     const auto parsed = parse_wal_file_name(name);
     if (!parsed || parsed->kind != WalFileKind::segment) {
         throw Error(ErrorCode::invalid_argument,
                     "\"" + name + "\" is not the name of a WAL segment");
     }
-    const Lsn end = end_on_the_way(context, parsed->timeline);
-    std::optional<Bytes> bytes = fetch_object(context, ObjectKind::wal, place::segment(name));
-    if (!bytes) {
-        return end == kMaxLsn ? std::nullopt : fetch_partial_up_to(context, name, end);
-    }
-    const uint64_t number =
-        check_segment_header(*bytes, name, {context.system_identifier, std::nullopt});
-    if (end <= number * bytes->size())
+    return SegmentLookup(context, name, *parsed).run();
+}
+
+std::optional<Bytes> fetch_segment(const FetchContext& context, const std::string& name) {
+    std::optional<FetchedSegment> segment = fetch_segment_and_end(context, name);
+    if (!segment)
         return std::nullopt;
-    cut_segment(*bytes, number, end);
-    return bytes;
+    return std::move(segment->bytes);
 }
 
 std::optional<Bytes> fetch_history(const FetchContext& context, TimelineId timeline) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
+#include "core/base/error.hpp"
 #include "core/pgdata/timeline_history.hpp"
 #include "core/repo/repository.hpp"
 
@@ -15,6 +17,8 @@ struct FetchContext {
     std::string cluster;                             ///< its directory in the repository
     std::optional<uint64_t> system_identifier = {};  ///< checked where it is known
     const TimelineHistory* target = nullptr;  ///< the way that recovery takes; none: as it is
+    /// Hears of a damaged last piece, before which the WAL that is given out ends.
+    std::function<void(const Error&)> warn = {};
 };
 
 }  // namespace ark

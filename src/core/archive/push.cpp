@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
+#include "core/archive/tail.hpp"
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
@@ -73,6 +76,40 @@ PushResult push_object(const PushTarget& target, ObjectKind kind, const std::str
     return result;
 }
 
+// Whoever wrote pieces of this segment wrote other WAL than this server, and has not stored the
+// whole yet: two servers write one timeline.
+void check_tail(const PushTarget& target, const std::string& name, ByteView content) {
+    std::optional<TailChain> chain;
+    try {
+        chain = read_tail({*target.repository, target.cluster, target.system_identifier, nullptr},
+                          name);
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::corrupt)
+            throw;
+    }
+    // Pieces that can't be read say nothing; the whole is what makes up for them.
+    if (!chain || (chain->bytes.size() <= content.size() &&
+                   std::ranges::equal(chain->bytes, content.first(chain->bytes.size()))))
+        return;
+    throw Error(ErrorCode::conflict,
+                "the repository has other WAL in the pieces of segment \"" + name + "\"",
+                "They were written by " + describe(chain->writer) + ". The writer now is " +
+                    describe(writer_now(target)) + ".",
+                "Two servers write one timeline, or this one was set back. Find out which of them "
+                "is the right one and stop the other; see \"Two servers, one timeline\" in "
+                "docs/wal-streaming.md.");
+}
+
+PushResult push_segment(const PushTarget& target, const std::string& name, PushBuffers& buffers) {
+    check_complete_segment(buffers.content, name, {target.system_identifier, target.segment_size});
+    const bool check = std::exchange(buffers.check_tail, true);
+    if (check && target.repository != nullptr)
+        check_tail(target, name, buffers.content);
+    const PushResult result = push_object(target, ObjectKind::wal, place::segment(name), buffers);
+    buffers.check_tail = false;
+    return result;
+}
+
 WalFileName parse_name(const std::string& name) {
     const auto parsed = parse_wal_file_name(name);
     if (parsed)
@@ -131,8 +168,7 @@ PushResult push_content(const PushTarget& target, const std::string& name, PushB
     const WalOrigin origin{target.system_identifier, target.segment_size};
     switch (file.kind) {
         case WalFileKind::segment:
-            check_complete_segment(content, name, origin);
-            return push_object(target, ObjectKind::wal, place::segment(name), buffers);
+            return push_segment(target, name, buffers);
         case WalFileKind::partial:
             check_segment_header(content, name, origin);
             return push_object(target, ObjectKind::partial,

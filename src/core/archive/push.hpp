@@ -8,6 +8,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/repository.hpp"
 #include "core/store/object_store.hpp"
 
 namespace ark {
@@ -20,6 +21,8 @@ struct PushTarget {
     uint64_t segment_size = 0;
     int compression_level = 3;
     Writer writer;  ///< its time is set anew for each object
+    /// Where it is known, segments are compared with their pieces (PushBuffers::check_tail).
+    Repository* repository = nullptr;
 };
 
 enum class PushResult {
@@ -51,6 +54,9 @@ struct PushBuffers {
     /// everything since its last note again, and a look spares compressing it. Else it is a request
     /// for nothing.
     bool look_first = true;
+    /// Whether a segment is compared with the pieces of it that the repository has: once at the
+    /// begin and after each error, for another server that writes this timeline goes on doing so.
+    bool check_tail = true;
     /// Called when `content` is not needed any more, before the store is waited for.
     std::function<void()> sealed = [] {};
 };
@@ -67,7 +73,8 @@ FileIdentity read_wal_file(const std::string& path, const std::string& name, uin
 /// should be. When it returns, an object with this content is in the repository. May be repeated.
 /// Errors: invalid_argument for a name that no server offers, corrupt for a segment that is not
 /// complete or not of this cluster (pgdata/wal_segment.hpp) and for an object of its name that is
-/// damaged, conflict for other content under its name, read_wal_file's, the store's. Thread-safe.
+/// damaged, conflict for other content under its name or in its pieces, read_wal_file's, the
+/// store's. Thread-safe.
 PushResult push_wal_file(const PushTarget& target, const std::string& name, const std::string& path,
                          PushBuffers& buffers);
 

@@ -138,7 +138,13 @@ PushBuffers& PushAhead::in(std::unique_ptr<PushBuffers>& buffers) const {
         buffers = std::make_unique<PushBuffers>(target_.compression_level);
         buffers->look_first = look_first_;
     }
+    buffers->check_tail = check_tail_;
     return *buffers;
+}
+
+void PushAhead::note(const PushBuffers& buffers) {
+    look_first_ = buffers.look_first;
+    check_tail_ = buffers.check_tail;
 }
 
 void PushAhead::serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
@@ -153,7 +159,7 @@ void PushAhead::serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
         PooledContent content(contents_, memory.content);
         memory.sealed = [&content] { content.give_back(); };
         result = push_wal_file(target_, name, path, memory);
-        look_first_ = buffers->look_first;
+        note(*buffers);
     } catch (...) {
         error = std::current_exception();
     }
@@ -166,6 +172,7 @@ void PushAhead::answer(PushResult result, std::exception_ptr error) {
     request_->result = result;
     request_->error = std::move(error);
     if (request_->error) {
+        check_tail_ = true;
         forget_waiting();
     } else {
         last_served_ = request_->name;
@@ -210,7 +217,7 @@ void PushAhead::store_next(Lock& lock, const std::string& name,
         memory.sealed = [&content] { content.give_back(); };
         identity = read_wal_file(wal_path(name), name, target_.segment_size, true, memory.content);
         result = push_content(target_, name, memory);
-        look_first_ = buffers->look_first;
+        note(*buffers);
     } catch (const Error& e) {
         error = std::current_exception();
         was_taken_away = e.code == ErrorCode::refused;
@@ -226,6 +233,7 @@ void PushAhead::store_next(Lock& lock, const std::string& name,
 void PushAhead::end_segment(const std::string& name, std::exception_ptr error,
                             bool was_taken_away) {
     if (error) {
+        check_tail_ = true;
         segments_.erase(name);
         if (!was_taken_away) {
             forget_waiting();

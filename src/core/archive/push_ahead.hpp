@@ -83,6 +83,7 @@ class PushAhead {
     void take_found(const std::vector<std::string>& found);
     bool answer_from_memory();
     PushBuffers& in(std::unique_ptr<PushBuffers>& buffers) const;
+    void note(const PushBuffers& buffers);
     std::string wal_path(const std::string& name) const;
     std::string ready_path(const std::string& name) const;
     std::vector<std::string> read_ready(const std::string& not_this) const;
@@ -91,6 +92,8 @@ class PushAhead {
     const PushAheadOptions options_;
     /// Of the last file (PushBuffers): outlives the buffers, which go when there is nothing to do.
     std::atomic<bool> look_first_ = true;
+    /// As in PushBuffers, for all threads.
+    std::atomic<bool> check_tail_ = true;
     ContentPool contents_;
 
     mutable std::mutex mutex_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -17,18 +18,24 @@ constexpr uint64_t kMaxTailPiece = 16 << 20;
 /// What the pieces of one segment hold together (docs/repository-format.md "Tail").
 struct TailChain {
     Bytes bytes;                  ///< from the segment's begin, without a gap
-    uint64_t segment_size = 0;    ///< as the first page says
+    uint64_t segment_size = 0;    ///< as the first page says; 0: `bytes` are too short to say it
     bool complete = false;        ///< it reaches the segment's end
     Writer writer;                ///< of the last piece
     std::optional<Error> damage;  ///< of the piece behind it, which is the last and can't be read
 };
 
 /// Reads the pieces of a segment, one after the other, until the store says that there is no next
-/// one. nullopt where there is none that begins the segment. Error: corrupt where the first page is
-/// not of this segment, or where a piece is damaged that another one follows; what the store throws.
+/// one. nullopt where there is none that begins the segment; where that one is the only one and
+/// can't be read, the chain is empty and has `damage`. Error: corrupt where the first page is not
+/// of this segment, where a piece reaches past its end, or where a piece is damaged that another
+/// one follows; what the store throws.
+///
+/// Pieces are removed as soon as the whole segment is durable: a chain that ends early says
+/// something only where the whole is looked for again afterwards (archive/fetch.hpp does).
 std::optional<TailChain> read_tail(const FetchContext& context, const std::string& segment);
 
-/// Removes all pieces of a segment, which is durable as a whole. Returns how many.
+/// Removes all pieces of a segment, which is durable as a whole. Returns how many. Best effort:
+/// what the store refuses stays, and never throws an Error.
 uint64_t remove_tail(ObjectStore& store, const std::string& cluster, const std::string& segment);
 
 }  // namespace ark

@@ -40,8 +40,8 @@ constexpr std::string_view kTemporary = ".pg_ark.";
 // Tries go on while their error may pass.
 bool may_pass(const Error& error, int failures) {
     switch (error.code) {
-        case ErrorCode::corrupt:  // a transfer can damage bytes, too
-            return failures < kTriesOnDamage;
+        case ErrorCode::corrupt:  // a transfer can damage bytes, too; a SegmentHole can close
+            return error.retryable || failures < kTriesOnDamage;
         case ErrorCode::invalid_argument:
         case ErrorCode::unsupported:
         case ErrorCode::refused:
@@ -102,14 +102,20 @@ void write_in_place(const std::string& path, ByteView content) {
 // One call of wal-get; each try runs from the beginning, since what failed may have been anything.
 class Attempt {
  public:
-    Attempt(const WalGetRequest& request, const WalFileName& file, Repository& repository)
-        : request_(request), file_(file), repository_(repository) {}
+    Attempt(const WalGetRequest& request, const WalFileName& file, Repository& repository,
+            const std::function<void(const Error&)>& warn_of_damage)
+        : request_(request),
+          file_(file),
+          repository_(repository),
+          warn_of_damage_(warn_of_damage) {}
 
     WalGetResult run() {
         recovering_ = find_recovering_cluster(request_.working_directory);
         choose_cluster();
         choose_target();
         const std::optional<Bytes> content = fetch(request_.name);
+        if (damage_)
+            warn_of_damage_(*damage_);
         if (!content) {
             // An empty place (a file system that isn't mounted) has no files either: only a
             // repository that has the cluster can say that one of its files is missing.
@@ -165,6 +171,13 @@ class Attempt {
                 target_ ? &*target_ : nullptr};
     }
 
+    // The segment that was asked for; its neighbours matter only with it.
+    std::optional<Bytes> fetch_asked_for(const std::string& name) {
+        FetchContext telling = context();
+        telling.warn = [this](const Error& error) { damage_ = error; };
+        return fetch_segment(telling, name);
+    }
+
     std::optional<Bytes> fetch(const std::string& name) {
         switch (file_.kind) {
             case WalFileKind::segment:
@@ -180,7 +193,7 @@ class Attempt {
     }
 
     std::optional<Bytes> fetch_contained(const std::string& name) {
-        std::optional<Bytes> content = fetch_segment(context(), name);
+        std::optional<Bytes> content = fetch_asked_for(name);
         if (!content || !request_.contain_tablespaces)
             return content;
         const uint64_t size = content->size();
@@ -205,7 +218,9 @@ class Attempt {
     const WalGetRequest& request_;
     const WalFileName& file_;
     Repository& repository_;
+    const std::function<void(const Error&)>& warn_of_damage_;
     std::string cluster_;
+    std::optional<Error> damage_;  ///< of the last piece of WAL
     std::optional<RecoveringCluster> recovering_;
     std::optional<TimelineHistory> target_;
 };
@@ -247,7 +262,8 @@ Error as_error(const std::exception_ptr& thrown) {
 
 WalGetResult wal_get(const WalGetRequest& request,
                      const std::function<std::unique_ptr<Repository>()>& open,
-                     const std::function<void(const Error&)>& warn) {
+                     const std::function<void(const Error&)>& warn,
+                     const std::function<void(const Error&)>& warn_of_damage) {
     const auto file = parse_wal_file_name(request.name);
     if (!file) {
         throw Error(ErrorCode::invalid_argument,
@@ -261,7 +277,7 @@ WalGetResult wal_get(const WalGetRequest& request,
         std::exception_ptr thrown;
         try {
             const std::unique_ptr<Repository> repository = open();
-            return Attempt(request, *file, *repository).run();
+            return Attempt(request, *file, *repository, warn_of_damage).run();
         } catch (...) {
             thrown = std::current_exception();
         }

@@ -31,14 +31,16 @@ struct WalGetRequest {
 enum class WalGetResult { written, not_there };
 
 /// Fetches one file for recovery. `open` opens the repository anew for each try; `warn` hears of a
-/// failure that is tried again, at most once a minute.
+/// failure that is tried again, at most once a minute; `warn_of_damage` where what is given out
+/// ends before a damaged piece, which is the last: so recovery ends there.
 ///
 /// `not_there` only when the store has said so (and once more, that the cluster itself is there),
 /// or by OnError::not_found. When it returns `written` the file is whole: it was renamed to its
 /// name. Error: what cannot pass by waiting, at once (corrupt after three tries); anything else
-/// when the budget is used up.
-WalGetResult wal_get(const WalGetRequest& request,
-                     const std::function<std::unique_ptr<Repository>()>& open,
-                     const std::function<void(const Error&)>& warn);
+/// when the budget is used up, also SegmentHole.
+WalGetResult wal_get(
+    const WalGetRequest& request, const std::function<std::unique_ptr<Repository>()>& open,
+    const std::function<void(const Error&)>& warn,
+    const std::function<void(const Error&)>& warn_of_damage = [](const Error&) {});
 
 }  // namespace ark

@@ -26,26 +26,34 @@ RepositoryWal::RepositoryWal(Repository& repository, std::string cluster, uint64
 // The newest timeline that the way has entered by the segment's end holds its ancestors' bytes as
 // well; where it was not archived an older one serves up to its fork, as the server tries them too
 // (XLogFileReadAnyTLI).
-std::optional<Bytes> RepositoryWal::fetch(uint64_t number) {
-    const FetchContext context{repository_, cluster_, std::nullopt, &history_};
+std::optional<FetchedSegment> RepositoryWal::fetch(uint64_t number) {
     std::vector<TimelineId> timelines = history_.timelines();
     std::ranges::reverse(timelines);
-    for (const TimelineId timeline : timelines) {
-        if (history_.begin_of(timeline) / segment_size_ > number)
-            continue;
-        auto bytes = fetch_segment(context, segment_name({timeline, number}, segment_size_));
-        if (!bytes)
-            continue;
-        if (bytes->size() == segment_size_)
-            return bytes;
-        throw Error(ErrorCode::corrupt,
-                    "WAL segment \"" + segment_name({timeline, number}, segment_size_) +
-                        "\" has the wrong size",
-                    "It has " + std::to_string(bytes->size()) +
-                        " bytes, the backup's segments have " + std::to_string(segment_size_) +
-                        ".");
+    try {
+        for (const TimelineId timeline : timelines) {
+            const bool is_on_way = history_.begin_of(timeline) / segment_size_ <= number &&
+                                   history_.end_of(timeline) > number * segment_size_;
+            if (!is_on_way)
+                continue;
+            if (auto segment = fetch_of(timeline, number))
+                return segment;
+        }
+    } catch (const SegmentHole&) {
+        return std::nullopt;
     }
     return std::nullopt;
+}
+
+std::optional<FetchedSegment> RepositoryWal::fetch_of(TimelineId timeline, uint64_t number) {
+    const FetchContext context{repository_, cluster_, std::nullopt, &history_,
+                               [this](const Error& error) { damage_ = error; }};
+    const std::string name = segment_name({timeline, number}, segment_size_);
+    auto segment = fetch_segment_and_end(context, name);
+    if (!segment || segment->bytes.size() == segment_size_)
+        return segment;
+    throw Error(ErrorCode::corrupt, "WAL segment \"" + name + "\" has the wrong size",
+                "It has " + std::to_string(segment->bytes.size()) +
+                    " bytes, the backup's segments have " + std::to_string(segment_size_) + ".");
 }
 
 std::optional<ByteView> RepositoryWal::read_segment(uint64_t number) {
@@ -57,23 +65,45 @@ std::optional<ByteView> RepositoryWal::read_segment(uint64_t number) {
     const size_t keep = 2 * segment_size_ <= kCacheBytes ? 1 : 0;
     while (cache_.size() > keep)
         cache_.pop_back();
-    std::optional<Bytes> bytes = fetch(number);
-    if (!bytes)
+    std::optional<FetchedSegment> segment = fetch(number);
+    ends_inside_.erase(number);
+    if (!segment)
         return std::nullopt;
-    cache_.emplace_front(number, std::move(*bytes));
+    if (segment->end)
+        ends_inside_[number] = *segment->end;
+    cache_.emplace_front(number, std::move(segment->bytes));
     return ByteView(cache_.front().second);
 }
 
+void RepositoryWal::forget(uint64_t number) {
+    cache_.remove_if([&](const auto& cached) { return cached.first == number; });
+}
+
+std::optional<Lsn> RepositoryWal::end_inside(uint64_t number) const {
+    const auto found = ends_inside_.find(number);
+    return found == ends_inside_.end() ? std::nullopt : std::optional(found->second);
+}
+
 // A listing is good enough here: what it misses makes restore promise less, never more.
-std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first) {
+std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first, uint64_t up_to) {
+    if (contiguous_ && contiguous_->first <= first && first <= contiguous_->last)
+        return contiguous_->last;
     const std::set<uint64_t> numbers = listed(first);
     uint64_t next = first;
-    while (numbers.contains(next))
+    bool ends = false;
+    while (!ends && next <= up_to) {
+        // What is not listed may be there in pieces; or an ancestor has it, up to a fork.
+        const bool is_whole = numbers.contains(next);
+        if (!is_whole && !read_segment(next))
+            break;
+        ends = !is_whole && end_inside(next);
         ++next;
-    // What an ancestor has of the segment that holds the fork counts, and ends there.
-    if (holds_fork(next) && read_segment(next))
-        ++next;
-    return next == first ? std::nullopt : std::optional(next - 1);
+    }
+    if (next == first)
+        return std::nullopt;
+    if (ends || next <= up_to)
+        contiguous_ = {first, next - 1};
+    return next - 1;
 }
 
 std::set<uint64_t> RepositoryWal::listed(uint64_t first) {
@@ -94,12 +124,6 @@ void RepositoryWal::add_segments(TimelineId timeline, uint64_t first, std::set<u
                                  numbers.insert(number);
                              return is_on_way;
                          });
-}
-
-bool RepositoryWal::holds_fork(uint64_t number) const {
-    return std::ranges::any_of(history_.forks(), [&](const TimelineFork& fork) {
-        return fork.switch_point / segment_size_ == number;
-    });
 }
 
 TimelineHistory load_timeline_history(Repository& repository, const std::string& cluster,

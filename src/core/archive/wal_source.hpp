@@ -1,14 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <list>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/archive/fetch.hpp"
 #include "core/base/bytes.hpp"
+#include "core/base/error.hpp"
 #include "core/pgdata/timeline_history.hpp"
 #include "core/repo/repository.hpp"
 
@@ -25,17 +29,18 @@ class WalSource {
     virtual uint64_t segment_size() const = 0;
 
     /// The segment's bytes, exactly segment_size() of them; zeros from where the way leaves the
-    /// timeline that the bytes are from. Valid until the next call. nullopt when the segment isn't
-    /// there. Error: corrupt, and what the store throws.
+    /// timeline that the bytes are from, or from where the archive ends. Valid until the next call.
+    /// nullopt when the segment isn't there. Error: corrupt, and what the store throws.
     virtual std::optional<ByteView> read_segment(uint64_t number) = 0;
 
     /// The last segment such that every one from `first` to it is there; nullopt when `first`
-    /// itself isn't.
+    /// itself isn't. Of this last one it may be that only the beginning is there.
     virtual std::optional<uint64_t> last_contiguous(uint64_t first) = 0;
 };
 
 /// The source over a repository. Bytes come as `wal-get --target-timeline` would give them
-/// (archive/fetch.hpp). Keeps the two segments read last where they are small.
+/// (archive/fetch.hpp), but a SegmentHole is a segment that isn't there. Keeps the two segments
+/// read last where they are small.
 class RepositoryWal final : public WalSource {
  public:
     /// The repository outlives the source.
@@ -44,19 +49,36 @@ class RepositoryWal final : public WalSource {
 
     uint64_t segment_size() const override { return segment_size_; }
     std::optional<ByteView> read_segment(uint64_t number) override;
-    std::optional<uint64_t> last_contiguous(uint64_t first) override;
+    std::optional<uint64_t> last_contiguous(uint64_t first) override {
+        return last_contiguous(first, std::numeric_limits<uint64_t>::max());
+    }
+    /// The same, without a look at segments behind `up_to`, in whatever state they are. What was
+    /// found is not looked for again.
+    std::optional<uint64_t> last_contiguous(uint64_t first, uint64_t up_to);
+
+    /// The next read_segment asks the repository for it again.
+    void forget(uint64_t number);
+    /// Where what is there of the segment ends, if that is inside it; of one that read_segment has
+    /// given.
+    std::optional<Lsn> end_inside(uint64_t number) const;
+    /// Of the last piece of WAL, where that was read and is damaged.
+    const std::optional<Error>& damage() const { return damage_; }
 
     const TimelineHistory& history() const { return history_; }
 
     /// Numbers, from `first` on, of the complete segments on the way that a listing shows, whatever
-    /// is missing between them. The segment that holds a fork may be readable without being among
-    /// them.
+    /// is missing between them. A segment that holds a fork, or that there are pieces of, may be
+    /// readable without being among them.
     std::set<uint64_t> listed(uint64_t first);
-    /// True for a segment in which the way leaves a timeline.
-    bool holds_fork(uint64_t number) const;
 
  private:
-    std::optional<Bytes> fetch(uint64_t number);
+    struct Range {
+        uint64_t first = 0;
+        uint64_t last = 0;
+    };
+
+    std::optional<FetchedSegment> fetch(uint64_t number);
+    std::optional<FetchedSegment> fetch_of(TimelineId timeline, uint64_t number);
     void add_segments(TimelineId timeline, uint64_t first, std::set<uint64_t>& numbers);
 
     Repository& repository_;
@@ -64,6 +86,9 @@ class RepositoryWal final : public WalSource {
     uint64_t segment_size_;
     TimelineHistory history_;
     std::list<std::pair<uint64_t, Bytes>> cache_;  ///< newest first
+    std::map<uint64_t, Lsn> ends_inside_;
+    std::optional<Error> damage_;
+    std::optional<Range> contiguous_;  ///< as it was found last
 };
 
 /// The history of `timeline` as the repository has it. Timeline 1 needs no file. Error: not_found

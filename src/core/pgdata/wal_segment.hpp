@@ -6,6 +6,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/pgdata/wal_name.hpp"
+#include "core/pgdata/wal_page.hpp"
 
 namespace ark {
 
@@ -14,6 +15,12 @@ struct WalOrigin {
     std::optional<uint64_t> system_identifier;
     std::optional<uint64_t> segment_size;
 };
+
+/// Checks what a segment's first page says, of which `bytes` hold the header at least: that the
+/// segment is of this cluster, at the place that its name (or a .partial's) says, on this timeline
+/// or an ancestor of it. Error: corrupt.
+WalSegmentFacts check_segment_begin(ByteView bytes, const std::string& name,
+                                    const WalOrigin& origin);
 
 /// Checks what the first page says: that `bytes`, offered as `name` (a segment's or a .partial's),
 /// are as long as it says, of this cluster, at this place, on this timeline or an ancestor of it.

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/error.hpp"
 #include "core/pgdata/timeline_history.hpp"
 
 namespace ark {
@@ -41,6 +43,10 @@ class WalOnWay {
     /// The last segment such that every one from `first` to it is there; nullopt when `first`
     /// isn't.
     virtual std::optional<uint64_t> last_contiguous(uint64_t first) = 0;
+    /// True where only the beginning of this segment, the last contiguous one, is there.
+    virtual bool ends_inside(uint64_t /*number*/) const { return false; }
+    /// Of the last piece of WAL, where an answer came across it: WAL ends before it.
+    virtual std::optional<Error> damage() const { return std::nullopt; }
     /// The end of the last whole record.
     virtual Lsn end(Lsn from) = 0;
     /// True when a record begins at `lsn` or later.
@@ -73,6 +79,9 @@ class ArchivedWal {
     /// WAL on this way, as far as `last_segment`.
     virtual std::unique_ptr<WalOnWay> along(const TimelineHistory& way, uint64_t segment_size,
                                             uint64_t last_segment) = 0;
+    /// What the archive has of a segment in pieces, from its begin on, as far as it can be read.
+    /// Empty where there are none.
+    virtual Bytes pieces_of(const std::string& /*segment*/) { return {}; }
 };
 
 }  // namespace ark

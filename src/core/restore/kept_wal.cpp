@@ -12,6 +12,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/pgdata/wal_segment.hpp"
 #include "core/pipeline/content_hash.hpp"
 #include "core/restore/tree.hpp"
 
@@ -53,14 +54,30 @@ bool repository_has_segment(Repository& repository, const std::string& prefix,
     return header && header->hash == hash_of_file(path);
 }
 
+// The server's last segment may be there in pieces. What counts of the file is what recovery would
+// find valid: behind it are zeros, or what a recycled file held before.
+bool repository_has_pieces(ArchivedWal& wal, const std::string& name, const std::string& path,
+                           uint64_t segment_size) {
+    const Bytes pieces = wal.pieces_of(name);
+    if (pieces.empty())
+        return false;
+    const Bytes local = read_file(path, segment_size);
+    if (local.size() != segment_size)
+        return false;
+    const uint64_t number = parse_wal_file_name(name).value().segment_number(segment_size);
+    const size_t valid = end_of_valid_pages(local, number) - number * segment_size;
+    return valid >= kLongPageHeader && valid <= pieces.size() &&
+           std::ranges::equal(ByteView(local).first(valid), ByteView(pieces).first(valid));
+}
+
 bool repository_has_history(Repository& repository, const std::string& prefix, TimelineId timeline,
                             const std::string& path) {
     const auto stored = repository.store().get(prefix + place::history(timeline), kHistoryLimit);
     return stored && *stored == read_file(path, kHistoryLimit);
 }
 
-bool is_to_be_kept(Repository& repository, const std::string& prefix, const std::string& directory,
-                   const std::string& name, uint64_t segment_size) {
+bool is_to_be_kept(Repository& repository, ArchivedWal& wal, const std::string& prefix,
+                   const std::string& directory, const std::string& name, uint64_t segment_size) {
     const auto parsed = parse_wal_file_name(name);
     if (!parsed)
         return false;
@@ -78,7 +95,8 @@ bool is_to_be_kept(Repository& repository, const std::string& prefix, const std:
     const uint64_t address = parsed->segment_number(segment_size) * segment_size;
     if (!begins_with_own_page(path, address))
         return false;
-    return !repository_has_segment(repository, prefix, name, path);
+    return !repository_has_segment(repository, prefix, name, path) &&
+           !repository_has_pieces(wal, name, path, segment_size);
 }
 
 void move_file(const std::string& from, const std::string& to) {
@@ -103,7 +121,8 @@ std::string wal_link_of(const std::string& data_directory) {
     return canonical_path(path);
 }
 
-std::vector<std::string> wal_not_in_repository(Repository& repository, const std::string& cluster,
+std::vector<std::string> wal_not_in_repository(Repository& repository, ArchivedWal& wal,
+                                               const std::string& cluster,
                                                const std::string& data_directory,
                                                uint64_t segment_size) {
     const std::string directory = data_directory + "/pg_wal";
@@ -112,7 +131,7 @@ std::vector<std::string> wal_not_in_repository(Repository& repository, const std
         return {};
     std::vector<std::string> names;
     for (const std::string& name : names_in_directory(directory)) {
-        if (is_to_be_kept(repository, cluster + "/", directory, name, segment_size)) {
+        if (is_to_be_kept(repository, wal, cluster + "/", directory, name, segment_size)) {
             names.push_back(name);
         }
     }

@@ -170,7 +170,7 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
         look_for_created_tablespaces(wal, plan);
     if (plan.destination.occupied) {
         // Another cluster's WAL may have the same names: nothing in the repository stands for it.
-        plan.kept_wal = wal_not_in_repository(repository, plan.source.cluster,
+        plan.kept_wal = wal_not_in_repository(repository, wal, plan.source.cluster,
                                               plan.destination.directory, backup.wal_segment_size);
         const std::string link = wal_link_of(plan.destination.directory);
         if (!link.empty()) {

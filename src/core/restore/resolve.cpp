@@ -32,6 +32,7 @@ class Resolver {
             choose();
             check_wal();
             check_target();
+            note_damaged_end();
         } catch (Error& error) {
             if (error.code == ErrorCode::corrupt && error.hint.empty()) {
                 error.hint =
@@ -104,12 +105,19 @@ class Resolver {
     // The server looks for the next history file until one is missing: with a lost one in the row
     // it would bring back an older timeline, without what came later.
     void refuse_lost_history(TimelineId newest) {
+        for (const char* directory : {"wal", "tail"})
+            refuse_lost_history(newest, directory);
+    }
+
+    void refuse_lost_history(TimelineId newest, const std::string& directory) {
         const std::string lost = history_name(newest + 1);
-        for (const std::string& part : repository_.store().list_parts(out_.cluster + "/wal")) {
-            if (part.size() != 8 || part <= hex8(newest) || !has_objects("/wal/" + part))
+        const std::string all = out_.cluster + "/" + directory;
+        for (const std::string& part : repository_.store().list_parts(all)) {
+            const std::string place = directory + "/" + part;
+            if (part.size() != 8 || part <= hex8(newest) || !has_objects("/" + place))
                 continue;
             throw unreachable("history file \"" + lost + "\" is not in the repository",
-                              "There is WAL in \"wal/" + part +
+                              "There is WAL in \"" + place +
                                   "\", but without this file recovery would end on "
                                   "timeline " +
                                   std::to_string(newest) + ".",
@@ -297,17 +305,36 @@ class Resolver {
                           "--target-time.");
     }
 
-    // The first segment after the contiguous ones that is there all the same: a hole, not the end.
+    // The first segment that is not there as a whole.
+    uint64_t first_missing() const {
+        return wal_->ends_inside(last_segment_) ? last_segment_ : last_segment_ + 1;
+    }
+
+    // The first segment behind that one which is there all the same: a hole, not the end.
     std::optional<uint64_t> segment_behind_gap() const {
-        std::optional<uint64_t> found;
+        const uint64_t size = out_.backup.wal_segment_size;
+        std::optional<uint64_t> found = pieces_behind_gap();
         // The listing may lag: this is for a warning only.
-        find_stored_segments(
-            repository_,
-            {out_.cluster, out_.way.timeline(), out_.backup.wal_segment_size, last_segment_ + 2},
-            [&](uint64_t number) {
+        find_stored_segments(repository_,
+                             {out_.cluster, out_.way.timeline(), size, first_missing() + 1},
+                             [&](uint64_t number) {
+                                 found = std::min(number, found.value_or(number));
+                                 return false;
+                             });
+        return found;
+    }
+
+    std::optional<uint64_t> pieces_behind_gap() const {
+        std::optional<uint64_t> found;
+        const std::string all = out_.cluster + "/" + place::tail_timeline(out_.way.timeline());
+        for (const std::string& part : repository_.store().list_parts(all)) {
+            const auto name = parse_wal_file_name(part);
+            if (!name || name->kind != WalFileKind::segment)
+                continue;
+            const uint64_t number = name->segment_number(out_.backup.wal_segment_size);
+            if (number > first_missing() && (!found || number < *found))
                 found = number;
-                return false;
-            });
+        }
         return found;
     }
 
@@ -315,14 +342,14 @@ class Resolver {
         const auto behind = segment_behind_gap();
         if (!behind)
             return ".";
-        return ": segment " + name_of_segment(last_segment_ + 1) + " is missing, although " +
+        return ": segment " + name_of_segment(first_missing()) + " is missing, although " +
                name_of_segment(*behind) + " is there.";
     }
 
     // "All there is" must not quietly become what there is before a hole.
     void refuse_gap() const {
         const auto behind = segment_behind_gap();
-        const std::string missing = name_of_segment(last_segment_ + 1);
+        const std::string missing = name_of_segment(first_missing());
         // A running server stores segments out of order: it may have come since.
         if (!behind || repository_.store().head(out_.cluster + "/" + place::segment(missing)))
             return;
@@ -373,6 +400,14 @@ class Resolver {
                                 std::to_string(out_.way.timeline()) +
                                 ", the newest one; --target-timeline " + timeline +
                                 " would restore what it belongs to");
+    }
+
+    void note_damaged_end() {
+        const auto damage = wal_->damage();
+        if (!damage)
+            return;
+        out_.warnings.push_back(damage->message + ", so the archived WAL ends before it, at LSN " +
+                                to_text(out_.wal_end) + ": " + damage->detail);
     }
 
     void note_corrupt_pages() {

@@ -346,12 +346,12 @@ std::optional<StreamMessage> ReplicationConnection::end_of_timeline() {
     }
 }
 
-void ReplicationConnection::send_status(Lsn durable, bool wants_reply) {
+void ReplicationConnection::send_status(Lsn durable) {
     std::string message = "r";
     for (int i = 0; i < 3; ++i)  // written, flushed, applied
         append_big(message, durable);
     append_big(message, static_cast<uint64_t>(now_micros() - kPostgresEpochMicros));
-    message.push_back(wants_reply ? 1 : 0);
+    message.push_back(0);  // no reply is wanted
     PGconn* connection = state_->connection;
     const int put = PQputCopyData(connection, message.data(), static_cast<int>(message.size()));
     const int left = put > 0 ? PQflush(connection) : put;

@@ -40,6 +40,23 @@ struct StreamMessage {
     std::optional<NextTimeline> next;
 };
 
+/// WAL that comes from somewhere, and who sends it hears how far it is durable. One thread.
+class WalStream {
+ public:
+    WalStream() = default;
+    WalStream(const WalStream&) = delete;
+    WalStream& operator=(const WalStream&) = delete;
+    virtual ~WalStream() = default;
+
+    /// What has come, without waiting for it. Nothing may be called after end_of_timeline.
+    virtual std::optional<StreamMessage> receive() = 0;
+    /// Tells the server how far its WAL is durable (written, flushed and applied are one here).
+    virtual void send_status(Lsn durable) = 0;
+    /// Waits up to `millis` for something to receive, with `to_read`, or for the WakeUp of its
+    /// owner. Error: cancelled.
+    virtual void wait(int millis, bool to_read) = 0;
+};
+
 /// A physical replication connection to a PostgreSQL server (protocol: "Streaming Replication
 /// Protocol" of its manual). Needs no slot and makes none. One thread; whatever waits ends as soon
 /// as `wake` is stopped (Error: cancelled).
@@ -47,13 +64,11 @@ struct StreamMessage {
 /// Errors: unavailable where the server cannot be reached, says no to the connection, or breaks it
 /// off: in its own words, with what to change in the hint. not_found where it does not have the WAL
 /// any more that is asked for.
-class ReplicationConnection {
+class ReplicationConnection final : public WalStream {
  public:
     /// `conninfo` is libpq's; the application is called pg_ark unless it has another name there.
     ReplicationConnection(const std::string& conninfo, const WakeUp& wake);
-    ~ReplicationConnection();
-    ReplicationConnection(const ReplicationConnection&) = delete;
-    ReplicationConnection& operator=(const ReplicationConnection&) = delete;
+    ~ReplicationConnection() override;
 
     /// Of the server process that serves this connection; 0 where it is not known.
     int process_id() const;
@@ -66,12 +81,9 @@ class ReplicationConnection {
 
     /// From here on only the functions below may be called, until end_of_timeline came.
     void start(Lsn begin, TimelineId timeline);
-    /// What has come, without waiting for it.
-    std::optional<StreamMessage> receive();
-    /// Tells the server how far its WAL is durable (written, flushed and applied are one here).
-    void send_status(Lsn durable, bool wants_reply = false);
-    /// Waits up to `millis` for something to receive, with `to_read`, or for `wake`.
-    void wait(int millis, bool to_read);
+    std::optional<StreamMessage> receive() override;
+    void send_status(Lsn durable) override;
+    void wait(int millis, bool to_read) override;
 
  private:
     struct State;

@@ -37,10 +37,10 @@ const char* name_of(StreamState state) noexcept {
     return "retrying";
 }
 
-Streaming::Streaming(ReplicationConnection& connection, TailWriter& writer, WholeSegments& wholes,
+Streaming::Streaming(WalStream& stream, TailWriter& writer, WholeSegments& wholes,
                      StreamListener& listener, StreamStatus& status, StreamingOptions options,
                      uint64_t segment_size, WakeUp& wake)
-    : connection_(connection),
+    : stream_(stream),
       writer_(writer),
       wholes_(wholes),
       listener_(listener),
@@ -70,7 +70,7 @@ Streaming::End Streaming::run(std::optional<WalGap> gap) {
         if (ended_) {
             wake_.wait(pause(now));
         } else if (!more) {
-            connection_.wait(pause(now), may_read());
+            stream_.wait(pause(now), may_read());
         } else {
             wake_.check();
         }
@@ -84,7 +84,7 @@ bool Streaming::may_read() const {
 // True when there may be more.
 bool Streaming::receive() {
     for (int i = 0; i < kBatch && may_read(); ++i) {
-        const std::optional<StreamMessage> message = connection_.receive();
+        const std::optional<StreamMessage> message = stream_.receive();
         if (!message)
             return false;
         take(*message);
@@ -234,7 +234,7 @@ void Streaming::acknowledge(int64_t now) {
     }
     if (ended_ || (durable == told_ && !reply_ && now < next_reply_))
         return;
-    connection_.send_status(durable);
+    stream_.send_status(durable);
     told_ = durable;
     reply_ = false;
     next_reply_ = now + kReplyNanos;

@@ -75,7 +75,7 @@ class Streaming {
     enum class End { behind, end_of_timeline };
 
     /// All of them outlive it. `status` goes on from what it holds.
-    Streaming(ReplicationConnection& connection, TailWriter& writer, WholeSegments& wholes,
+    Streaming(WalStream& stream, TailWriter& writer, WholeSegments& wholes,
               StreamListener& listener, StreamStatus& status, StreamingOptions options,
               uint64_t segment_size, WakeUp& wake);
 
@@ -103,7 +103,7 @@ class Streaming {
     template <typename Task>
     void in_background(Task task);
 
-    ReplicationConnection& connection_;
+    WalStream& stream_;
     TailWriter& writer_;
     WholeSegments& wholes_;
     StreamListener& listener_;

@@ -48,22 +48,27 @@ class Histories {
 
     std::set<TimelineId> timelines_with_wal() {
         std::set<TimelineId> found;
+        add_timelines_in("wal", found);
+        add_timelines_in("tail", found);
+        return found;
+    }
+
+    void add_timelines_in(const std::string& directory, std::set<TimelineId>& found) {
         for (const std::string& part :
-             context_.repository.store().list_parts(context_.backup.cluster + "/wal")) {
+             context_.repository.store().list_parts(context_.name_of(directory))) {
             TimelineId timeline = 0;
             const auto end = part.data() + part.size();
             const auto parsed = std::from_chars(part.data(), end, timeline, 16);
             if (part.size() == 8 && parsed.ec == std::errc{} && parsed.ptr == end &&
-                timeline > own_ && has_objects(part)) {
+                timeline > own_ && has_objects(directory + "/" + part)) {
                 found.insert(timeline);
             }
         }
-        return found;
     }
 
-    bool has_objects(const std::string& timeline_directory) {
+    bool has_objects(const std::string& directory) {
         bool any = false;
-        context_.repository.store().list(context_.name_of("wal/" + timeline_directory),
+        context_.repository.store().list(context_.name_of(directory),
                                          [&](const ObjectInfo& /*object*/) {
                                              any = true;
                                              return false;

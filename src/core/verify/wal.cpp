@@ -33,9 +33,9 @@ class WalCheck::Walk {
         needed_ = last_segment_number_before(backup_.stop_lsn, size_);
         listed_ = source_.listed(first_);
         last_ = listed_.empty() ? needed_ : std::max(needed_, *listed_.rbegin());
-        // Where nothing was archived yet since a promotion the old timeline's last segment counts,
-        // if it is there.
-        while (last_ > needed_ && source_.holds_fork(last_ + 1) && try_read(last_ + 1))
+        // No listing of whole segments shows the newest ones' pieces, nor what the old timeline has
+        // of the segment that holds a fork, where nothing was archived yet since a promotion.
+        while (!source_.end_inside(last_) && try_read(last_ + 1))
             ++last_;
     }
     uint64_t bytes() const { return (last_ - first_ + 1) * size_; }
@@ -68,22 +68,29 @@ class WalCheck::Walk {
         return segment_name({way_.timeline_at((number + 1) * size_ - 1), number}, size_);
     }
 
-    bool is_there(const std::string& segment) const {
-        return context_.repository.store()
-            .head(context_.name_of(place::segment(segment)))
-            .has_value();
+    bool is_there(const std::string& place) const {
+        return context_.repository.store().head(context_.name_of(place)).has_value();
     }
 
-    // The object that this segment is read from: the newest timeline's where there is one.
-    std::string found_name(uint64_t number) const {
+    struct Source {
+        std::string segment;
+        std::string place;  ///< of its object, or the directory of its pieces
+    };
+
+    // What this segment is read from: the newest timeline's where there is one.
+    Source source_of(uint64_t number) const {
         std::vector<TimelineId> timelines = way_.timelines();
         std::ranges::reverse(timelines);
         for (const TimelineId timeline : timelines) {
-            std::string name = segment_name({timeline, number}, size_);
-            if (way_.begin_of(timeline) / size_ <= number && is_there(name))
-                return name;
+            const std::string name = segment_name({timeline, number}, size_);
+            if (way_.begin_of(timeline) / size_ > number)
+                continue;
+            if (is_there(place::segment(name)))
+                return {name, place::segment(name)};
+            if (is_there(place::tail(name, 0)))
+                return {name, place::tail_directory(name)};
         }
-        return name_of(number);
+        return {name_of(number), place::segment(name_of(number))};
     }
 
     bool try_read(uint64_t number) {
@@ -104,9 +111,13 @@ class WalCheck::Walk {
         context_.tick();
         try {
             auto bytes = source_.read_segment(number);
-            if (!bytes && may_be_on_its_way(number))
-                patience_.wait_for(
-                    [&] { return (bytes = source_.read_segment(number)).has_value(); });
+            if (!is_all_there(number, bytes) && may_be_on_its_way(number)) {
+                patience_.wait_for([&] {
+                    source_.forget(number);
+                    bytes = source_.read_segment(number);
+                    return is_all_there(number, bytes);
+                });
+            }
             if (!bytes)
                 return std::nullopt;
             check_segment_header(*bytes, name_of(number), {backup_.system_identifier, size_});
@@ -119,10 +130,15 @@ class WalCheck::Walk {
         } catch (const Error& error) {
             if (!is_damage(error))
                 throw;
-            report(found_name(number), finding_of("wal", error));
+            report(source_of(number).place, finding_of("wal", error));
             reported_ = number;
             return std::nullopt;
         }
+    }
+
+    // Of the last one the beginning is enough.
+    bool is_all_there(uint64_t number, const std::optional<ByteView>& bytes) const {
+        return bytes && (number == last_ || !source_.end_inside(number));
     }
 
     // A backup waits for its own.
@@ -135,22 +151,70 @@ class WalCheck::Walk {
         const uint64_t number = stop.at / size_;
         if (number > last_ || reported_ == number)
             return number + 1;
-        if (stop.kind == WalStopKind::missing_segment)
+        if (ends_with_archive(stop))
+            return last_ + 1;
+        if (stop.kind == WalStopKind::missing_segment || is_cut_off(stop, number))
             return handle_missing(number, stop.at);
-        if (stop.kind == WalStopKind::empty_page && ends_at_fork(number, stop.at))
-            return number == last_ ? number + 1 : handle_missing(number, stop.at);
+        const Source source = source_of(number);
         Finding finding;
-        finding.message = "WAL segment \"" + found_name(number) + "\" is damaged";
+        finding.message = "WAL segment \"" + source.segment + "\" is damaged";
         finding.detail = "At " + to_text(stop.at) + ": " + stop.reason + ".";
-        report(found_name(number), std::move(finding));
+        report(source.place, std::move(finding));
         return number + 1;
     }
 
-    // What an older timeline has of a segment ends where the way leaves it.
-    bool ends_at_fork(uint64_t number, Lsn at) const {
-        return std::ranges::any_of(way_.forks(), [&](const TimelineFork& fork) {
-            return fork.switch_point / size_ == number && at >= fork.switch_point;
-        });
+    // The newest WAL may end anywhere behind the backup.
+    bool ends_with_archive(const WalStop& stop) {
+        const auto end = source_.end_inside(last_);
+        return end && (last_ > needed_ || *end >= backup_.stop_lsn) && is_cut_off(stop, last_);
+    }
+
+    // Whether the reader stopped because only the beginning of this segment is there: at its end,
+    // or at the page or the record that is cut there.
+    bool is_cut_off(const WalStop& stop, uint64_t number) {
+        const auto end = source_.end_inside(number);
+        if (!end || stop.kind == WalStopKind::missing_segment)
+            return false;
+        if (stop.at >= *end)
+            return true;
+        if (stop.kind == WalStopKind::bad_record)
+            return goes_behind(stop.at, *end);
+        return stop.at + page_size_of(number) > *end;
+    }
+
+    uint64_t page_size_of(uint64_t number) {
+        const auto bytes = source_.read_segment(number);
+        const auto facts = bytes ? decode_segment_facts(*bytes) : std::nullopt;
+        return facts ? facts->page_size : 0;
+    }
+
+    // Whether the record that begins here ends behind `end`, as its length says; segments between
+    // must agree.
+    bool goes_behind(Lsn lsn, Lsn end) {
+        const uint64_t page_size = page_size_of(lsn / size_);
+        if (page_size == 0)
+            return false;
+        const auto length = load<uint32_t>(*source_.read_segment(lsn / size_), lsn % size_);
+        uint64_t left = std::max<uint64_t>(length, kWalRecordHeader);
+        Lsn at = lsn;
+        while (left > 0 && at < end) {
+            if (at % size_ == 0 && !is_continued(at / size_, left))
+                return false;
+            if (at % page_size == 0)
+                at += at % size_ == 0 ? kLongPageHeader : kShortPageHeader;
+            const uint64_t on_page = std::min(left, page_size - at % page_size);
+            at += on_page;
+            left -= on_page;
+        }
+        return left > 0 || at > end;
+    }
+
+    bool is_continued(uint64_t number, uint64_t remaining) {
+        const auto bytes = source_.read_segment(number);
+        if (!bytes)
+            return false;
+        const WalPageHeader header = decode_page_header(*bytes);
+        return header.continues() && header.remaining == remaining;
     }
 
     uint64_t handle_missing(uint64_t number, Lsn end) {
@@ -171,13 +235,13 @@ class WalCheck::Walk {
             finding.detail = "Segment \"" + name_of(next) + "\" is there: recovery ends at " +
                              to_text(end) + ", before the gap.";
         }
-        report(name_of(number), std::move(finding));
+        report(place::segment(name_of(number)), std::move(finding));
         return up_to;
     }
 
-    void report(const std::string& segment, Finding finding) {
+    void report(const std::string& place, Finding finding) {
         finding.check = "wal";
-        finding.object = context_.name_of(place::segment(segment));
+        finding.object = context_.name_of(place);
         finding.hint =
             "If a server or another archive still has the segment, put it into the repository; "
             "take "

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include <gtest/gtest.h>
 
@@ -16,6 +17,20 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kSegment = 1 << 20;
 constexpr size_t kPageAddress = 8;
+
+// An archive of which only pieces matter here.
+class PiecesAlone final : public ArchivedWal {
+ public:
+    TimelineHistory history_of(TimelineId timeline) override { return TimelineHistory(timeline); }
+    TimelineId newest_timeline(TimelineId start) override { return start; }
+    std::unique_ptr<WalOnWay> along(const TimelineHistory& /*way*/, uint64_t /*segment_size*/,
+                                    uint64_t /*last_segment*/) override {
+        return nullptr;
+    }
+    Bytes pieces_of(const std::string& segment) override { return pieces[segment]; }
+
+    std::map<std::string, Bytes> pieces;
+};
 
 class KeptWalTest : public testing::Test {
  protected:
@@ -36,13 +51,14 @@ class KeptWalTest : public testing::Test {
                      as_bytes(content), {}, 1);
     }
     std::vector<std::string> missing() {
-        return wal_not_in_repository(*repository, "c", data, kSegment);
+        return wal_not_in_repository(*repository, wal, "c", data, kSegment);
     }
 
     test::TemporaryDirectory directory;
     std::string data = directory / "data";
     std::unique_ptr<Repository> repository =
         Repository::open(make_memory_store(), OpenMode::create);
+    PiecesAlone wal;
 };
 
 const std::string kFive = "000000010000000000000005";
@@ -97,7 +113,7 @@ TEST_F(KeptWalTest, MovedAside) {
 }
 
 TEST_F(KeptWalTest, NoDataDirectory) {
-    EXPECT_TRUE(wal_not_in_repository(*repository, "c", directory / "no", kSegment).empty());
+    EXPECT_TRUE(wal_not_in_repository(*repository, wal, "c", directory / "no", kSegment).empty());
     EXPECT_EQ(wal_link_of(directory / "no"), "");
 }
 
