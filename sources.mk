@@ -325,6 +325,7 @@ UNIT_TEST_SOURCES += test/unit/http/retry_transport_test.cpp
 UNIT_TEST_SOURCES += test/unit/http/curl_transport_test.cpp
 UNIT_TEST_SOURCES += test/unit/pipeline/tar_reader_test.cpp
 UNIT_TEST_SOURCES += test/unit/stream/tail_writer_test.cpp
+UNIT_TEST_SOURCES += test/unit/stream/streaming_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/target_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/plan_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/resolve_test.cpp

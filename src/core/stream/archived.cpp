@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
@@ -30,21 +31,25 @@ std::string Archived::wal_path(const std::string& file) const {
     return data_directory_ + "/pg_wal/" + file;
 }
 
-uint64_t Archived::waiting(Lsn before) const {
+Archived::Waiting Archived::waiting(Lsn before) const {
     const std::string path = wal_path("archive_status");
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
     if (!directory)
         throw system_error(errno, "could not open directory \"" + path + "\"");
-    uint64_t count = 0;
+    const uint64_t end = before / target_.segment_size;
+    Waiting waiting{0, end};
     while (const dirent* entry = readdir(directory.get())) {
         const std::string_view file = entry->d_name;
         if (file.size() != 24 + 6 || !file.ends_with(".ready"))
             continue;
         const auto name = parse_wal_file_name(file.substr(0, 24));
-        if (name && name->segment_number(target_.segment_size) < before / target_.segment_size)
-            ++count;
+        const uint64_t number = name ? name->segment_number(target_.segment_size) : end;
+        if (number >= end)
+            continue;
+        ++waiting.count;
+        waiting.first = std::min(waiting.first, number);
     }
-    return count;
+    return waiting;
 }
 
 // As XLogArchiveIsBusy (src/backend/access/transam/xlogarchive.c) judges it: .done says that our

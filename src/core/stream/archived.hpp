@@ -19,8 +19,12 @@ class Archived final : public WholeSegments {
     Archived(Repository& repository, PushTarget target, std::string data_directory,
              TimelineId timeline);
 
-    /// Segments before `before`, of any timeline, that wait for the archiver.
-    uint64_t waiting(Lsn before) const;
+    /// What waits for the archiver of segments before `before`, of any timeline.
+    struct Waiting {
+        uint64_t count = 0;
+        uint64_t first = 0;  ///< number of the lowest; where none waits, of the one with `before`
+    };
+    Waiting waiting(Lsn before) const;
 
     /// By the archiver's mark and then by asking the store.
     bool is_durable(uint64_t number) override;

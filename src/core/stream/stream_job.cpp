@@ -18,8 +18,9 @@ constexpr int64_t kLongestPauseMs = 30000;
 constexpr int kShortPollMs = 100;
 constexpr int kLongPollMs = 500;
 constexpr uint64_t kManyWaiting = 100;
-// Two segments, where they are not very small or very large: the archiver has the one in hand while
-// the other comes.
+// A few segments, where they are not very small or very large: the archiver has one or two in hand
+// while another comes.
+constexpr uint64_t kSegmentsBehind = 3;
 constexpr uint64_t kLeastBehind = 32 << 20;
 constexpr uint64_t kMostBehind = 64 << 20;
 constexpr size_t kHistoryLimit = 16 << 20;
@@ -144,16 +145,31 @@ TimelineHistory StreamJob::store_histories(ReplicationConnection& connection) {
     return history;
 }
 
-// Until everything before the segment that the server writes now is durable: so pieces never lie
-// behind a hole that is about to be filled. How far the server has come.
-Lsn StreamJob::wait_for_archiver(ReplicationConnection& connection) {
+// What the archiver has done while nothing was streamed. Of a way that had no gap before.
+void StreamJob::note_archived(uint64_t first) {
+    const Lsn end = first * target_.segment_size;
+    if (status_.durable == 0 || end <= status_.durable || !warned_gap_.empty())
+        return;
+    if (!archived_.is_stored(segment_name({request_.timeline, first - 1}, target_.segment_size)))
+        return;
+    status_.durable = end;
+    status_.durable_at = now_micros();
+}
+
+// Until the archiver has come close to the segment that the server writes now. `first`: everything
+// before that segment is durable. It is the last one, or the one before: under a steady load there
+// may always be one that waits.
+ServerIdentity StreamJob::wait_for_archiver(ReplicationConnection& connection, uint64_t& first) {
     for (;;) {
-        const Lsn flushed = identify(connection).flushed;
-        status_.waiting = archived_.waiting(flushed);
-        if (status_.waiting == 0)
-            return flushed;
+        const ServerIdentity server = identify(connection);
+        const Archived::Waiting waiting = archived_.waiting(server.flushed);
+        status_.waiting = waiting.count;
+        first = waiting.first;
+        if (first + 1 >= server.flushed / target_.segment_size)
+            return server;
+        note_archived(first);
         tell(StreamState::catching_up);
-        wake_.wait(status_.waiting < kManyWaiting ? kShortPollMs : kLongPollMs);
+        wake_.wait(waiting.count < kManyWaiting ? kShortPollMs : kLongPollMs);
     }
 }
 
@@ -168,8 +184,8 @@ bool StreamJob::has_finished(ReplicationConnection& connection, const WalSegment
     return false;
 }
 
-std::optional<WalGap> StreamJob::find_gap(const TimelineHistory& history, Lsn flushed) {
-    std::optional<WalGap> gap = contiguity_.find_gap(history, flushed);
+std::optional<WalGap> StreamJob::find_gap(const TimelineHistory& history, Lsn before) {
+    std::optional<WalGap> gap = contiguity_.find_gap(history, before);
     if (gap && gap->segment != warned_gap_) {
         listener_.warning(
             Error(ErrorCode::not_found,
@@ -187,7 +203,7 @@ StreamingOptions StreamJob::options(const TimelineHistory& history, Lsn begin) {
     StreamingOptions options;
     options.interval_ms = request_.interval_ms;
     options.synchronous = &synchronous_;
-    options.limit = std::clamp(2 * target_.segment_size, kLeastBehind, kMostBehind);
+    options.limit = std::clamp(kSegmentsBehind * target_.segment_size, kLeastBehind, kMostBehind);
     options.gives_up_behind = true;
     options.find_gap = [this, history, begin] { return contiguity_.find_gap(history, begin); };
     options.remove_pieces = [this](const std::string& segment) {
@@ -202,21 +218,16 @@ void StreamJob::stream_once() {
     ReplicationConnection connection(request_.conninfo, wake_);
     identify(connection);
     const TimelineHistory history = store_histories(connection);
-    const Lsn flushed = wait_for_archiver(connection);
-    std::optional<WalGap> gap = find_gap(history, flushed);
-    const WalSegment segment{request_.timeline, flushed / target_.segment_size};
+    WalSegment segment{request_.timeline, 0};
+    const Lsn flushed = wait_for_archiver(connection, segment.number).flushed;
+    const Lsn begin = segment.number * target_.segment_size;
+    std::optional<WalGap> gap = find_gap(history, begin);
     const std::string name = segment_name(segment, target_.segment_size);
     const auto chain = adopt_tail(repository_, target_, segment, flushed,
                                   [this](const Error& error) { listener_.warning(error); });
-    if (archived_.is_stored(name)) {
-        if (has_finished(connection, segment))
-            return;
+    if (archived_.is_stored(name) && !has_finished(connection, segment))
         refuse_whole(repository_, target_, name, flushed);
-    }
-    if (!cleaned_)
-        remove_old_tails(repository_, target_, segment);
-    cleaned_ = true;
-    const Lsn begin = segment.number * target_.segment_size;
+    remove_old_tails(repository_, target_, segment);
     TailWriter writer(target_, request_.timeline, history.begin_of(request_.timeline),
                       [this] { wake_.wake(); });
     writer.begin(begin, chain);

@@ -45,9 +45,10 @@ class StreamJob {
     ServerIdentity identify(ReplicationConnection& connection) const;
     TimelineHistory store_histories(ReplicationConnection& connection);
     std::optional<Bytes> store_history(ReplicationConnection& connection, TimelineId timeline);
-    Lsn wait_for_archiver(ReplicationConnection& connection);
+    ServerIdentity wait_for_archiver(ReplicationConnection& connection, uint64_t& first);
+    void note_archived(uint64_t first);
     bool has_finished(ReplicationConnection& connection, const WalSegment& segment);
-    std::optional<WalGap> find_gap(const TimelineHistory& history, Lsn flushed);
+    std::optional<WalGap> find_gap(const TimelineHistory& history, Lsn before);
     StreamingOptions options(const TimelineHistory& history, Lsn begin);
     void tell(StreamState state);
     void rest_after(const Error& error);
@@ -64,7 +65,6 @@ class StreamJob {
     StreamStatus status_;
     std::string warned_gap_;
     int64_t pause_ms_ = 0;
-    bool cleaned_ = false;
 };
 
 }  // namespace ark

@@ -121,8 +121,8 @@ class StreamFixture : public ::testing::Test {
     }
 
     PushTarget target(const std::string& host = "one") {
-        return {repository->store(), kCluster, WalBuilder::kSystemIdentifier,
-                kSize,               1,        {host, "boot", "/data", 0}};
+        return {repository->store(),       kCluster, WalBuilder::kSystemIdentifier, kSize, 1,
+                {host, "boot", "/data", 0}};
     }
     FetchContext context() { return {*repository, kCluster}; }
     static std::string piece(uint64_t number, uint32_t from) {
@@ -133,9 +133,8 @@ class StreamFixture : public ::testing::Test {
     }
     void put_piece(uint64_t number, uint32_t from, ByteView content,
                    const std::string& host = "one") {
-        store_object(*base, kCluster, ObjectKind::tail,
-                     place::tail(WalBuilder::name(number), from), content, {host, "boot", "/d", 0},
-                     1);
+        store_object(*base, kCluster, ObjectKind::tail, place::tail(WalBuilder::name(number), from),
+                     content, {host, "boot", "/d", 0}, 1);
     }
     void put_whole(uint64_t number) {
         store_object(*base, kCluster, ObjectKind::wal, place::segment(WalBuilder::name(number)),

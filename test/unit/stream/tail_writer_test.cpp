@@ -264,8 +264,8 @@ TEST_F(TailWriterTest, LargeSegmentsAreCutIntoSeveralPieces) {
     EXPECT_EQ(cuts, 5);
     const std::string last = segment_name({1, 3}, large.segment_size);
     EXPECT_TRUE(base->head(kCluster + "/" + place::tail(last, 12 << 20)));
-    EXPECT_TRUE(base->head(kCluster + "/" +
-                           place::tail(segment_name({1, 4}, large.segment_size), 0)));
+    EXPECT_TRUE(
+        base->head(kCluster + "/" + place::tail(segment_name({1, 4}, large.segment_size), 0)));
 }
 
 // Whatever is cut when and fails where: what was called durable can be read back.
@@ -282,8 +282,8 @@ TEST_F(TailWriterTest, WhatIsDurableCanBeReadBack) {
         Lsn durable = kBegin;
         try {
             const bool adopt = !chain(5).empty();
-            auto writer = make_at(
-                kBegin, adopt ? read_tail(context(), WalBuilder::name(5)) : std::nullopt);
+            auto writer =
+                make_at(kBegin, adopt ? read_tail(context(), WalBuilder::name(5)) : std::nullopt);
             while (writer->received() < kBegin + 2 * kSize + 1000) {
                 append(*writer,
                        std::min(writer->received() + random() % 100000, kBegin + 2 * kSize + 1000));
