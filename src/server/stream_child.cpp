@@ -195,6 +195,13 @@ void take(const Message& message) {
         take_warning(message);
 }
 
+char* as_sentence(const char* message) {
+    char* text = pstrdup(message);
+    if (strncmp(text, "pg_ark", 6) != 0)
+        text[0] = static_cast<char>(pg_toupper(static_cast<unsigned char>(text[0])));
+    return text;
+}
+
 // It has closed its output: by then it has said why, or nobody knows.
 void note_end() {
     if (said_why)
@@ -298,9 +305,7 @@ void note_stream_error(const JobError& error, int interval_ms) {
     if (!throttle_passes(&error_throttle, unpack_sql_state(error.sqlstate), interval_ms))
         return;
     ereport(WARNING, (errcode(error.sqlstate), errmsg("WAL is not streamed to the repository"),
-                      errdetail_internal("%c%s.%s%s",
-                                         pg_toupper(static_cast<unsigned char>(error.message[0])),
-                                         error.message[0] != '\0' ? error.message + 1 : "",
+                      errdetail_internal("%s.%s%s", as_sentence(error.message),
                                          error.detail[0] != '\0' ? " " : "", error.detail),
                       error.hint[0] != '\0' ? errhint("%s", error.hint) : 0));
 }

@@ -137,6 +137,29 @@ streams($node);
 set_config($node, 'pg_ark.wal_stream_interval' => undef);
 streams($node);
 
+# ---- a hole in the repository: filled where the server still has the segment, else told
+
+my ($system_identifier) = $node->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
+sub object { my ($name) = @_; return "$directory/$system_identifier/wal/" . substr($name, 0, 8) . '/' . substr($name, 8, 8) . "/$name.zst" }
+my $hole = archive_now($node);
+ok(-e $node->data_dir . "/pg_wal/$hole" && -e object($hole), 'a segment is here and there');
+unlink object($hole) or die $!;
+kill 'KILL', ark_children($node, 'server-stream');
+poll_until('the hole is filled from pg_wal', sub { -e object($hole) });
+streams($node);
+archive_now($node);
+$node->safe_psql('postgres', 'CHECKPOINT');
+poll_until('the server has the segment no more', sub { $node->safe_psql('postgres', 'CHECKPOINT'); !-e $node->data_dir . "/pg_wal/$hole" || !archive_now($node) });
+unlink object($hole) or die $!;
+kill 'KILL', ark_children($node, 'server-stream');
+poll_until('the gap is seen', sub { status($node, 'state') eq 'gap' });
+is(status($node, 'missing_segment'), $hole, 'the first segment that is missing is named');
+like(preflight($node), qr/^f\|segment \Q$hole\E.*full backup/, 'preflight() asks for a full backup');
+is(status($node, q{durable_lsn <= pg_lsn '0/0' + ('x' || substr(missing_segment, 17))::bit(32)::int8 * 16777216}), 't', 'nothing behind it counts as durable');
+backup_ok($node, 'over the gap');
+streams($node);
+wait_durable($node);
+
 # ---- streaming cannot connect: archiving goes on, preflight() says why, and it mends by itself
 
 my $hba = $node->data_dir . '/pg_hba.conf';
@@ -234,6 +257,7 @@ for my $round (1 .. $rounds) {
     push @{ $lost{$round} }, grep { !$there{$_} } @told;
     delete $lost{$round} unless @{ $lost{$round} };
     $node->start;
+    $node->safe_psql('postgres', 'SELECT pg_switch_wal()') if $round % 4 == 0;
     poll_until('commits wait again', sub { (eval { status($node, 'mode') } // '') eq 'sync' });
 }
 note('commits: ' . join ', ', map { "$commits{$_} ($_)" } sort keys %commits);
@@ -268,7 +292,6 @@ my $twin_mark = log_mark($twin);
 $twin->start;
 wait_log($twin, qr/WAL is not streamed to the repository/, $twin_mark);
 poll_until('the second stops', sub { status($twin, 'state') eq 'stopped' && !ark_children($twin, 'server-stream') });
-my $first = quotemeta $node->data_dir;
 like(status($twin, q{error_message || ' ' || error_detail || ' ' || error_hint}), qr/written by.*Two servers, one timeline/s, 'and says by whom the repository was written');
 $twin->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')});
 wait_log($twin, qr/could not archive/, $twin_mark);
