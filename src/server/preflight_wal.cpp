@@ -18,21 +18,23 @@ namespace {
 
 constexpr char kName[] = "wal_streaming";
 
-// A state in which nothing is to be streamed, and why that is as it should be; else NULL. What is
+struct Rest {
+    const char* state;
+    const char* reason;
+};
+const Rest kRests[] = {
+    {"off", "off: pg_ark.wal_streaming is off, WAL goes to the repository by segments"},
+    {"not_archiving", "off as long as the server does not archive with pg_ark"},
+    {"clone", "off: a restored copy streams nothing"},
+    {"no_repository", "off until something is stored in the repository"},
+};
+
+// Of a state in which nothing is to be streamed, why that is as it should be; else NULL. What is
 // wrong with archiving has rows of its own.
 const char* reason_to_rest(const char* state) {
-    const struct {
-        const char* state;
-        const char* reason;
-    } kReasons[] = {
-        {"off", "off: pg_ark.wal_streaming is off, WAL goes to the repository by segments"},
-        {"not_archiving", "off as long as the server does not archive with pg_ark"},
-        {"clone", "off: a restored copy streams nothing"},
-        {"no_repository", "off until something is stored in the repository"},
-    };
-    for (const auto& row : kReasons) {
-        if (strcmp(row.state, state) == 0)
-            return row.reason;
+    for (const Rest& rest : kRests) {
+        if (strcmp(rest.state, state) == 0)
+            return rest.reason;
     }
     return nullptr;
 }
