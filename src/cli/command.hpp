@@ -56,6 +56,7 @@ void add_check_command(const CommandContext& context);
 void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);
 void add_wal_get_command(const CommandContext& context);
+void add_wal_receive_command(const CommandContext& context);
 void add_version_command(const CommandContext& context);
 
 /// The roles that the server module starts: standard input and output speak docs/child-protocol.md.

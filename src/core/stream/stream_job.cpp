@@ -7,13 +7,12 @@
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
 #include "core/stream/adoption.hpp"
+#include "core/stream/histories.hpp"
 
 namespace ark {
 
 namespace {
 
-constexpr int64_t kFirstPauseMs = 1000;
-constexpr int64_t kLongestPauseMs = 30000;
 // While the archiver works off what has piled up. A directory with many names is read seldom.
 constexpr int kShortPollMs = 100;
 constexpr int kLongPollMs = 500;
@@ -24,22 +23,6 @@ constexpr uint64_t kSegmentsBehind = 3;
 constexpr uint64_t kLeastBehind = 32 << 20;
 constexpr uint64_t kMostBehind = 64 << 20;
 constexpr size_t kHistoryLimit = 16 << 20;
-
-// Nothing gets better by itself then.
-bool is_final(const Error& error) {
-    if (error.retryable)
-        return false;
-    switch (error.code) {
-        case ErrorCode::conflict:
-        case ErrorCode::refused:
-        case ErrorCode::invalid_argument:
-        case ErrorCode::unsupported:
-        case ErrorCode::cancelled:
-            return true;
-        default:
-            return false;
-    }
-}
 
 }  // namespace
 
@@ -58,35 +41,7 @@ StreamJob::StreamJob(Repository& repository, PushTarget target, StreamRequest re
 }
 
 void StreamJob::run() {
-    std::optional<Lsn> in_the_way;  // how far it had come when a piece was in the way
-    for (;;) {
-        try {
-            stream_once();
-        } catch (const PieceInTheWay& error) {
-            // Once for each place: what was read anew can't be read over.
-            if (in_the_way && status_.durable <= *in_the_way)
-                throw;
-            in_the_way = status_.durable;
-            wake_.wait(kShortPollMs);
-        } catch (const Error& error) {
-            if (is_final(error))
-                throw;
-            rest_after(error);
-        } catch (const std::bad_alloc&) {
-            rest_after(
-                Error(ErrorCode::out_of_memory, "out of memory", {}, "Raise pg_ark.memory_limit."));
-        }
-    }
-}
-
-void StreamJob::rest_after(const Error& error) {
-    ++status_.retries;
-    tell(StreamState::retrying);
-    listener_.failed(error);
-    pause_ms_ = std::clamp(2 * pause_ms_, kFirstPauseMs, kLongestPauseMs);
-    const int64_t deadline = monotonic_nanos() + pause_ms_ * 1000000;
-    for (int64_t now = monotonic_nanos(); now < deadline; now = monotonic_nanos())
-        wake_.wait(static_cast<int>((deadline - now) / 1000000 + 1));
+    stream_again(status_, listener_, wake_, [this] { stream_once(); });
 }
 
 void StreamJob::tell(StreamState state) {
@@ -105,44 +60,6 @@ ServerIdentity StreamJob::identify(ReplicationConnection& connection) const {
                     std::to_string(target_.system_identifier) + " and " +
                     std::to_string(request_.timeline) + ".",
                 "pg_ark.wal_conninfo must lead to the server in which it is set.");
-}
-
-std::optional<Bytes> StreamJob::store_history(ReplicationConnection& connection,
-                                              TimelineId timeline) {
-    std::optional<Bytes> content = read_file_if_exists(
-        request_.data_directory + "/pg_wal/" + history_name(timeline), kHistoryLimit);
-    if (!content)
-        content = connection.timeline_history(timeline);
-    const std::string name = target_.cluster + "/" + place::history(timeline);
-    if (!content)
-        return repository_.store().get(name, kHistoryLimit);
-    // What is stored is there for good: a damaged file must not get its name.
-    static_cast<void>(TimelineHistory::parse(timeline, as_text(*content)));
-    Writer writer = target_.writer;
-    writer.time = now_micros();
-    store_plain(repository_.store(), name, *content, writer);
-    return content;
-}
-
-// Without them nobody finds the way to what is going to be written.
-TimelineHistory StreamJob::store_histories(ReplicationConnection& connection) {
-    if (request_.timeline == 1)
-        return TimelineHistory(1);
-    const std::optional<Bytes> content = store_history(connection, request_.timeline);
-    if (!content) {
-        throw Error(ErrorCode::not_found,
-                    "timeline history file \"" + history_name(request_.timeline) +
-                        "\" is neither in pg_wal nor in the repository",
-                    "Without it a restore cannot follow the way to timeline " +
-                        std::to_string(request_.timeline) + ".",
-                    "Copy the file from another server of this cluster into pg_wal.");
-    }
-    TimelineHistory history = TimelineHistory::parse(request_.timeline, as_text(*content));
-    for (const TimelineFork& fork : history.forks()) {
-        if (fork.parent >= 2)
-            static_cast<void>(store_history(connection, fork.parent));
-    }
-    return history;
 }
 
 // What the archiver has done while nothing was streamed. Of a way that had no gap before.
@@ -217,7 +134,12 @@ void StreamJob::stream_once() {
     tell(StreamState::catching_up);
     ReplicationConnection connection(request_.conninfo, wake_);
     identify(connection);
-    const TimelineHistory history = store_histories(connection);
+    const TimelineHistory history =
+        store_histories(target_, request_.timeline, [&](TimelineId timeline) {
+            auto content = read_file_if_exists(
+                request_.data_directory + "/pg_wal/" + history_name(timeline), kHistoryLimit);
+            return content ? content : connection.timeline_history(timeline);
+        });
     WalSegment segment{request_.timeline, 0};
     const Lsn flushed = wait_for_archiver(connection, segment.number).flushed;
     const Lsn begin = segment.number * target_.segment_size;
@@ -235,14 +157,7 @@ void StreamJob::stream_once() {
     listener_.connected(connection.process_id(), request_.timeline, begin);
     Streaming streaming(connection, writer, archived_, listener_, status_, options(history, begin),
                         target_.segment_size, wake_);
-    const Lsn before = status_.durable;
-    try {
-        streaming.run(std::move(gap));
-    } catch (const Error&) {
-        if (status_.durable > before)
-            pause_ms_ = 0;
-        throw;
-    }
+    streaming.run(std::move(gap));
 }
 
 }  // namespace ark

@@ -7,7 +7,7 @@
 
 #include "core/archive/push.hpp"
 #include "core/repo/repository.hpp"
-#include "core/stream/streaming.hpp"
+#include "core/stream/stream_again.hpp"
 
 namespace ark {
 
@@ -17,13 +17,6 @@ struct StreamRequest {
     std::string conninfo;
     TimelineId timeline = 0;
     int64_t interval_ms = 1000;
-};
-
-/// Besides what every stream tells.
-class StreamJobListener : public StreamListener {
- public:
-    /// It goes on by itself after a pause.
-    virtual void failed(const Error& error) = 0;
 };
 
 /// Keeps the repository as close behind its own server as it can: whole segments come from the
@@ -43,15 +36,12 @@ class StreamJob {
  private:
     void stream_once();
     ServerIdentity identify(ReplicationConnection& connection) const;
-    TimelineHistory store_histories(ReplicationConnection& connection);
-    std::optional<Bytes> store_history(ReplicationConnection& connection, TimelineId timeline);
     ServerIdentity wait_for_archiver(ReplicationConnection& connection, uint64_t& first);
     void note_archived(uint64_t first);
     bool has_finished(ReplicationConnection& connection, const WalSegment& segment);
     std::optional<WalGap> find_gap(const TimelineHistory& history, Lsn before);
     StreamingOptions options(const TimelineHistory& history, Lsn begin);
     void tell(StreamState state);
-    void rest_after(const Error& error);
 
     Repository& repository_;
     const PushTarget target_;
@@ -64,7 +54,6 @@ class StreamJob {
     Contiguity contiguity_;
     StreamStatus status_;
     std::string warned_gap_;
-    int64_t pause_ms_ = 0;
 };
 
 }  // namespace ark

@@ -133,8 +133,11 @@ void Streaming::cut(int64_t now) {
         due_ = now + options_.interval_ms * kMilli;
         return;
     }
+    // Large segments fill the memory before the interval is over.
+    const bool is_pressing =
+        writer_.uncut() >= options_.limit / 2 && segment_size_ > options_.limit / 2;
     // Where there is no room on the way now, the rest follows as soon as there is.
-    while (now >= due_ && writer_.cut(CutRule::unfinished))
+    while ((is_pressing || now >= due_) && writer_.cut(CutRule::unfinished))
         due_begin_ = writer_.cut_to();
 }
 

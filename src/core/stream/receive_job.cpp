@@ -1,0 +1,173 @@
+#include "core/stream/receive_job.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "core/archive/wal_source.hpp"
+#include "core/base/error.hpp"
+#include "core/base/fault.hpp"
+#include "core/repo/marker.hpp"
+#include "core/stream/adoption.hpp"
+#include "core/stream/histories.hpp"
+#include "core/stream/received_segments.hpp"
+
+namespace ark {
+
+namespace {
+
+// What has come and is in no piece yet.
+constexpr uint64_t kLimit = 64 << 20;
+
+// Where the newest backup on this way begins.
+std::optional<Lsn> newest_backup(Repository& repository, const std::string& cluster,
+                                 const TimelineHistory& history) {
+    std::optional<Lsn> newest;
+    std::vector<std::string> bad;  // verification is who tells of those
+    for (const BackupMarker& backup : list_backups(repository, cluster, &bad)) {
+        if (history.contains_range(backup.timeline, backup.start_lsn, backup.stop_lsn))
+            newest = std::max(newest.value_or(0), backup.start_lsn);
+    }
+    return newest;
+}
+
+bool is_stored(const PushTarget& target, const std::string& segment) {
+    return target.store.head(target.cluster + "/" + place::segment(segment)).has_value();
+}
+
+// The timeline whose file of this segment holds all that the way has of it.
+TimelineId timeline_of(const TimelineHistory& history, uint64_t number, uint64_t segment_size) {
+    return history.timeline_at((number + 1) * segment_size - 1);
+}
+
+Error removed(const std::string& segment, const Error& error) {
+    return {
+        ErrorCode::refused,
+        "the server does not have WAL segment \"" + segment +
+            "\" any more, which the repository lacks",
+        error.detail.empty() ? error.message : error.detail,
+        "Store it with the server's own archiver, or take a full backup and run wal-receive "
+        "again: it goes on from the newest backup. A larger wal_keep_size keeps WAL for as long "
+        "as a receiver is away."};
+}
+
+}  // namespace
+
+ReceiveJob::ReceiveJob(Repository& repository, ReceiveRequest request, StreamJobListener& listener,
+                       WakeUp& wake)
+    : repository_(repository),
+      request_(std::move(request)),
+      listener_(listener),
+      wake_(wake),
+      synchronous_(request_.synchronous) {}
+
+void ReceiveJob::run() {
+    stream_again(status_, listener_, wake_, [this] { receive_once(); });
+}
+
+PushTarget ReceiveJob::target_for(ReplicationConnection& connection, const ServerIdentity& server) {
+    if (system_identifier_ != 0 && system_identifier_ != server.system_identifier) {
+        throw Error(ErrorCode::refused, "the connection leads to another cluster now",
+                    "It has system identifier " + std::to_string(server.system_identifier) +
+                        ", the one before had " + std::to_string(system_identifier_) + ".");
+    }
+    system_identifier_ = server.system_identifier;
+    return {repository_.store(),
+            request_.cluster.empty() ? std::to_string(server.system_identifier) : request_.cluster,
+            server.system_identifier,
+            connection.segment_size(),
+            request_.compression_level,
+            make_writer(""),
+            &repository_};
+}
+
+// The first segment on the way that the repository lacks: from the newest backup on, which needs
+// all of them; else behind the newest that is there; else the one that is being written.
+uint64_t ReceiveJob::first_wanted(const PushTarget& target, const TimelineHistory& history,
+                                  Lsn flushed) const {
+    const uint64_t size = target.segment_size;
+    if (resume_ && history.contains(resume_->timeline))
+        return std::min(resume_->lsn, history.end_of(resume_->timeline)) / size;
+    const auto backup = newest_backup(repository_, target.cluster, history);
+    RepositoryWal wal(repository_, target.cluster, size, history);
+    const std::set<uint64_t> listed = wal.listed(backup.value_or(0) / size);
+    uint64_t number = flushed / size;
+    if (backup) {
+        number = *backup / size;
+        while (listed.contains(number))
+            ++number;
+    } else if (!listed.empty()) {
+        number = *listed.rbegin() + 1;
+    }
+    // A listing may lag.
+    while (number < flushed / size &&
+           is_stored(target, segment_name({timeline_of(history, number, size), number}, size)))
+        ++number;
+    return number;
+}
+
+void ReceiveJob::receive_once() {
+    status_.state = StreamState::catching_up;
+    listener_.status(status_);
+    ReplicationConnection connection(request_.conninfo, wake_);
+    const ServerIdentity server = connection.identify();
+    const PushTarget target = target_for(connection, server);
+    const TimelineHistory history =
+        store_histories(target, server.timeline,
+                        [&](TimelineId timeline) { return connection.timeline_history(timeline); });
+    const uint64_t number = first_wanted(target, history, server.flushed);
+    const WalSegment segment{timeline_of(history, number, target.segment_size), number};
+    const Lsn end = std::min(server.flushed, history.end_of(segment.timeline));
+    if (number * target.segment_size > end) {
+        const WalSegment last{segment.timeline, number - 1};
+        refuse_whole(repository_, target, segment_name(last, target.segment_size), end);
+    }
+    try {
+        stream(connection, target, history, segment, end);
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::not_found)
+            throw;
+        const uint64_t missing = resume_ ? resume_->lsn / target.segment_size : number;
+        throw removed(segment_name({segment.timeline, missing}, target.segment_size), error);
+    }
+}
+
+StreamingOptions ReceiveJob::options(const PushTarget& target) const {
+    StreamingOptions options;
+    options.interval_ms = request_.interval_ms;
+    options.synchronous = &synchronous_;
+    options.limit = kLimit;
+    options.remove_pieces = [target](const std::string& name) {
+        PG_ARK_FAULT_POINT("stream_before_cleanup");
+        remove_tail(target.store, target.cluster, name);
+    };
+    return options;
+}
+
+void ReceiveJob::stream(ReplicationConnection& connection, const PushTarget& target,
+                        const TimelineHistory& history, const WalSegment& segment, Lsn server_end) {
+    const auto chain = adopt_tail(repository_, target, segment, server_end,
+                                  [this](const Error& error) { listener_.warning(error); });
+    remove_old_tails(repository_, target, segment);
+    const Lsn begin = segment.number * target.segment_size;
+    ReceivedSegments wholes(target, segment.timeline);
+    TailWriter writer(target, segment.timeline, history.begin_of(segment.timeline),
+                      [this] { wake_.wake(); });
+    writer.begin(begin, chain);
+    connection.start(begin, segment.timeline);
+    listener_.connected(connection.process_id(), segment.timeline, begin);
+    if (status_.timeline != segment.timeline)
+        status_.durable = 0;
+    status_.timeline = segment.timeline;
+    Streaming streaming(connection, writer, wholes, listener_, status_, options(target),
+                        target.segment_size, wake_);
+    try {
+        streaming.run(std::nullopt);
+        resume_ = {segment.timeline, writer.durable()};
+    } catch (const Error&) {
+        resume_ = {segment.timeline, writer.durable()};
+        throw;
+    }
+}
+
+}  // namespace ark

@@ -1,0 +1,224 @@
+#include "core/stream/archived.hpp"
+
+#include <filesystem>
+
+#include "core/stream/adoption.hpp"
+#include "core/stream/contiguity.hpp"
+#include "test/support/sample_marker.hpp"
+#include "test/unit/archive/data_directory.hpp"
+#include "test/unit/stream/fixture.hpp"
+
+namespace ark {
+namespace {
+
+using test::kCluster;
+using test::WalBuilder;
+
+class ArchivedTest : public test::StreamFixture {
+ protected:
+    std::string name(uint64_t number) { return WalBuilder::name(number); }
+    void finish(uint64_t number) { data.add_wal(name(number), wal.segment(number)); }
+    void mark_done(uint64_t number) { data.mark_done(name(number)); }
+    void put_backup(Lsn start, TimelineId timeline = 1) {
+        BackupMarker marker = test::sample_marker();
+        marker.backup_id = "manual_2026112" + std::to_string(start % 10) + "_021500_9f3a01bc";
+        marker.timeline = timeline;
+        marker.start_lsn = start;
+        marker.stop_lsn = start + 1;
+        base->put_if_absent(kCluster + "/" + place::marker(marker.backup_id),
+                            as_bytes(to_json(marker)));
+    }
+    std::string gap(Lsn before) {
+        const auto found = contiguity.find_gap(TimelineHistory(1), before);
+        return found ? found->segment : "";
+    }
+
+    test::DataDirectory data;
+    Archived archived{*repository, target(), data.path(), 1};
+    Contiguity contiguity{*repository, target(), archived};
+};
+
+TEST_F(ArchivedTest, CountsWhatWaitsBeforeThePresent) {
+    EXPECT_EQ(archived.waiting(7 * kSize).count, 0);
+    EXPECT_EQ(archived.waiting(7 * kSize).first, 7);
+    finish(5);
+    finish(6);
+    EXPECT_EQ(archived.waiting(7 * kSize + 5).count, 2);
+    EXPECT_EQ(archived.waiting(7 * kSize + 5).first, 5);
+    // The server has not finished 6 where it is inside of it, whatever the mark says.
+    EXPECT_EQ(archived.waiting(7 * kSize - 5).count, 1);
+    mark_done(5);
+    EXPECT_EQ(archived.waiting(7 * kSize).first, 6);
+    test::write_text(data.ready(name(5) + ".00000028.backup"), "");
+    test::write_text(data.ready("00000002.history"), "");
+    test::write_text(data.ready(name(6) + ".partial"), "");
+    EXPECT_EQ(archived.waiting(7 * kSize).count, 1);
+}
+
+TEST_F(ArchivedTest, ASegmentIsDurableWhenTheArchiverAndTheStoreSaySo) {
+    finish(5);
+    EXPECT_FALSE(archived.is_durable(5));
+    put_whole(5);  // somebody's: the archiver has not compared it yet
+    EXPECT_FALSE(archived.is_durable(5));
+    mark_done(5);
+    EXPECT_TRUE(archived.is_durable(5));
+    // The server has removed both.
+    std::filesystem::remove(data.wal(name(5)));
+    std::filesystem::remove(data.path() + "/pg_wal/archive_status/" + name(5) + ".done");
+    EXPECT_TRUE(archived.is_durable(5));
+}
+
+TEST_F(ArchivedTest, WhatWasArchivedElsewhereIsStoredHereOrMissed) {
+    finish(5);
+    mark_done(5);
+    EXPECT_TRUE(archived.is_durable(5));
+    EXPECT_TRUE(archived.is_stored(name(5)));
+    EXPECT_EQ(test::error_of([&] { archived.is_durable(6); }), ErrorCode::unavailable);
+}
+
+TEST_F(ArchivedTest, WithoutABackupThereIsNoGap) {
+    EXPECT_EQ(gap(7 * kSize), "");
+}
+
+TEST_F(ArchivedTest, FindsTheFirstSegmentThatIsMissing) {
+    put_backup(5 * kSize + 40);
+    EXPECT_EQ(gap(5 * kSize + 100), "");
+    EXPECT_EQ(gap(7 * kSize + 100), name(5));
+    put_whole(5);
+    EXPECT_EQ(gap(7 * kSize + 100), name(6));
+    put_whole(6);
+    EXPECT_EQ(gap(7 * kSize + 100), "");
+    EXPECT_EQ(gap(8 * kSize), name(7));
+    // A newer backup needs nothing of what is missing.
+    put_backup(8 * kSize + 41);
+    EXPECT_EQ(gap(8 * kSize + 100), "");
+}
+
+TEST_F(ArchivedTest, ABackupOfAnotherTimelineSaysNothing) {
+    put_backup(5 * kSize + 40, 2);
+    EXPECT_EQ(gap(7 * kSize + 100), "");
+}
+
+TEST_F(ArchivedTest, AHoleIsFilledFromPgWal) {
+    put_backup(5 * kSize + 40);
+    put_whole(6);
+    finish(5);
+    mark_done(5);
+    EXPECT_EQ(gap(7 * kSize + 100), "");
+    EXPECT_TRUE(archived.is_stored(name(5)));
+    // What is not complete fills none.
+    data.add_wal(name(7), wal.segment(7));
+    EXPECT_EQ(gap(8 * kSize), name(7));
+}
+
+TEST_F(ArchivedTest, AWholeChainIsAsGoodAsTheSegment) {
+    put_backup(5 * kSize + 40);
+    put_piece(5, 0, slice(kBegin, kBegin + 1000));
+    EXPECT_EQ(gap(6 * kSize), name(5));
+    put_piece(5, 1000, slice(kBegin + 1000, kBegin + kSize));
+    EXPECT_EQ(gap(6 * kSize), "");
+}
+
+class AdoptionTest : public ArchivedTest {
+ protected:
+    std::optional<TailChain> adopt(Lsn flushed) {
+        return adopt_tail(*repository, target("two"), {1, 5}, flushed,
+                          [this](const Error& warning) { warnings.push_back(warning); });
+    }
+    std::vector<Error> warnings;
+};
+
+TEST_F(AdoptionTest, TakesWhatIsThere) {
+    EXPECT_FALSE(adopt(kBegin + 2000));
+    put_piece(5, 0, slice(kBegin, kBegin + 1000));
+    EXPECT_EQ(adopt(kBegin + 2000)->bytes.size(), 1000);
+    EXPECT_EQ(adopt(kBegin + 1000)->bytes.size(), 1000);
+    EXPECT_TRUE(warnings.empty());
+}
+
+// A snapshot was brought back, or the server is a copy.
+TEST_F(AdoptionTest, PiecesAheadOfTheServerAreAConflict) {
+    put_piece(5, 0, slice(kBegin, kBegin + 1000), "one");
+    try {
+        adopt(kBegin + 999);
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code, ErrorCode::conflict);
+        EXPECT_FALSE(error.retryable);
+        EXPECT_NE(error.detail.find("host one"), std::string::npos) << error.detail;
+        EXPECT_NE(error.detail.find("host two"), std::string::npos) << error.detail;
+    }
+}
+
+TEST_F(AdoptionTest, AWholeOfWhatIsNotFinishedIsAConflict) {
+    put_whole(5);
+    try {
+        refuse_whole(*repository, target("two"), name(5), kBegin + 5);
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code, ErrorCode::conflict);
+        EXPECT_NE(error.detail.find("host archiver"), std::string::npos) << error.detail;
+    }
+}
+
+TEST_F(AdoptionTest, ATornLastPieceMakesRoom) {
+    put_piece(5, 0, slice(kBegin, kBegin + 1000));
+    put_piece(5, 1000, slice(kBegin + 1000, kBegin + 2000));
+    const Bytes stored = base->get(piece(5, 1000), 1 << 20).value();
+    base->remove(piece(5, 1000));
+    base->put_if_absent(piece(5, 1000), ByteView(stored).first(stored.size() / 2));
+    EXPECT_EQ(adopt(kBegin + 2000)->bytes.size(), 1000);
+    EXPECT_EQ(warnings.size(), 1);
+    EXPECT_FALSE(base->head(piece(5, 1000)));
+}
+
+TEST_F(AdoptionTest, OldPiecesGoWhereTheWholeIsThere) {
+    put_piece(4, 0, slice(kBegin, kBegin + 10));
+    put_piece(5, 0, slice(kBegin, kBegin + 10));
+    put_piece(6, 0, slice(kBegin + kSize, kBegin + kSize + 10));
+    put_piece(7, 0, slice(kBegin + kSize, kBegin + kSize + 10));
+    put_whole(5);
+    put_whole(7);
+    remove_old_tails(*repository, target(), {1, 7});
+    EXPECT_TRUE(base->head(piece(4, 0)));
+    EXPECT_FALSE(base->head(piece(5, 0)));
+    EXPECT_TRUE(base->head(piece(6, 0)));
+    EXPECT_TRUE(base->head(piece(7, 0)));
+}
+
+// The archiver's side of the same: the first segment is compared.
+TEST_F(ArchivedTest, TheFirstSegmentPushedIsComparedWithItsPieces) {
+    Bytes other(slice(kBegin, kBegin + 1000).begin(), slice(kBegin, kBegin + 1000).end());
+    other[999] ^= std::byte{1};
+    put_piece(5, 0, other, "first");
+    PushTarget push = target("second");
+    push.repository = repository.get();
+    PushBuffers buffers(1);
+    const auto push_segment = [&](uint64_t number) {
+        buffers.content = wal.segment(number);
+        return push_content(push, name(number), buffers);
+    };
+    for (int i = 0; i < 2; ++i) {
+        try {
+            push_segment(5);
+            FAIL();
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code, ErrorCode::conflict);
+            EXPECT_NE(error.detail.find("host first"), std::string::npos) << error.detail;
+            EXPECT_NE(error.detail.find("host second"), std::string::npos) << error.detail;
+        }
+        EXPECT_FALSE(archived.is_stored(name(5)));
+    }
+    remove_tail(*base, kCluster, name(5));
+    put_piece(5, 0, slice(kBegin, kBegin + 1000), "first");
+    EXPECT_EQ(push_segment(5), PushResult::stored);
+    EXPECT_FALSE(buffers.check_tail);
+    // And no request is made for the ones that follow.
+    at_each_call([&](const std::string& call, const std::string& which) {
+        EXPECT_TRUE(which.find("/tail/") == std::string::npos) << call;
+    });
+    EXPECT_EQ(push_segment(6), PushResult::stored);
+}
+
+}  // namespace
+}  // namespace ark
