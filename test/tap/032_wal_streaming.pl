@@ -296,6 +296,14 @@ $twin->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_messa
 wait_log($twin, qr/could not archive/, $twin_mark);
 is($twin->safe_psql('postgres', 'SELECT stored_count FROM ark.archiver_status'), 0, 'its archiver stores nothing either');
 like(preflight($twin), qr/^f\|stopped/, 'preflight() says so');
+set_config($twin, 'pg_ark.wal_streaming' => 'off');
+$twin_mark = log_mark($twin);
+poll_until('it is tried again', sub {
+    $twin->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')});
+    $twin->safe_psql('postgres', q{SELECT error_message || ' ' || error_detail FROM ark.archiver_status}) =~ /written by/ && ark_children($twin, 'server-archive') });
+is($twin->safe_psql('postgres', 'SELECT stored_count FROM ark.archiver_status'), 0, 'without streaming the archiver finds it by itself');
+set_config($twin, 'pg_ark.wal_streaming' => undef);
+poll_until('streaming heeds it', sub { status($twin, 'state') eq 'stopped' });
 archive_now($node);
 streams($node);
 $expected = $node->safe_psql('postgres', $rows);
