@@ -257,6 +257,12 @@ SERVER_SOURCES += src/server/sweep_tests.cpp
 SERVER_SOURCES += src/server/sweep.cpp
 SERVER_SOURCES += src/server/archive_module.cpp
 SERVER_SOURCES += src/server/archive_child.cpp
+SERVER_SOURCES += src/server/wal_conninfo.cpp
+SERVER_SOURCES += src/server/walsender.cpp
+SERVER_SOURCES += src/server/wal_directory.cpp
+SERVER_SOURCES += src/server/wal_status.cpp
+SERVER_SOURCES += src/server/stream_child.cpp
+SERVER_SOURCES += src/server/wal_worker.cpp
 SERVER_SOURCES += src/server/launch.cpp
 SERVER_SOURCES += src/server/launch_backup.cpp
 SERVER_SOURCES += src/server/launch_test.cpp
@@ -269,9 +275,11 @@ SERVER_SOURCES += src/server/wait_notice.cpp
 SERVER_SOURCES += src/server/sql_wait.cpp
 SERVER_SOURCES += src/server/sql_test.cpp
 SERVER_SOURCES += src/server/sql_status.cpp
+SERVER_SOURCES += src/server/sql_wal.cpp
 SERVER_SOURCES += src/server/preflight.cpp
 SERVER_SOURCES += src/server/preflight_repository.cpp
 SERVER_SOURCES += src/server/preflight_server.cpp
+SERVER_SOURCES += src/server/preflight_wal.cpp
 SERVER_SOURCES += src/server/preflight_oom.cpp
 
 # test/unit: fast, no files beyond a temporary directory

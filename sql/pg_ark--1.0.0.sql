@@ -289,6 +289,48 @@ COMMENT ON COLUMN ark.archiver_status.error_message IS 'Its message';
 COMMENT ON COLUMN ark.archiver_status.error_detail IS 'Its detail';
 COMMENT ON COLUMN ark.archiver_status.error_hint IS 'What to do';
 
+CREATE FUNCTION ark.wal_state(
+    OUT state text, OUT mode text, OUT timeline bigint, OUT durable_lsn pg_catalog.pg_lsn, OUT durable_at timestamptz,
+    OUT flush_lsn pg_catalog.pg_lsn, OUT unprotected_bytes bigint, OUT unprotected interval, OUT missing_segment text,
+    OUT segments_waiting bigint, OUT last_archived text, OUT last_archived_at timestamptz,
+    OUT pieces_per_minute double precision, OUT segments_per_minute double precision, OUT retries bigint,
+    OUT error_sqlstate text, OUT error_message text, OUT error_detail text, OUT error_hint text,
+    OUT error_at timestamptz, OUT wal_bytes bigint, OUT wal_growth bigint, OUT wal_free_bytes bigint,
+    OUT until_full interval, OUT worker_pid integer, OUT child_pid integer, OUT walsender_pid integer) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_wal_state';
+COMMENT ON FUNCTION ark.wal_state() IS 'WAL on its way to the repository, as shared memory knows it; see the view ark.wal_status';
+
+CREATE VIEW ark.wal_status AS SELECT * FROM ark.wal_state();
+COMMENT ON VIEW ark.wal_status IS 'One row: how much WAL is in the repository, what would be lost now, and how long pg_wal has room';
+COMMENT ON COLUMN ark.wal_status.state IS 'streaming, catching_up (waits for the archiver), gap (WAL is missing in the repository), retrying, starting, stopped (tries again later); off, not_archiving, clone, no_repository, standby, not_running';
+COMMENT ON COLUMN ark.wal_status.mode IS 'sync: commits wait until their WAL is in the repository; async; null: not connected';
+COMMENT ON COLUMN ark.wal_status.timeline IS 'Timeline of this server; null on a standby';
+COMMENT ON COLUMN ark.wal_status.durable_lsn IS 'All WAL up to here can be read back from the repository; null: not known';
+COMMENT ON COLUMN ark.wal_status.durable_at IS 'When the last piece was stored';
+COMMENT ON COLUMN ark.wal_status.flush_lsn IS 'Up to here WAL is on this server''s disk';
+COMMENT ON COLUMN ark.wal_status.unprotected_bytes IS 'WAL that would be lost if this server were lost now, in bytes';
+COMMENT ON COLUMN ark.wal_status.unprotected IS 'How long the oldest of it has been there, to a second or so; 0: nothing would be lost';
+COMMENT ON COLUMN ark.wal_status.missing_segment IS 'First WAL segment that the newest backup needs and nobody has any more; take a full backup';
+COMMENT ON COLUMN ark.wal_status.segments_waiting IS 'Finished WAL segments that are not archived yet';
+COMMENT ON COLUMN ark.wal_status.last_archived IS 'Last WAL file that is durable as a whole, since the start of the server';
+COMMENT ON COLUMN ark.wal_status.last_archived_at IS 'When that was known';
+COMMENT ON COLUMN ark.wal_status.pieces_per_minute IS 'Pieces of segments stored in the last minute';
+COMMENT ON COLUMN ark.wal_status.segments_per_minute IS 'Files archived in the last minute';
+COMMENT ON COLUMN ark.wal_status.retries IS 'Requests of the streaming process that had to be repeated, since the start of the server';
+COMMENT ON COLUMN ark.wal_status.error_sqlstate IS 'SQLSTATE of the last error of streaming, also where it is over; state tells what is now';
+COMMENT ON COLUMN ark.wal_status.error_message IS 'Its message';
+COMMENT ON COLUMN ark.wal_status.error_detail IS 'Its detail';
+COMMENT ON COLUMN ark.wal_status.error_hint IS 'What to do';
+COMMENT ON COLUMN ark.wal_status.error_at IS 'When it was last met';
+COMMENT ON COLUMN ark.wal_status.wal_bytes IS 'Size of pg_wal, in bytes of whole segments';
+COMMENT ON COLUMN ark.wal_status.wal_growth IS 'How fast pg_wal grew over the last five minutes, in bytes a second';
+COMMENT ON COLUMN ark.wal_status.wal_free_bytes IS 'Room that is left on its file system, in bytes';
+COMMENT ON COLUMN ark.wal_status.until_full IS 'When it is full at that rate; null: it does not grow, or no more than max_wal_size allows while nothing waits';
+COMMENT ON COLUMN ark.wal_status.worker_pid IS 'Process id of the WAL worker';
+COMMENT ON COLUMN ark.wal_status.child_pid IS 'Process id of the streaming process';
+COMMENT ON COLUMN ark.wal_status.walsender_pid IS 'Its row in pg_stat_replication; null: not connected';
+
 ----------------------------------------------------------------------------------------------------
 -- For pg_ark's own workers
 ----------------------------------------------------------------------------------------------------
@@ -331,4 +373,4 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ark FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA ark FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA ark FROM PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO pg_monitor;
-GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state(), ark.wal_state() TO pg_monitor;

@@ -11,6 +11,7 @@ SET ROLE regress_ark_monitor;
 SELECT count(*) >= 0 AS reads FROM ark.backup_log;
 SELECT count(*) >= 0 AS reads FROM ark.backup_progress;
 SELECT count(*) AS rows FROM ark.archiver_status;
+SELECT count(*) AS rows FROM ark.wal_status;
 SELECT count(*) >= 0 AS reads FROM ark.backup_verification;
 SELECT count(*) >= 0 AS reads FROM ark.backup_tests;
 SELECT ark.create_manual_backup('x');

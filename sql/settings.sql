@@ -20,6 +20,11 @@ ALTER SYSTEM SET pg_ark.backup_jobs = 65;
 \set VERBOSITY sqlstate
 ALTER SYSTEM SET pg_ark.push_timeout = '2h';
 \set VERBOSITY default
+ALTER SYSTEM SET pg_ark.wal_streaming = 'perhaps';
+\set VERBOSITY sqlstate
+ALTER SYSTEM SET pg_ark.wal_stream_interval = '10ms';
+ALTER SYSTEM SET pg_ark.wal_stream_interval = '2h';
+\set VERBOSITY default
 ALTER SYSTEM SET pg_ark.scratch_directory = 'scratch';
 ALTER SYSTEM SET pg_ark.restore_test_limit = 0;
 ALTER SYSTEM SET pg_ark.restore_test_when_busy = 'maybe';

@@ -82,7 +82,7 @@ Pushed archive_child_push(const char* name, const char* path, TimestampTz deadli
     message_token(&out, "name", name);
     message_text(&out, "path", path);
     message_end(&out);
-    child->answered = false;
+    child->answered = child->found_conflict = false;
     child_send(child, out);
     const Message answer = receive_verb(child, "pushed", deadline);
     const char* answered_name = get_token(answer, "name");
@@ -101,6 +101,10 @@ Pushed archive_child_push(const char* name, const char* path, TimestampTz deadli
     strlcpy(pushed.result, result != nullptr ? result : "stored", sizeof(pushed.result));
     pushed.ahead = get_number(answer, "ahead");
     return pushed;
+}
+
+bool archive_child_found_conflict() {
+    return child != nullptr && child->found_conflict;
 }
 
 void archive_child_after_error() {

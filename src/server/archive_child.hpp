@@ -20,6 +20,8 @@ struct Pushed {
 Pushed archive_child_push(const char* name, const char* path, TimestampTz deadline,
                           TimestampTz (*limit)());
 
+/// Whether the child's last word was that another server has written here.
+bool archive_child_found_conflict();
 /// After an error: keeps the child where it only said no, ends it where nobody knows what it is
 /// doing.
 void archive_child_after_error();

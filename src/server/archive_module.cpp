@@ -43,12 +43,13 @@ void publish_success(const char* name, uint64 ahead) {
     status->last_stored_at = GetCurrentTimestamp();
     status->failing_since = 0;
     status->tries = 0;
+    status->conflict = false;
     status->failing_name[0] = '\0';
     status->error = {};
     unlock_shared();
 }
 
-void publish_failure(const char* name, const ErrorData& error) {
+void publish_failure(const char* name, const ErrorData& error, bool conflict) {
     if (shared == nullptr)
         return;
     lock_shared(LW_EXCLUSIVE);
@@ -58,6 +59,7 @@ void publish_failure(const char* name, const ErrorData& error) {
     status->last_failed_at = GetCurrentTimestamp();
     status->failing_since = failing_since;
     status->tries = failed_tries;
+    status->conflict = conflict;
     strlcpy(status->failing_name, name, sizeof(status->failing_name));
     copy_error(&status->error, error);
     unlock_shared();
@@ -78,11 +80,11 @@ void note_success(const char* name, uint64 ahead) {
     publish_success(name, ahead);
 }
 
-void note_failure(const char* name, const ErrorData& error) {
+void note_failure(const char* name, const ErrorData& error, bool conflict) {
     if (failing_since == 0)
         failing_since = GetCurrentTimestamp();
     failed_tries++;
-    publish_failure(name, error);
+    publish_failure(name, error, conflict);
     // By kind, not by wording: a message may name a temporary file that is another at each try.
     if (!throttle_passes(&failure_throttle,
                          psprintf("%s %s", unpack_sql_state(error.sqlerrcode), name)))
@@ -116,6 +118,23 @@ void require_time_left() {
                          settings.shutdown_timeout_s)));
 }
 
+// Two servers that write one timeline: whichever of our processes has found that, none goes on. The
+// next push is made by a new child, which compares what it pushes with what was streamed.
+void require_no_conflict(const char* name) {
+    if (shared == nullptr)
+        return;
+    lock_shared(LW_SHARED);
+    const bool conflict = shared->wal.conflict;
+    const JobError error = shared->wal.error;
+    const uint32 timeline = shared->wal.timeline;
+    unlock_shared();
+    constexpr size_t kTimelineDigits = 8;
+    if (!conflict || strncmp(name, psprintf("%08X", timeline), kTimelineDigits) != 0)
+        return;
+    archive_child_stop();
+    throw_error(error, "");
+}
+
 bool push(const char* name, const char* path) {
     if (is_clone()) {
         warn_about_clone("WAL is acknowledged without being stored.");
@@ -124,6 +143,7 @@ bool push(const char* name, const char* path) {
     if (!archive_child_is_due())
         return false;
     require_time_left();
+    require_no_conflict(name);
     fault_point("module_before_push");
     const TimestampTz deadline = TimestampTzPlusMilliseconds(
         GetCurrentTimestamp(), settings.push_timeout_s * INT64CONST(1000));
@@ -147,8 +167,9 @@ bool archive_file(const char* name, const char* path) {
         HOLD_INTERRUPTS();
         LWLockReleaseAll();
         RESUME_INTERRUPTS();
+        const bool conflict = archive_child_found_conflict();
         archive_child_after_error();
-        note_failure(name, *error);
+        note_failure(name, *error, conflict);
     }
     PG_END_TRY();
     MemoryContextSwitchTo(old);

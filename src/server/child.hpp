@@ -26,6 +26,7 @@ struct Child {
     bool answered;  ///< the last request has its answer (set by conversation.hpp): the next may be
                     ///< sent
     bool refused;   ///< it sent an error (set by conversation.hpp)
+    bool found_conflict;  ///< and that was another server's writing (set by conversation.hpp)
     bool reaped;
     int wait_status;  ///< once reaped
     ChildWait wait;

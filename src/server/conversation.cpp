@@ -119,6 +119,27 @@ Message receive_known_opened(Child* child, TimestampTz deadline) {
 
 }  // namespace
 
+JobError error_in(const Message& message) {
+    JobError error = {};
+    const char* text = get_text(message, "message");
+    error.sqlstate = sqlstate_of(message);
+    copy_text(error.message, sizeof(error.message),
+              text != nullptr ? text : "pg_ark reported an error");
+    copy_text(error.detail, sizeof(error.detail), get_text(message, "detail"));
+    copy_text(error.hint, sizeof(error.hint), get_text(message, "hint"));
+    return error;
+}
+
+bool says_conflict(const Message& message) {
+    if (const char* code = get_token(message, "code"))
+        return strcmp(code, "conflict") == 0;
+    // The state alone is also that of a refusal, which concerns this server only.
+    const char* hint = get_text(message, "hint");
+    return sqlstate_of(message) == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE && hint != nullptr &&
+           (strstr(hint, "Two servers, one timeline") != nullptr ||
+            strstr(hint, "Two clusters with one system identifier") != nullptr);
+}
+
 TimestampTz deadline_in_ms(int64 ms) {
     return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 }
@@ -134,6 +155,7 @@ Message receive(Child* child, TimestampTz deadline) {
             }
             child->answered = true;
             child->refused = message_is(message, "error");
+            child->found_conflict = child->refused && says_conflict(message);
             if (child->refused)
                 report(ERROR, message);
             return message;

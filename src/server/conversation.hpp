@@ -3,6 +3,7 @@
 /// errors and warnings, which become PostgreSQL's own.
 #include "server/child.hpp"
 #include "server/protocol.hpp"
+#include "server/shared.hpp"
 
 extern "C" {
 #include "datatype/timestamp.h"
@@ -24,6 +25,13 @@ struct Opened {
     char* program_version;
     char* repository_id;
 };
+
+/// What an `error` or `warning` of the child says; its sqlstate is never 0.
+JobError error_in(const Message& message);
+
+/// Whether an `error` says that another server has written where this one writes: `code` says so,
+/// or what an executable without it says to do.
+bool says_conflict(const Message& message);
 
 /// Waits for the next message until `deadline`. A `warning` of the child is logged and not
 /// returned. An `error` is thrown with the child's SQLSTATE, message, detail and hint. Throws

@@ -2,6 +2,7 @@
 #include "server/launcher.hpp"
 #include "server/settings.hpp"
 #include "server/shared.hpp"
+#include "server/wal_worker.hpp"
 
 extern "C" {
 #include "miscadmin.h"
@@ -22,4 +23,5 @@ void _PG_init(void) {  // NOLINT(readability-identifier-naming)
         return;
     ark::request_shared_memory();
     ark::register_launcher();
+    ark::register_wal_worker();
 }

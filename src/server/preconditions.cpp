@@ -136,6 +136,10 @@ const Precondition kPreconditions[] = {
 };
 const int kPreconditionCount = lengthof(kPreconditions);
 
+bool archives_with_pg_ark() {
+    return archive_mode().message == nullptr && archive_library().message == nullptr;
+}
+
 void require_preconditions(bool adopting) {
     for (const Precondition& precondition : kPreconditions) {
         if (adopting && precondition.check == clone)

@@ -22,6 +22,9 @@ struct Precondition {
 extern const Precondition kPreconditions[];
 extern const int kPreconditionCount;
 
+/// Whether the server's archiver hands its WAL to pg_ark. Looks at settings alone; any process.
+bool archives_with_pg_ark();
+
 /// Throws the first that does not hold; `adopting`: being a clone is no problem.
 void require_preconditions(bool adopting);
 /// Throws where the library was not preloaded, or this is not the database of pg_ark.

@@ -20,6 +20,7 @@ void put_check(CheckSink* sink, const Check& check);
 /// Each puts one or more rows; an error in one becomes a row of its own and leaves the others.
 void check_repository(CheckSink* sink);
 void check_archiving(CheckSink* sink);
+void check_wal_streaming(CheckSink* sink);
 void check_pages(CheckSink* sink);
 void check_workers(CheckSink* sink);
 void check_timeouts(CheckSink* sink);

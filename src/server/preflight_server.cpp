@@ -1,13 +1,11 @@
 // The checks that need nothing but the server.
-#include <dirent.h>
-#include <sys/stat.h>
-
 #include <ctime>
 
 #include "server/preflight.hpp"
 #include "server/settings.hpp"
 #include "server/shared.hpp"
 #include "server/sql_call.hpp"
+#include "server/wal_directory.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -23,31 +21,6 @@ constexpr int kOldBackupDays = 7;
 // A job and its helper for relation names.
 constexpr int kWorkersWanted = 2;
 
-struct Waiting {
-    int files;
-    time_t oldest;
-};
-
-Waiting count_waiting_files() {
-    Waiting waiting = {};
-    DIR* directory = opendir("pg_wal/archive_status");
-    if (directory == nullptr)
-        return waiting;
-    while (struct dirent* entry = readdir(directory)) {
-        const size_t length = strlen(entry->d_name);
-        constexpr char kSuffix[] = ".ready";
-        if (length < sizeof(kSuffix) || strcmp(entry->d_name + length - 6, kSuffix) != 0)
-            continue;
-        struct stat file;
-        if (stat(psprintf("pg_wal/archive_status/%s", entry->d_name), &file) != 0)
-            continue;
-        if (waiting.files++ == 0 || file.st_mtime < waiting.oldest)
-            waiting.oldest = file.st_mtime;
-    }
-    closedir(directory);
-    return waiting;
-}
-
 }  // namespace
 
 void check_archiving(CheckSink* sink) {
@@ -56,7 +29,7 @@ void check_archiving(CheckSink* sink) {
     lock_shared(LW_SHARED);
     const ArchiverStatus status = shared->archiver;
     unlock_shared();
-    const Waiting waiting = count_waiting_files();
+    const WaitingFiles waiting = waiting_files(0);
     if (status.failing_since != 0)
         return put_check(
             sink, {"archiving", false,
@@ -88,14 +61,21 @@ void check_pages(CheckSink* sink) {
                      "Set full_page_writes to on."});
 }
 
-// The server does not tell which slots are taken; what runs is counted.
+// The server does not tell which slots are taken; what runs is counted. A worker without a database
+// is not shown there.
 void check_workers(CheckSink* sink) {
+    bool streams = false;
+    if (shared != nullptr) {
+        lock_shared(LW_SHARED);
+        streams = shared->wal.worker_pid != 0;
+        unlock_shared();
+    }
     sql("SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type "
         "<> ALL (ARRAY['client backend', 'autovacuum launcher', "
         "'autovacuum worker', 'background writer', 'checkpointer', 'walwriter', 'walsender', "
         "'walreceiver', 'startup', 'archiver', 'walsummarizer', 'slotsync worker', 'io worker', "
         "'standalone backend'])");
-    const int running = atoi(result(0, 1));
+    const int running = atoi(result(0, 1)) + (streams ? 1 : 0);
     put_check(sink, {"worker_slots", max_worker_processes - running >= kWorkersWanted,
                      psprintf("%d of max_worker_processes = %d run", running, max_worker_processes),
                      "Raise max_worker_processes and restart the server."});

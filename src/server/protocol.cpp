@@ -129,6 +129,21 @@ uint64 get_number(const Message& message, const char* key) {
     return strtou64(value, nullptr, 10);
 }
 
+XLogRecPtr get_lsn(const Message& message, const char* key) {
+    const char* value = get_token(message, key);
+    if (value == nullptr)
+        return InvalidXLogRecPtr;
+    constexpr size_t kMostDigits = 8;
+    constexpr char kDigits[] = "0123456789ABCDEFabcdef";
+    const size_t high = strspn(value, kDigits);
+    const size_t low = value[high] == '/' ? strspn(value + high + 1, kDigits) : 0;
+    if (high == 0 || high > kMostDigits || low == 0 || low > kMostDigits ||
+        value[high + 1 + low] != '\0')
+        violation("not an LSN", value);
+    return static_cast<XLogRecPtr>(strtoul(value, nullptr, 16)) << 32 |
+           strtoul(value + high + 1, nullptr, 16);
+}
+
 char* get_text(const Message& message, const char* key) {
     const char* hex = get_token(message, key);
     if (hex == nullptr)

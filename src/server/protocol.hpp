@@ -43,6 +43,8 @@ bool message_is(const Message& message, const char* verb);
 const char* get_token(const Message& message, const char* key);
 /// 0 where the key is missing; `has_key` tells. Throws where it is not a decimal number.
 uint64 get_number(const Message& message, const char* key);
+/// Invalid where the key is missing. Throws where it is not of the form 0/2000028.
+XLogRecPtr get_lsn(const Message& message, const char* key);
 bool has_key(const Message& message, const char* key);
 /// Decoded text, fit for messages and tables of this database: bytes that are not valid in the
 /// server's encoding, and control characters but newline and tab, come as "?". NULL where the key

@@ -107,6 +107,11 @@ const StringSetting kStrings[] = {
      "Libraries that the scratch server of a restore test preloads.",
      "Those that its tables need, for an access method or a resource manager of their own.",
      GUC_SUPERUSER_ONLY, nullptr},
+    {"pg_ark.wal_conninfo", &settings.wal_conninfo, "",
+     "How pg_ark connects to this server to receive its WAL.",
+     "Empty: by its first Unix socket, as the role that is called as the server's operating system "
+     "user.",
+     GUC_SUPERUSER_ONLY, nullptr},
 #ifdef PG_ARK_TEST_FAULTS
     {"pg_ark.fault", &settings.fault, "", "Name of the step at which a process is to fail.",
      "For tests of pg_ark itself.", GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, nullptr},
@@ -134,6 +139,10 @@ const IntSetting kInts[] = {
     {"pg_ark.shutdown_timeout", &settings.shutdown_timeout_s, 30, 0, 3600,
      "How long archiving may hold up a shutdown of the server.",
      "Counted from the end of the shutdown checkpoint.", GUC_UNIT_S},
+    {"pg_ark.wal_stream_interval", &settings.wal_stream_interval_ms, 1000, 100, 3600000,
+     "How often WAL that was written is sent to the repository.",
+     "Without meaning while commits wait for the repository (synchronous_standby_names).",
+     GUC_UNIT_MS},
     {"pg_ark.restore_test_limit", &settings.restore_test_limit, 2, 1, 8,
      "Number of restore tests that may run at the same time.",
      "pg_ark.restore_test_when_busy says what becomes of one more.", 0},
@@ -163,6 +172,10 @@ void define_settings(bool preloaded) {
         "pg_ark.restore_test_when_busy", "What a restore test does where no more may run.",
         "wait: for its turn. refuse: an error.", &settings.restore_test_when_busy, kWaitWhenBusy,
         kWhenBusy, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("pg_ark.wal_streaming",
+                             "Sends WAL to the repository as it is written, not by segments alone.",
+                             nullptr, &settings.wal_streaming, true, PGC_SIGHUP, 0, nullptr,
+                             nullptr, nullptr);
     // Loaded late (by archive_library alone) a PGC_POSTMASTER setting would be a FATAL error.
     define_string({"pg_ark.database", &settings.database, "postgres",
                    "Database in which the extension pg_ark is created.", nullptr, 0, nullptr},

@@ -20,6 +20,9 @@ struct Settings {
     int push_timeout_s;            ///< hard deadline of one archived file
     int retry_timeout_s;           ///< how long a store that is out of reach is tried again
     int shutdown_timeout_s;        ///< bound of the archiver's last cycle
+    bool wal_streaming;            ///< WAL goes to the repository as it is written
+    int wal_stream_interval_ms;    ///< how often, where no commit waits for it
+    char* wal_conninfo;            ///< how the child connects; "": see wal_conninfo()
     char* scratch_directory;       ///< of restore tests; "": see scratch_directory()
     char* restore_test_libraries;  ///< shared_preload_libraries of the scratch server
     int restore_test_limit;        ///< at once

@@ -1,7 +1,7 @@
 #pragma once
-/// Shared memory: the table of jobs and what the archiver tells. All of it is guarded by one LWLock
-/// and lost in a crash of the server: what must outlive that is in ark.backup_log and in the
-/// repository.
+/// Shared memory: the table of jobs and what the archiver and the WAL worker tell. All of it is
+/// guarded by one LWLock and lost in a crash of the server: what must outlive that is in
+/// ark.backup_log and in the repository.
 #include "server/pg_version.hpp"
 
 extern "C" {
@@ -22,6 +22,10 @@ inline constexpr int kUuidSize = 37;
 inline constexpr int kTokenSize = 32;
 inline constexpr int kDoingSize = 256;
 inline constexpr int kWalNameSize = 64;
+inline constexpr int kRepositoryIdSize = 64;
+inline constexpr int kFlushSamples = 128;
+/// A sample each five seconds, so that five minutes are seen.
+inline constexpr int kRateSamples = 61;
 
 enum class JobKind : int { kBackup, kSweep, kRestoreTest, kVerification };
 
@@ -98,8 +102,47 @@ struct ArchiverStatus {
     char failing_name[kWalNameSize];
     TimestampTz failing_since;  ///< 0: not failing
     TimestampTz last_failed_at;
-    uint64 tries;  ///< failed ones since failing_since
+    uint64 tries;   ///< failed ones since failing_since
+    bool conflict;  ///< what lasts is that another server has written here, as the archiver found
     JobError error;
+};
+
+/// Up to where WAL had been flushed, and when that was last so.
+struct FlushSample {
+    XLogRecPtr lsn;
+    TimestampTz last_seen;
+};
+
+/// What rates are made of.
+struct RateSample {
+    TimestampTz at;
+    uint64 pieces, stored;  ///< so far: pieces of the streaming child, files of the archiver
+    uint64 wal_bytes;       ///< segments in pg_wal
+};
+
+/// What the WAL worker tells of itself and its child. The counters are of all children since the
+/// start of the server.
+struct WalStatus {
+    pid_t worker_pid;  ///< 0: not running
+    pid_t child_pid;
+    pid_t walsender_pid;     ///< 0: not connected
+    char state[kTokenSize];  ///< docs/sql-api.md, ark.wal_status
+    char repository_id[kRepositoryIdSize];
+    bool sync;  ///< commits wait for the child
+    uint32 timeline;
+    XLogRecPtr durable;  ///< contiguous; invalid: not known
+    XLogRecPtr received;
+    TimestampTz durable_at;
+    char missing[kWalNameSize];  ///< first segment that is lost; "": none
+    uint64 pieces, segments, retries, waiting;
+    TimestampTz updated_at;
+    bool conflict;   ///< the child found that another server writes this timeline: nobody here may
+    JobError error;  ///< the last
+    TimestampTz error_at;
+    FlushSample flushed[kFlushSamples];  ///< in the order of LSN and time
+    int flushed_count;
+    RateSample rates[kRateSamples];  ///< a ring
+    uint64 rates_count;              ///< ever put into it
 };
 
 struct Shared {
@@ -113,6 +156,7 @@ struct Shared {
     TimestampTz last_sweep_at;
     Job jobs[kJobSlots];
     ArchiverStatus archiver;
+    WalStatus wal;
 };
 
 /// NULL where the library was not preloaded. Set in the postmaster, inherited or attached by every

@@ -6,6 +6,7 @@ extern "C" {
 #include "datatype/timestamp.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 }
@@ -13,7 +14,7 @@ extern "C" {
 namespace ark {
 
 struct RowBuilder {
-    static constexpr int kMostColumns = 24;
+    static constexpr int kMostColumns = 32;
     Datum values[kMostColumns];
     bool nulls[kMostColumns];
     int count;
@@ -41,12 +42,27 @@ inline void add_number(RowBuilder* row, uint64 value) {
     add_datum(row, Int64GetDatum(static_cast<int64>(value)));
 }
 
+/// NULL for an invalid one.
+inline void add_lsn(RowBuilder* row, XLogRecPtr value) {
+    if (value == InvalidXLogRecPtr)
+        add_null(row);
+    else
+        add_datum(row, LSNGetDatum(value));
+}
+
 /// NULL for 0.
 inline void add_time(RowBuilder* row, TimestampTz value) {
     if (value == 0)
         add_null(row);
     else
         add_datum(row, TimestampTzGetDatum(value));
+}
+
+/// Microseconds as an interval.
+inline void add_interval(RowBuilder* row, int64 microseconds) {
+    auto* interval = static_cast<Interval*>(palloc0(sizeof(Interval)));
+    interval->time = microseconds;
+    add_datum(row, IntervalPGetDatum(interval));
 }
 
 /// Stores the row into the result of a function that has called InitMaterializedSRF.

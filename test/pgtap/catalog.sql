@@ -59,6 +59,15 @@ SELECT function_returns('ark', 'verify_backup', ARRAY['text', 'jsonb'], 'uuid');
 SELECT function_returns('ark', 'cancel_restore_test', ARRAY['uuid'], 'boolean');
 SELECT columns_are('ark', 'test_progress', ARRAY['test_id', 'backup_id', 'kind', 'phase', 'doing', 'done', 'total', 'percent',
     'started_at', 'updated_at', 'cancel_requested', 'worker_pid'], 'the columns of test_progress');
+SELECT columns_are('ark', 'wal_status', ARRAY['state', 'mode', 'timeline', 'durable_lsn', 'durable_at', 'flush_lsn',
+    'unprotected_bytes', 'unprotected', 'missing_segment', 'segments_waiting', 'last_archived', 'last_archived_at',
+    'pieces_per_minute', 'segments_per_minute', 'retries', 'error_sqlstate', 'error_message', 'error_detail', 'error_hint',
+    'error_at', 'wal_bytes', 'wal_growth', 'wal_free_bytes', 'until_full', 'worker_pid', 'child_pid', 'walsender_pid'],
+    'the columns of wal_status');
+SELECT is((SELECT count(*)::int FROM ark.wal_status), 1, 'wal_status has one row');
+SELECT is((SELECT timeline FROM ark.wal_status), 1::bigint, 'of this timeline');
+SELECT cmp_ok((SELECT wal_bytes FROM ark.wal_status), '>=', (16 << 20)::bigint, 'pg_wal has a segment at least');
+SELECT cmp_ok((SELECT wal_free_bytes FROM ark.wal_status), '>', 0::bigint, 'and room');
 SELECT has_view('ark', 'backup_progress', 'backup_progress is a view');
 SELECT columns_are('ark', 'backup_verification', ARRAY['id', 'backup_id', 'verification_type', 'verification_date',
     'success', 'details', 'verified_by'], 'the columns of backup_verification');

@@ -9,7 +9,7 @@ use Test::More;
 use PgArk::Test;
 use PgArk::Relay;
 
-my @roles = qw(server-backup server-archive server-catalog server-verify server-drill);
+my @roles = qw(server-backup server-archive server-catalog server-verify server-drill server-stream);
 my ($version) = slurp_file(($ENV{PG_ARK_SOURCE} // '.') . '/pg_ark.control') =~ /^default_version = '(.*)'$/m;
 
 # ---- the executable alone: what it answers to a module's greeting

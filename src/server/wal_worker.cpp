@@ -1,0 +1,267 @@
+#include "server/wal_worker.hpp"
+
+#include "server/clone.hpp"
+#include "server/known_repository.hpp"
+#include "server/preconditions.hpp"
+#include "server/repository_url.hpp"
+#include "server/settings.hpp"
+#include "server/stream_child.hpp"
+#include "server/wal_directory.hpp"
+#include "server/wal_status.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+}
+
+namespace ark {
+namespace {
+
+constexpr int kRestartSeconds = 10;
+constexpr int kTickMs = 1000;
+constexpr int kMinuteMs = 60 * 1000;
+// The pause before the next start doubles from the first to the last.
+constexpr int kFirstPauseMs = 1000;
+constexpr int kLastPauseMs = 30 * 1000;
+
+int pause_ms = 0;
+TimestampTz not_before = 0;
+TimestampTz next_tick = 0;
+TimestampTz next_rates = 0;
+
+void on_worker_exit(int, Datum) {
+    lock_shared(LW_EXCLUSIVE);
+    WalStatus* status = &shared->wal;
+    status->worker_pid = status->child_pid = status->walsender_pid = 0;
+    status->sync = false;
+    status->state[0] = '\0';
+    unlock_shared();
+}
+
+void announce() {
+    lock_shared(LW_EXCLUSIVE);
+    shared->wal.worker_pid = MyProcPid;
+    shared->wal.timeline = GetWALInsertionTimeLine();
+    unlock_shared();
+    before_shmem_exit(on_worker_exit, 0);
+}
+
+void set_state(const char* state) {
+    lock_shared(LW_EXCLUSIVE);
+    strlcpy(shared->wal.state, state, sizeof(shared->wal.state));
+    unlock_shared();
+}
+
+void set_conflict(bool conflict) {
+    lock_shared(LW_EXCLUSIVE);
+    shared->wal.conflict = conflict;
+    unlock_shared();
+}
+
+// A reload may be what the trouble waited for.
+bool is_wanted_elsewhere() {
+    return ShutdownRequestPending != 0 || ConfigReloadPending != 0;
+}
+
+// The state to show where nothing is to be streamed, or NULL. While the child runs the repository
+// is known.
+const char* why_not() {
+    if (!settings.wal_streaming)
+        return "off";
+    if (!archives_with_pg_ark())
+        return "not_archiving";
+    if (is_clone())
+        return "clone";
+    // It is made by what has something to put into it: the archiver, a backup.
+    if (settings.repositories[0] == '\0' ||
+        (!stream_child_runs() && known_repository_id() == nullptr))
+        return "no_repository";
+    return nullptr;
+}
+
+// A second server that writes this timeline must not go on, whoever of us has found it.
+bool archiver_has_conflict(JobError* error) {
+    lock_shared(LW_SHARED);
+    const bool conflict = shared->archiver.failing_since != 0 && shared->archiver.conflict;
+    *error = shared->archiver.error;
+    unlock_shared();
+    return conflict;
+}
+
+void pause_for(int ms) {
+    pause_ms = ms;
+    not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+    set_state("stopped");
+}
+
+void pause_longer() {
+    pause_for(pause_ms == 0 ? kFirstPauseMs : Min(pause_ms * 2, kLastPauseMs));
+}
+
+void start() {
+    const UrlProblem problem = check_repository_place();
+    if (problem.message != nullptr)
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", problem.message),
+                 problem.detail != nullptr ? errdetail_internal("%s", problem.detail) : 0,
+                 errhint("%s", problem.hint)));
+    set_state("starting");
+    stream_child_start(is_wanted_elsewhere);
+}
+
+void take_outcome(StreamChild outcome) {
+    if (outcome == StreamChild::kRuns)
+        return;
+    stream_child_stop(false);
+    if (outcome == StreamChild::kFailed)
+        return pause_longer();
+    set_conflict(true);
+    pause_for(kMinuteMs);
+}
+
+void supervise() {
+    JobError conflict;
+    const char* idle = why_not();
+    if (idle == nullptr && archiver_has_conflict(&conflict)) {
+        stream_child_stop(false);
+        note_stream_error(conflict, kMinuteMs);
+        return set_state("stopped");
+    }
+    if (idle != nullptr) {
+        if (stream_child_runs())
+            stream_child_stop(false);
+        pause_ms = 0;
+        set_conflict(false);
+        return set_state(idle);
+    }
+    if (stream_child_is_outdated()) {
+        stream_child_stop(false);
+        pause_ms = 0;
+    }
+    if (!stream_child_runs() && (pause_ms == 0 || not_before <= GetCurrentTimestamp()))
+        start();
+    stream_child_tell_mode();
+}
+
+// The end of what is known to be in the repository, for forgetting when older WAL was written.
+XLogRecPtr durable_end() {
+    char name[kWalNameSize];
+    lock_shared(LW_SHARED);
+    const XLogRecPtr streamed = shared->wal.durable;
+    const TimeLineID timeline = shared->wal.timeline;
+    strlcpy(name, shared->archiver.last_name, sizeof(name));
+    unlock_shared();
+    if (streamed != InvalidXLogRecPtr || !IsXLogFileName(name))
+        return streamed;
+    TimeLineID its_timeline = 0;
+    XLogSegNo number = 0;
+    XLogRecPtr end = InvalidXLogRecPtr;
+    XLogFromFileName(name, &its_timeline, &number, wal_segment_size);
+    XLogSegNoOffsetToRecPtr(number + 1, 0, wal_segment_size, end);
+    return its_timeline == timeline ? end : InvalidXLogRecPtr;
+}
+
+void tick() {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (now < next_tick)
+        return;
+    next_tick = TimestampTzPlusMilliseconds(now, kTickMs);
+    note_flushed(GetFlushRecPtr(nullptr), durable_end());
+    if (now >= next_rates) {
+        next_rates = TimestampTzPlusMilliseconds(now, kRateSampleMs);
+        note_rates(wal_directory_bytes());
+    }
+    supervise();
+}
+
+void forget_pause_once_it_streams() {
+    lock_shared(LW_SHARED);
+    const bool streams = strcmp(shared->wal.state, "streaming") == 0;
+    unlock_shared();
+    if (streams)
+        pause_ms = 0;
+}
+
+void run_once() {
+    if (ConfigReloadPending) {
+        ConfigReloadPending = false;
+        ProcessConfigFile(PGC_SIGHUP);
+        not_before = next_tick = 0;
+    }
+    tick();
+    if (stream_child_runs()) {
+        take_outcome(stream_child_look(kTickMs));
+        return forget_pause_once_it_streams();
+    }
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kTickMs,
+                    wait_event());
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
+// Trouble with the child is no reason to end: the worker would only be started again.
+void run_and_catch(MemoryContext context) {
+    PG_TRY();
+    { run_once(); }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        const ErrorData* caught = CopyErrorData();
+        FlushErrorState();
+        HOLD_INTERRUPTS();
+        LWLockReleaseAll();
+        RESUME_INTERRUPTS();
+        stream_child_stop(ShutdownRequestPending != 0);
+        if (!is_wanted_elsewhere()) {
+            JobError error = {};
+            copy_error(&error, *caught);
+            note_stream_error(error, kMinuteMs);
+            pause_longer();
+        }
+    }
+    PG_END_TRY();
+}
+
+}  // namespace
+
+void register_wal_worker() {
+    if (IsBinaryUpgrade)
+        return;
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = kRestartSeconds;
+    strlcpy(worker.bgw_library_name, "pg_ark", sizeof(worker.bgw_library_name));
+    strlcpy(worker.bgw_function_name, "pg_ark_wal_main", sizeof(worker.bgw_function_name));
+    strlcpy(worker.bgw_name, "pg_ark wal", sizeof(worker.bgw_name));
+    strlcpy(worker.bgw_type, "pg_ark wal", sizeof(worker.bgw_type));
+    RegisterBackgroundWorker(&worker);
+}
+
+}  // namespace ark
+
+void pg_ark_wal_main(Datum) {
+    pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    BackgroundWorkerUnblockSignals();
+    ark::announce();
+    MemoryContext loop_context =
+        AllocSetContextCreate(TopMemoryContext, "pg_ark wal", ALLOCSET_DEFAULT_SIZES);
+    while (!ShutdownRequestPending) {
+        MemoryContextSwitchTo(loop_context);
+        MemoryContextReset(loop_context);
+        ark::run_and_catch(loop_context);
+    }
+    // The server waits for nothing but this, and the child holds one of its connections.
+    ark::stream_child_stop(true);
+    // Not 0: the postmaster would never start it again.
+    proc_exit(1);
+}

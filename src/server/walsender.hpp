@@ -1,0 +1,10 @@
+#pragma once
+#include "server/pg_version.hpp"
+
+namespace ark {
+
+/// Whether commits may wait for the client of the walsender with this process id, because
+/// synchronous_standby_names has its name. False too where there is no such walsender (yet).
+bool walsender_is_synchronous(pid_t pid);
+
+}  // namespace ark
