@@ -147,6 +147,13 @@ ENGINE_SOURCES += src/core/restore/server_module.cpp
 ENGINE_SOURCES += src/core/restore/server_program.cpp
 ENGINE_SOURCES += src/core/restore/recovery_config.cpp
 ENGINE_SOURCES += src/core/restore/job.cpp
+#   recoverability
+ENGINE_SOURCES += src/core/recoverability/plan.cpp
+ENGINE_SOURCES += src/core/recoverability/local_wal.cpp
+ENGINE_SOURCES += src/core/recoverability/limited_wal.cpp
+ENGINE_SOURCES += src/core/recoverability/recovery_stop.cpp
+ENGINE_SOURCES += src/core/recoverability/survey.cpp
+ENGINE_SOURCES += src/core/recoverability/can_recover.cpp
 #   drill
 ENGINE_SOURCES += src/core/drill/guard.cpp
 ENGINE_SOURCES += src/core/drill/processes.cpp
@@ -350,6 +357,9 @@ UNIT_TEST_SOURCES += test/unit/archive/contain_tablespaces_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/wal_get_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/push_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/push_ahead_test.cpp
+UNIT_TEST_SOURCES += test/unit/recoverability/plan_test.cpp
+UNIT_TEST_SOURCES += test/unit/recoverability/recovery_stop_test.cpp
+UNIT_TEST_SOURCES += test/unit/recoverability/survey_test.cpp
 
 # test/contract: one suite for every object store
 CONTRACT_TEST_SOURCES += test/contract/store_test.cpp
