@@ -193,6 +193,7 @@ CLI_SOURCES += src/cli/own_program.cpp
 CLI_SOURCES += src/cli/traffic.cpp
 CLI_SOURCES += src/cli/list.cpp
 CLI_SOURCES += src/cli/info.cpp
+CLI_SOURCES += src/cli/ranges.cpp
 CLI_SOURCES += src/cli/version.cpp
 CLI_SOURCES += src/cli/restore_wal.cpp
 CLI_SOURCES += src/cli/progress_bar.cpp
@@ -213,6 +214,7 @@ CLI_SOURCES += src/cli/child/message.cpp
 CLI_SOURCES += src/cli/child/channel.cpp
 CLI_SOURCES += src/cli/child/opening.cpp
 CLI_SOURCES += src/cli/child/role.cpp
+CLI_SOURCES += src/cli/child/recoverability.cpp
 
 # src/server: pg_ark.so
 SERVER_SOURCES += src/server/settings.cpp
