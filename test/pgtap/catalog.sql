@@ -59,6 +59,13 @@ SELECT function_returns('ark', 'verify_backup', ARRAY['text', 'jsonb'], 'uuid');
 SELECT function_returns('ark', 'cancel_restore_test', ARRAY['uuid'], 'boolean');
 SELECT columns_are('ark', 'test_progress', ARRAY['test_id', 'backup_id', 'kind', 'phase', 'doing', 'done', 'total', 'percent',
     'started_at', 'updated_at', 'cancel_requested', 'worker_pid'], 'the columns of test_progress');
+SELECT columns_are('ark', 'wal_gaps', ARRAY['timeline', 'first_segment', 'last_segment', 'start_lsn', 'end_lsn', 'segments', 'bytes',
+    'backups', 'in_pg_wal'], 'the columns of wal_gaps');
+SELECT columns_are('ark', 'recoverable_ranges', ARRAY['timeline', 'from_time', 'from_lsn', 'until_time', 'until_lsn', 'wal_end',
+    'first_backup', 'last_backup', 'backups', 'is_open'], 'the columns of recoverable_ranges');
+SELECT has_function('ark', 'can_recover', ARRAY['timestamp with time zone']);
+SELECT is_empty($$SELECT v FROM unnest(ARRAY['ark.wal_gaps', 'ark.recoverable_ranges']) v
+                  WHERE NOT has_table_privilege('pg_monitor', v, 'SELECT')$$, 'pg_monitor sees what can be recovered');
 SELECT has_view('ark', 'backup_progress', 'backup_progress is a view');
 SELECT columns_are('ark', 'backup_verification', ARRAY['id', 'backup_id', 'verification_type', 'verification_date',
     'success', 'details', 'verified_by'], 'the columns of backup_verification');
