@@ -161,6 +161,13 @@ ENGINE_SOURCES += src/core/restore/server_module.cpp
 ENGINE_SOURCES += src/core/restore/server_program.cpp
 ENGINE_SOURCES += src/core/restore/recovery_config.cpp
 ENGINE_SOURCES += src/core/restore/job.cpp
+#   recoverability
+ENGINE_SOURCES += src/core/recoverability/plan.cpp
+ENGINE_SOURCES += src/core/recoverability/local_wal.cpp
+ENGINE_SOURCES += src/core/recoverability/limited_wal.cpp
+ENGINE_SOURCES += src/core/recoverability/recovery_stop.cpp
+ENGINE_SOURCES += src/core/recoverability/survey.cpp
+ENGINE_SOURCES += src/core/recoverability/can_recover.cpp
 #   drill
 ENGINE_SOURCES += src/core/drill/guard.cpp
 ENGINE_SOURCES += src/core/drill/processes.cpp
@@ -200,6 +207,7 @@ CLI_SOURCES += src/cli/own_program.cpp
 CLI_SOURCES += src/cli/traffic.cpp
 CLI_SOURCES += src/cli/list.cpp
 CLI_SOURCES += src/cli/info.cpp
+CLI_SOURCES += src/cli/ranges.cpp
 CLI_SOURCES += src/cli/version.cpp
 CLI_SOURCES += src/cli/restore_wal.cpp
 CLI_SOURCES += src/cli/progress_bar.cpp
@@ -222,6 +230,7 @@ CLI_SOURCES += src/cli/child/message.cpp
 CLI_SOURCES += src/cli/child/channel.cpp
 CLI_SOURCES += src/cli/child/opening.cpp
 CLI_SOURCES += src/cli/child/role.cpp
+CLI_SOURCES += src/cli/child/recoverability.cpp
 
 # src/server: pg_ark.so
 SERVER_SOURCES += src/server/settings.cpp
@@ -276,6 +285,8 @@ SERVER_SOURCES += src/server/sql_wait.cpp
 SERVER_SOURCES += src/server/sql_test.cpp
 SERVER_SOURCES += src/server/sql_status.cpp
 SERVER_SOURCES += src/server/sql_wal.cpp
+SERVER_SOURCES += src/server/restore_speed.cpp
+SERVER_SOURCES += src/server/sql_recoverability.cpp
 SERVER_SOURCES += src/server/preflight.cpp
 SERVER_SOURCES += src/server/preflight_repository.cpp
 SERVER_SOURCES += src/server/preflight_server.cpp
@@ -378,6 +389,9 @@ UNIT_TEST_SOURCES += test/unit/archive/contain_tablespaces_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/wal_get_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/push_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/push_ahead_test.cpp
+UNIT_TEST_SOURCES += test/unit/recoverability/plan_test.cpp
+UNIT_TEST_SOURCES += test/unit/recoverability/recovery_stop_test.cpp
+UNIT_TEST_SOURCES += test/unit/recoverability/survey_test.cpp
 
 # test/contract: one suite for every object store
 CONTRACT_TEST_SOURCES += test/contract/store_test.cpp

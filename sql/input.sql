@@ -43,6 +43,13 @@ SELECT ark.adopt();
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(*) FROM ark.backup_progress;
 SELECT count(*) FROM ark.backup_log WHERE status = 'in_progress';
+-- Moments.
+SELECT ark.can_recover(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.can_recover('infinity');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.can_recover('1969-12-31 23:59:59+00');
+SELECT ark.can_recover('10000-01-01 00:00:00+00');
 -- Restore tests and verifications.
 SELECT ark.test_backup_restoration(NULL);
 \echo :LAST_ERROR_SQLSTATE

@@ -331,6 +331,56 @@ COMMENT ON COLUMN ark.wal_status.worker_pid IS 'Process id of the WAL worker';
 COMMENT ON COLUMN ark.wal_status.child_pid IS 'Process id of the streaming process';
 COMMENT ON COLUMN ark.wal_status.walsender_pid IS 'Its row in pg_stat_replication; null: not connected';
 
+CREATE FUNCTION ark.find_wal_gaps(
+    OUT timeline bigint, OUT first_segment text, OUT last_segment text, OUT start_lsn pg_catalog.pg_lsn,
+    OUT end_lsn pg_catalog.pg_lsn, OUT segments bigint, OUT bytes bigint, OUT backups text[],
+    OUT in_pg_wal boolean) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_find_wal_gaps';
+COMMENT ON FUNCTION ark.find_wal_gaps() IS 'Asks the repository which WAL is missing; see the view ark.wal_gaps';
+
+CREATE VIEW ark.wal_gaps AS SELECT * FROM ark.find_wal_gaps();
+COMMENT ON VIEW ark.wal_gaps IS 'WAL that is missing in the repository and that some backup needs to reach the newest moment. Asks the repository: seconds. What waits for the archiver is not missing';
+COMMENT ON COLUMN ark.wal_gaps.timeline IS 'Timeline of the missing segments';
+COMMENT ON COLUMN ark.wal_gaps.first_segment IS 'First missing WAL segment';
+COMMENT ON COLUMN ark.wal_gaps.last_segment IS 'Last missing WAL segment: all between them are missing too';
+COMMENT ON COLUMN ark.wal_gaps.start_lsn IS 'Where the first one begins: recovery gets no further';
+COMMENT ON COLUMN ark.wal_gaps.end_lsn IS 'Where the last one ends';
+COMMENT ON COLUMN ark.wal_gaps.segments IS 'Number of segments';
+COMMENT ON COLUMN ark.wal_gaps.bytes IS 'Bytes of WAL';
+COMMENT ON COLUMN ark.wal_gaps.backups IS 'Backups that cannot recover past it, oldest first, at most 2000';
+COMMENT ON COLUMN ark.wal_gaps.in_pg_wal IS 'Whether this server has all of it in pg_wal still: then it can be put into the repository';
+
+CREATE FUNCTION ark.find_recoverable_ranges(
+    OUT timeline bigint, OUT from_time timestamptz, OUT from_lsn pg_catalog.pg_lsn, OUT until_time timestamptz,
+    OUT until_lsn pg_catalog.pg_lsn, OUT wal_end pg_catalog.pg_lsn, OUT first_backup text, OUT last_backup text,
+    OUT backups bigint, OUT is_open boolean) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_find_recoverable_ranges';
+COMMENT ON FUNCTION ark.find_recoverable_ranges() IS 'Asks the repository to which moments one can recover; see the view ark.recoverable_ranges';
+
+CREATE VIEW ark.recoverable_ranges AS SELECT * FROM ark.find_recoverable_ranges();
+COMMENT ON VIEW ark.recoverable_ranges IS 'From which moment to which moment one can recover, a row for each timeline and unbroken range of WAL. Asks the repository: seconds';
+COMMENT ON COLUMN ark.recoverable_ranges.timeline IS 'Timeline that recovery follows to its end; ranges that lie in another timeline''s as a whole are left out';
+COMMENT ON COLUMN ark.recoverable_ranges.from_time IS 'When the first backup ended: recovery can stop then or later';
+COMMENT ON COLUMN ark.recoverable_ranges.from_lsn IS 'Where that was: the first consistent position';
+COMMENT ON COLUMN ark.recoverable_ranges.until_time IS 'When the last transaction in the archived WAL ended, or the last backup where none did since; null: not found in the last GB of WAL, or that is damaged';
+COMMENT ON COLUMN ark.recoverable_ranges.until_lsn IS 'Where that was';
+COMMENT ON COLUMN ark.recoverable_ranges.wal_end IS 'Where the archived WAL ends: all before it comes back with --target latest';
+COMMENT ON COLUMN ark.recoverable_ranges.first_backup IS 'Oldest backup of the range';
+COMMENT ON COLUMN ark.recoverable_ranges.last_backup IS 'Newest backup of the range';
+COMMENT ON COLUMN ark.recoverable_ranges.backups IS 'Number of backups that lead through the range';
+COMMENT ON COLUMN ark.recoverable_ranges.is_open IS 'Whether the range grows: this server archives what follows without a gap';
+
+CREATE FUNCTION ark.can_recover(
+    p_target timestamptz, OUT possible boolean, OUT detail text, OUT hint text, OUT backup_id text,
+    OUT timeline bigint, OUT last_transaction_at timestamptz, OUT next_transaction_at timestamptz,
+    OUT wal_segments bigint, OUT wal_bytes bigint, OUT backup_bytes bigint, OUT fetch_bytes bigint,
+    OUT restore_time interval, OUT replay_time interval, OUT estimated_time interval)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_can_recover';
+COMMENT ON FUNCTION ark.can_recover(timestamptz) IS 'Whether pg_ark restore --target-time would get there, from which backup, between which transactions it stops, how many bytes it fetches, and how long it should take by the last restore tests (null: none tells)';
+
 ----------------------------------------------------------------------------------------------------
 -- For pg_ark's own workers
 ----------------------------------------------------------------------------------------------------
@@ -374,3 +424,4 @@ REVOKE ALL ON ALL PROCEDURES IN SCHEMA ark FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA ark FROM PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO pg_monitor;
 GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state(), ark.wal_state() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION ark.find_wal_gaps(), ark.find_recoverable_ranges(), ark.can_recover(timestamptz) TO pg_monitor;

@@ -52,6 +52,7 @@ struct CommandContext {
 void add_restore_command(const CommandContext& context);
 void add_list_command(const CommandContext& context);
 void add_info_command(const CommandContext& context);
+void add_ranges_command(const CommandContext& context);
 void add_check_command(const CommandContext& context);
 void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);

@@ -88,6 +88,7 @@ int run_command(int argc, char** argv) {
         "  pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/restored\n"
         "  pg_ark restore --repo file:///srv/ark -D /tmp/pg --target-time '2026-11-20 "
         "14:59:00+00'\n"
+        "  pg_ark ranges --repo file:///srv/ark\n"
         "  pg_ark check --repo file:///srv/ark\n"
         "  pg_ark verify --repo file:///srv/ark\n"
         "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill\n"
@@ -98,6 +99,7 @@ int run_command(int argc, char** argv) {
     add_restore_command(context);
     add_list_command(context);
     add_info_command(context);
+    add_ranges_command(context);
     add_check_command(context);
     add_verify_command(context);
     add_drill_command(context);

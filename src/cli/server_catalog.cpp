@@ -1,6 +1,8 @@
-// The role server-catalog: questions about the repository, for the server's sweep and preflight().
+// The role server-catalog: questions about the repository, for the server's sweep, preflight() and
+// what can be recovered.
 
 #include "cli/child/opening.hpp"
+#include "cli/child/recoverability.hpp"
 #include "cli/command.hpp"
 #include "core/backup/cleanup.hpp"
 #include "core/repo/marker.hpp"
@@ -10,6 +12,9 @@
 namespace ark {
 
 namespace {
+
+// Questions about WAL hold one as it is stored, its content, and another one that was read before.
+constexpr uint64_t kSegmentsInMemory = 3;
 
 // The packs' digests are what makes a marker of a large backup long, and no question here is about
 // them: without them it fits a message.
@@ -85,6 +90,12 @@ void answer(Channel& channel, const Opening& opening, const Message& message) {
         tidy(channel, opening);
     } else if (verb == "check") {
         check(channel, opening, message.number_or("findings", 0) != 0);
+    } else if (verb == "ranges") {
+        send_ranges(channel, opening, message);
+    } else if (verb == "gaps") {
+        send_gaps(channel, opening, message);
+    } else if (verb == "can_recover") {
+        send_recovery(channel, opening, message);
     } else {
         throw Error(ErrorCode::protocol_violation, "unexpected message \"" + verb + "\"");
     }
@@ -95,7 +106,7 @@ void answer(Channel& channel, const Opening& opening, const Message& message) {
 int run_server_catalog() {
     become_child();
     Channel channel;
-    const std::optional<Opening> opening = open_conversation(channel);
+    const std::optional<Opening> opening = open_conversation(channel, kSegmentsInMemory);
     if (!opening)
         return 0;
     while (const std::optional<Message> message = channel.receive()) {

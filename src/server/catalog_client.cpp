@@ -100,6 +100,10 @@ void catalog_close(CatalogClient* client) {
     client->child = nullptr;
 }
 
+Child* catalog_child(CatalogClient* client) {
+    return client->child;
+}
+
 const char* catalog_program_version(const CatalogClient* client) {
     return client->program_version;
 }

@@ -41,6 +41,9 @@ CatalogClient* catalog_start(ChildWait wait, int64 timeout_ms);
 void catalog_open_repository(CatalogClient* client, bool create);
 void catalog_close(CatalogClient* client);
 
+/// For questions of the caller's own.
+Child* catalog_child(CatalogClient* client);
+
 const char* catalog_program_version(const CatalogClient* client);
 const char* catalog_repository_id(const CatalogClient* client);
 

@@ -2,38 +2,12 @@
 
 #include "server/sql_call.hpp"
 
-extern "C" {
-#include "catalog/pg_authid.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
-}
-
 namespace ark {
 namespace {
 
 char* copy(MemoryContext context, int column) {
     const char* value = result(0, column);
     return value != nullptr ? MemoryContextStrdup(context, value) : nullptr;
-}
-
-/// SPI as the superuser, for fixed statements that name every object and operator with its schema:
-/// the caller's search_path decides nothing, and an error restores the user with the transaction.
-struct Lookup {
-    Oid user;
-    int security;
-};
-
-Lookup begin_lookup() {
-    Lookup lookup = {};
-    GetUserIdAndSecContext(&lookup.user, &lookup.security);
-    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, lookup.security | SECURITY_LOCAL_USERID_CHANGE);
-    SPI_connect();
-    return lookup;
-}
-
-void end_lookup(const Lookup& lookup) {
-    SPI_finish();
-    SetUserIdAndSecContext(lookup.user, lookup.security);
 }
 
 }  // namespace

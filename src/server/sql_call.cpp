@@ -1,13 +1,28 @@
 #include "server/sql_call.hpp"
 
 extern "C" {
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 }
 
 namespace ark {
+
+Lookup begin_lookup() {
+    Lookup lookup = {};
+    GetUserIdAndSecContext(&lookup.user, &lookup.security);
+    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, lookup.security | SECURITY_LOCAL_USERID_CHANGE);
+    SPI_connect();
+    return lookup;
+}
+
+void end_lookup(const Lookup& lookup) {
+    SPI_finish();
+    SetUserIdAndSecContext(lookup.user, lookup.security);
+}
 
 uint64 run_sql(const char* statement, int count, const char* const* values) {
     constexpr int kMost = 32;

@@ -4,6 +4,16 @@
 
 namespace ark {
 
+/// SPI as the superuser, for fixed statements that name every object and operator with its schema,
+/// or run in a function that pins its search_path: the caller's decides nothing, and an error
+/// restores the user with the transaction.
+struct Lookup {
+    Oid user;
+    int security;
+};
+Lookup begin_lookup();
+void end_lookup(const Lookup& lookup);
+
 /// Runs one statement whose parameters are all text (cast in the statement; NULL is NULL), inside
 /// an SPI connection. Throws on errors. Returns the number of rows processed; result rows are in
 /// SPI_tuptable.

@@ -18,6 +18,8 @@ my %below = (
     stream => [ 'archive', @under ],
     # What proves a backup uses what takes one and brings one back.
     verify => [ @jobs, @under ],
+    # What can be recovered: archive's WAL and restore's decisions together.
+    recoverability => [ @jobs, @under ],
     drill  => [ 'verify', @jobs, @under ],
 );
 

@@ -68,6 +68,13 @@ SELECT is((SELECT count(*)::int FROM ark.wal_status), 1, 'wal_status has one row
 SELECT is((SELECT timeline FROM ark.wal_status), 1::bigint, 'of this timeline');
 SELECT cmp_ok((SELECT wal_bytes FROM ark.wal_status), '>=', (16 << 20)::bigint, 'pg_wal has a segment at least');
 SELECT cmp_ok((SELECT wal_free_bytes FROM ark.wal_status), '>', 0::bigint, 'and room');
+SELECT columns_are('ark', 'wal_gaps', ARRAY['timeline', 'first_segment', 'last_segment', 'start_lsn', 'end_lsn', 'segments', 'bytes',
+    'backups', 'in_pg_wal'], 'the columns of wal_gaps');
+SELECT columns_are('ark', 'recoverable_ranges', ARRAY['timeline', 'from_time', 'from_lsn', 'until_time', 'until_lsn', 'wal_end',
+    'first_backup', 'last_backup', 'backups', 'is_open'], 'the columns of recoverable_ranges');
+SELECT has_function('ark', 'can_recover', ARRAY['timestamp with time zone']);
+SELECT is_empty($$SELECT v FROM unnest(ARRAY['ark.wal_gaps', 'ark.recoverable_ranges']) v
+                  WHERE NOT has_table_privilege('pg_monitor', v, 'SELECT')$$, 'pg_monitor sees what can be recovered');
 SELECT has_view('ark', 'backup_progress', 'backup_progress is a view');
 SELECT columns_are('ark', 'backup_verification', ARRAY['id', 'backup_id', 'verification_type', 'verification_date',
     'success', 'details', 'verified_by'], 'the columns of backup_verification');

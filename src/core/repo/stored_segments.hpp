@@ -22,5 +22,8 @@ struct SegmentSearch {
 /// listing may lag.
 void find_stored_segments(Repository& repository, const SegmentSearch& search,
                           const std::function<bool(uint64_t number)>& visit);
+/// The same, with how many bytes of the store each takes.
+void find_stored_segments(Repository& repository, const SegmentSearch& search,
+                          const std::function<bool(uint64_t number, uint64_t stored_bytes)>& visit);
 
 }  // namespace ark

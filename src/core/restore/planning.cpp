@@ -117,7 +117,22 @@ void look_for_created_tablespaces(ArchivedWal& archive, RestorePlan& plan) {
     }
 }
 
-// The damage was in the data directory already: whoever restores it has to know.
+void check_room_for(const RestorePlan& plan) {
+    const BackupMarker& backup = plan.source.backup;
+    const std::string& directory = plan.destination.directory;
+    std::map<std::string, uint64_t> needed = plan.survey.bytes_by_root;
+    needed[directory] += kWalSegmentsOfRoom * backup.wal_segment_size;
+    std::map<std::string, uint64_t> reclaimed;
+    if (plan.destination.occupied)
+        reclaimed[directory] = disk_usage(directory);
+    for (const std::string& old : plan.destination.old_tablespace_directories) {
+        reclaimed[old] = disk_usage(old);
+    }
+    check_room(needed, reclaimed);
+}
+
+}  // namespace
+
 void refuse_corrupt_pages(const BackupMarker& backup) {
     if (backup.corrupt_page_count == 0)
         return;
@@ -134,22 +149,6 @@ void refuse_corrupt_pages(const BackupMarker& backup) {
                 "Restore an older backup that has none (\"pg_ark list\"; WAL leads from it to any "
                 "later moment), or say --accept-corrupt-pages to get the damage too.");
 }
-
-void check_room_for(const RestorePlan& plan) {
-    const BackupMarker& backup = plan.source.backup;
-    const std::string& directory = plan.destination.directory;
-    std::map<std::string, uint64_t> needed = plan.survey.bytes_by_root;
-    needed[directory] += kWalSegmentsOfRoom * backup.wal_segment_size;
-    std::map<std::string, uint64_t> reclaimed;
-    if (plan.destination.occupied)
-        reclaimed[directory] = disk_usage(directory);
-    for (const std::string& old : plan.destination.old_tablespace_directories) {
-        reclaimed[old] = disk_usage(old);
-    }
-    check_room(needed, reclaimed);
-}
-
-}  // namespace
 
 RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const RestoreRequest& request) {
     RestorePlan plan;

@@ -39,6 +39,10 @@ struct RestorePlan {
     bool read_ahead = true;             ///< RecoverySettings::read_ahead
 };
 
+/// The damage was in the data directory already: whoever restores it has to know. Error: corrupt
+/// where the backup has pages that were corrupt when it was taken.
+void refuse_corrupt_pages(const BackupMarker& backup);
+
 /// Looks at repository and destination, and changes nothing. Error: everything that speaks against
 /// the restore.
 RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const RestoreRequest& request);
