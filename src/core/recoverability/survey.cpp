@@ -34,13 +34,30 @@ bool can_be_read(RepositoryWal& wal, uint64_t number) {
     }
 }
 
+// Segments that no listing of wholes shows, and that are asked for one by one: that many at most.
+constexpr int kAskedFor = 8;
+
 // Segments on the way. What an ancestor has of one that holds a fork stands in for the newer
-// timeline's only where that one has nothing behind it.
+// timeline's, and pieces stand in for a whole: at the end, where the last may be unfinished, and
+// before it, where the archiver has stored a later segment first.
 std::set<uint64_t> present_from(RepositoryWal& wal, uint64_t first) {
     std::set<uint64_t> present = wal.listed(first);
+    int asked = 0;
+    for (uint64_t n = present.empty() ? first : *present.rbegin(); n > first && asked < kAskedFor;
+         --n) {
+        if (present.contains(n - 1))
+            continue;
+        ++asked;
+        if (can_be_read(wal, n - 1) && !wal.end_inside(n - 1))
+            present.insert(n - 1);
+    }
     uint64_t next = present.empty() ? first : *present.rbegin() + 1;
-    while (wal.holds_fork(next) && can_be_read(wal, next))
-        present.insert(next++);
+    while (can_be_read(wal, next)) {
+        present.insert(next);
+        if (wal.end_inside(next))
+            break;
+        ++next;
+    }
     return present;
 }
 

@@ -50,7 +50,7 @@ bool Contiguity::is_there(const std::string& segment) {
     return chain && chain->complete;
 }
 
-std::optional<WalGap> Contiguity::find_gap(const TimelineHistory& history, Lsn before) {
+std::optional<ArchiveGap> Contiguity::find_gap(const TimelineHistory& history, Lsn before) {
     const auto start = newest_backup(history);
     if (!start)
         return std::nullopt;
@@ -68,7 +68,7 @@ std::optional<WalGap> Contiguity::find_gap(const TimelineHistory& history, Lsn b
             segment_name({history.timeline_at(last_byte), number}, segment_size_);
         // A listing may lag.
         if (!is_there(segment))
-            return WalGap{segment, number * segment_size_};
+            return ArchiveGap{segment, number * segment_size_};
     }
     return std::nullopt;
 }

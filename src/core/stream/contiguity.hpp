@@ -11,7 +11,7 @@
 namespace ark {
 
 /// A hole in the archive: the segment that is not there.
-struct WalGap {
+struct ArchiveGap {
     std::string segment;
     Lsn begin = 0;  ///< nothing from here on can be recovered from the newest backup
 };
@@ -26,7 +26,7 @@ class Contiguity {
     /// The first segment on the way from the newest backup to the one that holds `before` that the
     /// repository lacks; those that pg_wal still has are stored first. nullopt also where there is
     /// no backup on this way: then nothing can be recovered yet, and nothing is promised.
-    std::optional<WalGap> find_gap(const TimelineHistory& history, Lsn before);
+    std::optional<ArchiveGap> find_gap(const TimelineHistory& history, Lsn before);
 
  private:
     struct Range {

@@ -102,8 +102,8 @@ bool StreamJob::has_finished(ReplicationConnection& connection, const WalSegment
     return false;
 }
 
-std::optional<WalGap> StreamJob::find_gap(const TimelineHistory& history, Lsn before) {
-    std::optional<WalGap> gap = contiguity_.find_gap(history, before);
+std::optional<ArchiveGap> StreamJob::find_gap(const TimelineHistory& history, Lsn before) {
+    std::optional<ArchiveGap> gap = contiguity_.find_gap(history, before);
     if (gap && gap->segment != warned_gap_) {
         listener_.warning(
             Error(ErrorCode::not_found,
@@ -144,7 +144,7 @@ void StreamJob::stream_once() {
     WalSegment segment{request_.timeline, 0};
     const Lsn flushed = wait_for_archiver(connection, segment.number).flushed;
     const Lsn begin = segment.number * target_.segment_size;
-    std::optional<WalGap> gap = find_gap(history, begin);
+    std::optional<ArchiveGap> gap = find_gap(history, begin);
     const std::string name = segment_name(segment, target_.segment_size);
     const auto chain = adopt_tail(repository_, target_, segment, flushed,
                                   [this](const Error& error) { listener_.warning(error); });

@@ -39,7 +39,7 @@ class StreamJob {
     ServerIdentity wait_for_archiver(ReplicationConnection& connection, uint64_t& first);
     void note_archived(uint64_t first);
     bool has_finished(ReplicationConnection& connection, const WalSegment& segment);
-    std::optional<WalGap> find_gap(const TimelineHistory& history, Lsn before);
+    std::optional<ArchiveGap> find_gap(const TimelineHistory& history, Lsn before);
     StreamingOptions options(const TimelineHistory& history, Lsn begin);
     void tell(StreamState state);
 

@@ -50,7 +50,7 @@ Streaming::Streaming(WalStream& stream, TailWriter& writer, WholeSegments& whole
       wake_(wake),
       pieces_before_(status.pieces) {}
 
-Streaming::End Streaming::run(std::optional<WalGap> gap) {
+Streaming::End Streaming::run(std::optional<ArchiveGap> gap) {
     gap_ = std::move(gap);
     next_look_ = monotonic_nanos() + kLookNanos;
     for (;;) {
@@ -183,7 +183,7 @@ void Streaming::follow_segments(int64_t now) {
 
 void Streaming::take_answers() {
     std::optional<bool> answer;
-    std::optional<std::optional<WalGap>> look;
+    std::optional<std::optional<ArchiveGap>> look;
     {
         const std::lock_guard lock(mutex_);
         if (failure_)
@@ -216,7 +216,7 @@ void Streaming::look_for_gap(int64_t now) {
         return;
     looking_ = true;
     in_background([this] {
-        std::optional<WalGap> gap = options_.find_gap();
+        std::optional<ArchiveGap> gap = options_.find_gap();
         const std::lock_guard lock(mutex_);
         look_result_ = std::move(gap);
     });

@@ -62,7 +62,7 @@ struct StreamingOptions {
     /// commits wait for it.
     bool gives_up_behind = false;
     /// Looks for the gap anew; called from another thread, seldom.
-    std::function<std::optional<WalGap>()> find_gap;
+    std::function<std::optional<ArchiveGap>()> find_gap;
     /// Removes the pieces of a segment whose whole is durable; called from another thread.
     std::function<void(const std::string& segment)> remove_pieces;
 };
@@ -81,7 +81,7 @@ class Streaming {
 
     /// The stream was started where the writer begins. Error: as the connection, the writer and the
     /// wholes; cancelled.
-    End run(std::optional<WalGap> gap);
+    End run(std::optional<ArchiveGap> gap);
     /// After end_of_timeline.
     std::optional<NextTimeline> next() const { return next_; }
     /// Segments that have come whole and are not known to be durable.
@@ -114,7 +114,7 @@ class Streaming {
 
     std::optional<NextTimeline> next_;
     bool ended_ = false;  ///< nothing more will come
-    std::optional<WalGap> gap_;
+    std::optional<ArchiveGap> gap_;
     std::deque<uint64_t> finished_;  ///< every byte has come; not known to be durable
     std::deque<uint64_t> to_clean_;  ///< durable; a piece may still be on its way
     bool asking_ = false;            ///< a task asks for finished_.front()
@@ -130,7 +130,7 @@ class Streaming {
 
     std::mutex mutex_;
     std::optional<bool> answer_;                        ///< under the lock
-    std::optional<std::optional<WalGap>> look_result_;  ///< under the lock
+    std::optional<std::optional<ArchiveGap>> look_result_;  ///< under the lock
     std::exception_ptr failure_;                        ///< under the lock
 
     PartThreads background_{1};  ///< last: its end waits for what uses all the others

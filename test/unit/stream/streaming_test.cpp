@@ -105,7 +105,7 @@ class StreamingTest : public test::StreamFixture {
     }
     ~StreamingTest() override { stop(); }
 
-    void start(std::optional<WalGap> gap = {}) {
+    void start(std::optional<ArchiveGap> gap = {}) {
         thread = std::thread([this, gap] {
             try {
                 TailWriter writer(target(), 1, 0, [this] { wake.wake(); });
@@ -256,7 +256,7 @@ TEST_F(StreamingTest, PiecesGoWhenTheLastOfThemHasCome) {
 }
 
 TEST_F(StreamingTest, BehindAGapNothingIsAcknowledged) {
-    start(WalGap{"000000010000000000000003", 3 * kSize});
+    start(ArchiveGap{"000000010000000000000003", 3 * kSize});
     send(kBegin + 1000);
     ASSERT_TRUE(eventually([&] { return chain(5).size() == 1000; }));
     ASSERT_TRUE(is_acknowledged(3 * kSize));
