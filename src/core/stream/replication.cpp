@@ -44,6 +44,15 @@ std::string field_of(const PGresult* result, int code) {
     return text == nullptr ? "" : text;
 }
 
+// What the server says, without its "ERROR:  ".
+std::string words_of(const PGresult* result) {
+    const std::string primary = field_of(result, PG_DIAG_MESSAGE_PRIMARY);
+    const std::string detail = field_of(result, PG_DIAG_MESSAGE_DETAIL);
+    if (primary.empty())
+        return without_newlines(PQresultErrorMessage(result));
+    return detail.empty() ? primary : primary + ": " + detail;
+}
+
 Error connect_error(const PGconn* connection) {
     return {ErrorCode::unavailable, "could not connect to the server to stream its WAL",
             connection == nullptr ? "out of memory" : without_newlines(PQerrorMessage(connection)),
@@ -219,8 +228,7 @@ std::vector<std::vector<Bytes>> ReplicationConnection::query(const std::string& 
         if (status == PGRES_FATAL_ERROR && !failure) {
             const bool gone = field_of(result.get(), PG_DIAG_SQLSTATE) == kGoneSqlState;
             failure = Error(gone ? ErrorCode::not_found : ErrorCode::unavailable,
-                            "the server refused \"" + command + "\"",
-                            without_newlines(PQresultErrorMessage(result.get())));
+                            "the server refused \"" + command + "\"", words_of(result.get()));
         }
     }
     if (failure)
@@ -340,8 +348,7 @@ std::optional<StreamMessage> ReplicationConnection::end_of_timeline() {
         if (status == PGRES_FATAL_ERROR) {
             const bool gone = field_of(result.get(), PG_DIAG_SQLSTATE) == kGoneSqlState;
             throw Error(gone ? ErrorCode::not_found : ErrorCode::unavailable,
-                        "the server has ended the streaming of WAL",
-                        without_newlines(PQresultErrorMessage(result.get())));
+                        "the server has ended the streaming of WAL", words_of(result.get()));
         }
     }
 }
