@@ -121,7 +121,8 @@ Message& Message::add_number(const std::string& key, uint64_t value) {
 
 Message message_of(const std::string& verb, const Error& error) {
     Message out(verb);
-    out.add_token("sqlstate", sqlstate_of(error.code))
+    out.add_token("code", name_of(error.code))
+        .add_token("sqlstate", sqlstate_of(error.code))
         .add_number("retryable", error.retryable ? 1 : 0)
         .add_text("message", error.message)
         .add_text("detail", error.detail)

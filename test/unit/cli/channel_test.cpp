@@ -5,6 +5,7 @@
 #include <array>
 #include <thread>
 
+#include "core/base/cancellation.hpp"
 #include "core/base/file.hpp"
 #include "test/support/expect_error.hpp"
 
@@ -27,6 +28,7 @@ class ChannelTest : public testing::Test {
             writer.join();
         dup2(saved_, STDIN_FILENO);
         close(saved_);
+        forget_cancellation();
     }
     void write_later(std::string text) {
         writer = std::thread([this, text = std::move(text)] { server.write_all(as_bytes(text)); });
