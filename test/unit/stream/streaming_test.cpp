@@ -284,11 +284,20 @@ TEST_F(StreamingTest, AnswersTheServerWhileTheStoreHangs) {
 TEST_F(StreamingTest, GivesUpWhenTheStoreIsFarBehind) {
     options.interval_ms = 3600000;
     options.gives_up_behind = true;
-    options.limit = kSize;
+    options.limit = 2 * kSize;
     start();
-    send(kBegin + kSize + 1000);
+    send(kBegin + 2 * kSize + 1000);
     ASSERT_TRUE(eventually([&] { return ended.load(); }));
     EXPECT_EQ(end, Streaming::End::behind);
+}
+
+// A large segment does not wait for the interval where it would fill the memory.
+TEST_F(StreamingTest, LargeSegmentsAreCutBeforeTheyFillTheMemory) {
+    options.interval_ms = 3600000;
+    options.limit = kSize / 2;
+    start();
+    send(kBegin + kSize / 4 + 100000);
+    EXPECT_TRUE(eventually([&] { return server.acknowledged() > kBegin; }));
 }
 
 // But where commits wait for it the server is made to wait.
