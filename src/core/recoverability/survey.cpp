@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 #include <set>
 
 #include "core/archive/wal_scan.hpp"
@@ -171,7 +170,8 @@ std::vector<WalGap> RecoverabilitySurvey::gaps() {
     std::vector<WalGap> out;
     // From the newest: a backup asks for the way that leads furthest, and for no other.
     std::set<std::string> asked;
-    for (Way rest : std::ranges::reverse_view(ways_)) {
+    std::vector<Way> newest_first(ways_.rbegin(), ways_.rend());
+    for (Way& rest : newest_first) {
         std::erase_if(rest.backups,
                       [&](const BackupMarker& b) { return asked.contains(b.backup_id); });
         for (const BackupMarker& backup : rest.backups)
