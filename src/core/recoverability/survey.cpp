@@ -33,12 +33,25 @@ bool can_be_read(RepositoryWal& wal, uint64_t number) {
     }
 }
 
-// Segments on the way. What an ancestor has of one that holds a fork stands in for the newer
-// timeline's only where that one has nothing behind it.
+bool holds_fork(const RepositoryWal& wal, uint64_t number) {
+    return std::ranges::any_of(wal.history().forks(), [&](const TimelineFork& fork) {
+        return fork.switch_point / wal.segment_size() == number;
+    });
+}
+
+// Segments on the way: those that are listed, and those beside them that can be read all the same,
+// from pieces. What an ancestor has of one that holds a fork stands in for the newer timeline's
+// only where that one has nothing behind it.
 std::set<uint64_t> present_from(RepositoryWal& wal, uint64_t first) {
-    std::set<uint64_t> present = wal.listed(first);
-    uint64_t next = present.empty() ? first : *present.rbegin() + 1;
-    while (wal.holds_fork(next) && can_be_read(wal, next))
+    const std::set<uint64_t> listed = wal.listed(first);
+    std::set<uint64_t> present = listed;
+    uint64_t next = first;
+    for (const uint64_t number : listed) {
+        while (next < number && !holds_fork(wal, next) && can_be_read(wal, next))
+            present.insert(next++);
+        next = number + 1;
+    }
+    while (can_be_read(wal, next))
         present.insert(next++);
     return present;
 }
