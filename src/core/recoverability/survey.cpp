@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 #include <set>
 
 #include "core/archive/wal_scan.hpp"
@@ -34,30 +33,26 @@ bool can_be_read(RepositoryWal& wal, uint64_t number) {
     }
 }
 
-// Segments that no listing of wholes shows, and that are asked for one by one: that many at most.
-constexpr int kAskedFor = 8;
+bool holds_fork(const RepositoryWal& wal, uint64_t number) {
+    return std::ranges::any_of(wal.history().forks(), [&](const TimelineFork& fork) {
+        return fork.switch_point / wal.segment_size() == number;
+    });
+}
 
-// Segments on the way. What an ancestor has of one that holds a fork stands in for the newer
-// timeline's, and pieces stand in for a whole: at the end, where the last may be unfinished, and
-// before it, where the archiver has stored a later segment first.
+// Segments on the way: those that are listed, and those beside them that can be read all the same,
+// from pieces. What an ancestor has of one that holds a fork stands in for the newer timeline's
+// only where that one has nothing behind it.
 std::set<uint64_t> present_from(RepositoryWal& wal, uint64_t first) {
-    std::set<uint64_t> present = wal.listed(first);
-    int asked = 0;
-    for (uint64_t n = present.empty() ? first : *present.rbegin(); n > first && asked < kAskedFor;
-         --n) {
-        if (present.contains(n - 1))
-            continue;
-        ++asked;
-        if (can_be_read(wal, n - 1) && !wal.end_inside(n - 1))
-            present.insert(n - 1);
+    const std::set<uint64_t> listed = wal.listed(first);
+    std::set<uint64_t> present = listed;
+    uint64_t next = first;
+    for (const uint64_t number : listed) {
+        while (next < number && !holds_fork(wal, next) && can_be_read(wal, next))
+            present.insert(next++);
+        next = number + 1;
     }
-    uint64_t next = present.empty() ? first : *present.rbegin() + 1;
-    while (can_be_read(wal, next)) {
-        present.insert(next);
-        if (wal.end_inside(next))
-            break;
-        ++next;
-    }
+    while (can_be_read(wal, next))
+        present.insert(next++);
     return present;
 }
 
@@ -188,7 +183,8 @@ std::vector<WalGap> RecoverabilitySurvey::gaps() {
     std::vector<WalGap> out;
     // From the newest: a backup asks for the way that leads furthest, and for no other.
     std::set<std::string> asked;
-    for (Way rest : std::ranges::reverse_view(ways_)) {
+    std::vector<Way> newest_first(ways_.rbegin(), ways_.rend());
+    for (Way& rest : newest_first) {
         std::erase_if(rest.backups,
                       [&](const BackupMarker& b) { return asked.contains(b.backup_id); });
         for (const BackupMarker& backup : rest.backups)
