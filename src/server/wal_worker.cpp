@@ -16,6 +16,7 @@ extern "C" {
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "postmaster/pgarch.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -28,6 +29,7 @@ namespace {
 constexpr int kRestartSeconds = 10;
 constexpr int kTickMs = 1000;
 constexpr int kMinuteMs = 60 * 1000;
+constexpr int kWakeArchiverMs = 5 * 1000;
 // The pause before the next start doubles from the first to the last.
 constexpr int kFirstPauseMs = 1000;
 constexpr int kLastPauseMs = 30 * 1000;
@@ -36,6 +38,7 @@ int pause_ms = 0;
 TimestampTz not_before = 0;
 TimestampTz next_tick = 0;
 TimestampTz next_rates = 0;
+TimestampTz next_wakeup = 0;
 
 void on_worker_exit(int, Datum) {
     lock_shared(LW_EXCLUSIVE);
@@ -169,6 +172,20 @@ XLogRecPtr durable_end() {
     return its_timeline == timeline ? end : InvalidXLogRecPtr;
 }
 
+// After three failures the archiver rests for a minute. Streaming goes on behind it, and commits may
+// wait for that.
+void wake_failing_archiver(TimestampTz now) {
+    if (now < next_wakeup)
+        return;
+    next_wakeup = TimestampTzPlusMilliseconds(now, kWakeArchiverMs);
+    lock_shared(LW_SHARED);
+    const bool waits =
+        strcmp(shared->wal.state, "catching_up") == 0 && shared->archiver.failing_since != 0;
+    unlock_shared();
+    if (waits)
+        PgArchWakeup();
+}
+
 void tick() {
     const TimestampTz now = GetCurrentTimestamp();
     if (now < next_tick)
@@ -180,6 +197,7 @@ void tick() {
         note_rates(wal_directory_bytes());
     }
     supervise();
+    wake_failing_archiver(now);
 }
 
 void forget_pause_once_it_streams() {

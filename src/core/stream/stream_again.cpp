@@ -43,15 +43,15 @@ class Attempts {
 
     void run(const std::function<void()>& once) {
         for (;;) {
-            const Lsn before = status_.durable;
+            const Lsn before = status_.stored;
             try {
                 once();
                 wake_.check();
             } catch (const PieceInTheWay& error) {
                 // Once for each place: what was read anew can't be read over.
-                if (in_the_way_ && status_.durable <= *in_the_way_)
+                if (in_the_way_ && status_.stored <= *in_the_way_)
                     throw;
-                in_the_way_ = status_.durable;
+                in_the_way_ = status_.stored;
                 rest(wake_, kShortPauseMs);
             } catch (const Error& error) {
                 if (is_final(error))
@@ -69,7 +69,7 @@ class Attempts {
         status_.state = StreamState::retrying;
         listener_.status(status_);
         listener_.failed(error);
-        const bool has_worked = status_.durable > before;
+        const bool has_worked = status_.stored > before;
         pause_ms_ =
             has_worked ? kFirstPauseMs : std::clamp(2 * pause_ms_, kFirstPauseMs, kLongestPauseMs);
         rest(wake_, pause_ms_);

@@ -70,6 +70,7 @@ void StreamJob::note_archived(uint64_t first) {
     if (!archived_.is_stored(segment_name({request_.timeline, first - 1}, target_.segment_size)))
         return;
     status_.durable = end;
+    status_.stored = std::max(status_.stored, end);
     status_.received = std::max(status_.received, end);
     status_.durable_at = now_micros();
 }
@@ -124,11 +125,32 @@ StreamingOptions StreamJob::options(const TimelineHistory& history, Lsn begin) {
     options.limit = std::clamp(kSegmentsBehind * target_.segment_size, kLeastBehind, kMostBehind);
     options.gives_up_behind = true;
     options.find_gap = [this, history, begin] { return contiguity_.find_gap(history, begin); };
-    options.remove_pieces = [this](const std::string& segment) {
-        PG_ARK_FAULT_POINT("stream_before_cleanup");
-        remove_tail(repository_.store(), target_.cluster, segment);
-    };
+    options.remove_pieces = [this](const std::string& segment) { remove_later(segment); };
     return options;
+}
+
+void StreamJob::remove_later(const std::string& segment) {
+    cleaner_.run([this, segment] {
+        try {
+            PG_ARK_FAULT_POINT("stream_before_cleanup");
+            remove_tail(repository_.store(), target_.cluster, segment);
+        } catch (const Error&) {
+            // As below.
+        }
+    });
+}
+
+void StreamJob::remove_what_was_left(const WalSegment& before) {
+    if (cleans_up_.exchange(true))
+        return;
+    cleaner_.run([this, before] {
+        try {
+            remove_old_tails(repository_, target_, before);
+        } catch (const Error&) {
+            // They are looked for again at the next start; nobody reads them any more.
+        }
+        cleans_up_ = false;
+    });
 }
 
 void StreamJob::stream_once() {
@@ -150,7 +172,7 @@ void StreamJob::stream_once() {
                                   [this](const Error& error) { listener_.warning(error); });
     if (archived_.is_stored(name) && !has_finished(connection, segment))
         refuse_whole(repository_, target_, name, flushed);
-    remove_old_tails(repository_, target_, segment);
+    remove_what_was_left(segment);
     TailWriter writer(target_, request_.timeline, history.begin_of(request_.timeline),
                       [this] { wake_.wake(); });
     writer.begin(begin, chain);

@@ -7,6 +7,7 @@
 
 #include "core/archive/push.hpp"
 #include "core/repo/repository.hpp"
+#include "core/store/cloud/part_threads.hpp"
 #include "core/stream/stream_again.hpp"
 
 namespace ark {
@@ -41,6 +42,8 @@ class StreamJob {
     bool has_finished(ReplicationConnection& connection, const WalSegment& segment);
     std::optional<ArchiveGap> find_gap(const TimelineHistory& history, Lsn before);
     StreamingOptions options(const TimelineHistory& history, Lsn begin);
+    void remove_later(const std::string& segment);
+    void remove_what_was_left(const WalSegment& before);
     void tell(StreamState state);
 
     Repository& repository_;
@@ -54,6 +57,10 @@ class StreamJob {
     Contiguity contiguity_;
     StreamStatus status_;
     std::string warned_gap_;
+    std::atomic<bool> cleans_up_ = false;  ///< what earlier processes left is being removed
+    /// Removes pieces that nobody needs any more, which may be thousands: nothing waits for it.
+    /// Last: its end waits for what uses all the others.
+    PartThreads cleaner_{1};
 };
 
 }  // namespace ark

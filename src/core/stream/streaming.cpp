@@ -229,6 +229,7 @@ Lsn Streaming::acknowledged() const {
 
 void Streaming::acknowledge(int64_t now) {
     const Lsn durable = acknowledged();
+    status_.stored = std::max(status_.stored, writer_.durable());
     if (gap_) {
         status_.durable = durable;
     } else if (durable > status_.durable) {

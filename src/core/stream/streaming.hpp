@@ -29,6 +29,7 @@ struct StreamStatus {
     StreamState state = StreamState::catching_up;
     TimelineId timeline = 0;
     Lsn durable = 0;  ///< without a gap up to here; 0 while it is not known
+    Lsn stored = 0;   ///< the same, whether there is a gap before it or not
     Lsn received = 0;
     UnixMicros durable_at = 0;  ///< when the newest byte became so
     uint64_t pieces = 0;
@@ -129,9 +130,9 @@ class Streaming {
     uint64_t pieces_before_ = 0;
 
     std::mutex mutex_;
-    std::optional<bool> answer_;                        ///< under the lock
+    std::optional<bool> answer_;                            ///< under the lock
     std::optional<std::optional<ArchiveGap>> look_result_;  ///< under the lock
-    std::exception_ptr failure_;                        ///< under the lock
+    std::exception_ptr failure_;                            ///< under the lock
 
     PartThreads background_{1};  ///< last: its end waits for what uses all the others
 };
