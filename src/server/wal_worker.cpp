@@ -172,8 +172,8 @@ XLogRecPtr durable_end() {
     return its_timeline == timeline ? end : InvalidXLogRecPtr;
 }
 
-// After three failures the archiver rests for a minute. Streaming goes on behind it, and commits may
-// wait for that.
+// After three failures the archiver rests for a minute. Streaming goes on behind it, and commits
+// may wait for that.
 void wake_failing_archiver(TimestampTz now) {
     if (now < next_wakeup)
         return;
