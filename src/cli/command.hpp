@@ -69,6 +69,12 @@ int run_server_verify();
 int run_server_drill();
 int run_server_stream();
 
+/// The role of the process that a wal-get leaves behind, with the words of start_prefetcher. Ends
+/// the process.
+int run_server_prefetch(int argc, char** argv);
+constexpr const char* kPrefetchRole = "server-prefetch";
+constexpr int kPrefetchLockFd = 3;
+
 /// The role of the process above each program of a restore test: core/drill/guard.hpp.
 int run_server_guard(int argc, char** argv);
 

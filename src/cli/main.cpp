@@ -136,6 +136,8 @@ int main(int argc, char** argv) {
     const std::string_view first = argc > 1 ? argv[1] : "";
     if (first == "server-guard")
         return ark::run_server_guard(argc, argv);
+    if (first == ark::kPrefetchRole)
+        return ark::run_server_prefetch(argc, argv);
     if (argc == 2 && first.starts_with("server-")) {
         const int status = ark::server_role(first);
         if (status >= 0)

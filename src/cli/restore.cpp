@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "cli/command.hpp"
 #include "cli/interrupts.hpp"
@@ -25,10 +27,12 @@ struct RestoreOptions {
     std::string backup_id;
     TargetWords target;
     std::string timeline = "latest";
-    std::string action = "pause";
+    std::optional<std::string> action;
     std::vector<std::string> tablespace_maps;
     bool accept_corrupt_pages = false;
     bool take_over = false;
+    bool standby = false;
+    std::string primary_conninfo;
     bool dry_run = false;
     bool force = false;
     bool delta = false;
@@ -51,15 +55,44 @@ class Watcher final : public RestoreListener {
     RestoreReport& report_;
 };
 
+// A standby goes on to the end of the newest timeline, and again when there is more.
+void check_standby(const RestoreOptions& options) {
+    if (!options.standby) {
+        if (options.primary_conninfo.empty())
+            return;
+        throw Error(ErrorCode::invalid_argument, "--primary-conninfo needs --standby");
+    }
+    const TargetWords& target = options.target;
+    const std::pair<const char*, bool> conflicts[] = {
+        {"--target", target.target && *target.target != "latest"},
+        {"--target-time", target.time.has_value()},
+        {"--target-xid", target.xid.has_value()},
+        {"--target-lsn", target.lsn.has_value()},
+        {"--target-name", target.name.has_value()},
+        {"--target-exclusive", target.exclusive},
+        {"--target-timeline", options.timeline != "latest"},
+        {"--target-action", options.action.has_value()},
+    };
+    for (const auto& [name, is_given] : conflicts) {
+        if (!is_given)
+            continue;
+        throw Error(ErrorCode::invalid_argument,
+                    "--standby and " + std::string(name) + " exclude each other",
+                    "A standby replays all WAL of the newest timeline, and what comes to it.",
+                    "Leave out one of them.");
+    }
+}
+
 RestoreRequest request_of(const RestoreOptions& options) {
     if (options.directory.empty()) {
         throw Error(ErrorCode::invalid_argument, "no data directory given", {}, "Use -D DIR.");
     }
+    check_standby(options);
     RestoreRequest request;
     request.wish.backup_id = options.backup_id;
     request.wish.target = parse_target(options.target, now_micros());
     request.wish.timeline = parse_timeline(options.timeline);
-    request.action = parse_target_action(options.action);
+    request.action = parse_target_action(options.action.value_or("pause"));
     request.destination.directory = canonical_path(options.directory);
     request.destination.force = options.force;
     request.destination.delta = options.delta;
@@ -68,6 +101,8 @@ RestoreRequest request_of(const RestoreOptions& options) {
     }
     request.accept_corrupt_pages = options.accept_corrupt_pages;
     request.take_over = options.take_over;
+    request.standby = options.standby;
+    request.primary_conninfo = options.primary_conninfo;
     request.jobs = options.jobs;
     return request;
 }
@@ -141,6 +176,13 @@ void add_options(CLI::App& command, RestoreOptions& options) {
                      "restore a backup although pages of it were corrupt when it was taken");
     command.add_flag("--take-over", options.take_over,
                      "the restored cluster takes the original's place: it archives at once");
+    command.add_flag("--standby", options.standby,
+                     "a standby that lives from the repository: it replays what is archived until "
+                     "it is promoted");
+    command
+        .add_option("--primary-conninfo", options.primary_conninfo,
+                    "where the standby streams from whenever it can")
+        ->option_text("CONNINFO");
     command.add_flag("--dry-run", options.dry_run, "say what would be done; change nothing");
     command.add_flag("--delta", options.delta,
                      "make of the cluster that is there what the backup has: files that are right, "
@@ -173,6 +215,8 @@ void add_restore_command(const CommandContext& context) {
         "  the same where most of it is still right, or after an interrupted restore:\n"
         "    pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/15/main --delta "
         "--take-over\n"
+        "  a standby that needs no connection to its primary:\n"
+        "    pg_ark restore --repo file:///srv/ark -D /var/lib/postgresql/standby --standby\n"
         "  what would be done:\n"
         "    pg_ark restore --repo file:///srv/ark -D /tmp/pg --dry-run\n"
         "As root it restores for the owner of DIR. docs/restore-guide.md has more.");

@@ -88,7 +88,9 @@ void RestoreReport::print_plan_text(bool dry_run) const {
     line("files", std::to_string(plan_.survey.files) + " with " + human_bytes(plan_.survey.bytes) +
                       ", " + human_bytes(plan_.fetch_bytes) + " to fetch");
     line("target",
-         describe(source.target) + " on timeline " + std::to_string(source.way.timeline()));
+         request_.standby
+             ? "none: a standby, by now on timeline " + std::to_string(source.way.timeline())
+             : describe(source.target) + " on timeline " + std::to_string(source.way.timeline()));
     if (source.restore_point) {
         line("", "the restore point was made at " + to_postgres_time(source.restore_point->time));
     }
@@ -154,6 +156,7 @@ void RestoreReport::print_plan_json(bool dry_run) const {
                {"delta", request_.destination.delta},
                {"kept_wal", texts(plan_.kept_wal)},
                {"take_over", request_.take_over},
+               {"standby", request_.standby},
                {"warnings", texts(plan_.warnings)}};
     if (source.stops_at_transaction) {
         event["last_transaction_time"] = to_iso8601(source.stops_at_transaction->time);
@@ -216,9 +219,24 @@ void RestoreReport::print_result_json(const RestoreResult& result,
            {"seconds", static_cast<double>(result.nanos) / kSecond},
            {"requests", json_of(traffic)},
            {"clone", !request_.take_over},
+           {"standby", request_.standby},
            {"kept_wal_directory", json_of_text(result.kept_wal_directory)},
            {"notices", texts(result.notices)},
            {"warnings", texts(result.warnings)}});
+}
+
+void RestoreReport::print_standby() const {
+    std::printf(
+        "It is a standby, open for reading: it replays WAL from the repository as it comes%s, "
+        "also across timelines, until it is promoted (SELECT pg_promote()).\n",
+        request_.primary_conninfo.empty() ? "" : ", or from its primary");
+    if (request_.take_over) {
+        std::printf("Promoted, it archives to the same repository on a new timeline.\n");
+    } else {
+        std::printf(
+            "Promoted, it is a clone: it archives nothing and takes no backups until you run "
+            "SELECT ark.adopt() in it.\n");
+    }
 }
 
 void RestoreReport::print_result_text(const RestoreResult& result,
@@ -246,6 +264,10 @@ void RestoreReport::print_result_text(const RestoreResult& result,
                 shell_word(directory).c_str());
     if (!request_.take_over)
         std::printf("  (with -o '-p PORT' while the original runs on this host)\n");
+    if (request_.standby) {
+        print_standby();
+        return;
+    }
     std::printf("It fetches WAL from the repository up to %s, %s.\n",
                 describe(plan_.source.target).c_str(), what_happens(request_));
     if (request_.take_over) {

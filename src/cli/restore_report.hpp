@@ -24,6 +24,7 @@ class RestoreReport {
     void print_plan_text(bool dry_run) const;
     void print_plan_json(bool dry_run) const;
     void print_progress_text(const RestoreProgress& progress);
+    void print_standby() const;
     void print_result_text(const RestoreResult& result, const StoreTraffic& traffic) const;
     void print_result_json(const RestoreResult& result, const StoreTraffic& traffic) const;
 

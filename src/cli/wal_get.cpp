@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/start_prefetcher.hpp"
 #include "core/base/clock.hpp"
 #include "core/repo/json_text.hpp"
 
@@ -70,11 +71,14 @@ void print_warning(const Error& error, const char* consequence) {
 }
 
 void report(const WalGetOptions& options, WalGetResult result) {
-    const bool found = result == WalGetResult::written;
+    const bool found = result != WalGetResult::not_there;
+    const bool from_spool = result == WalGetResult::written_from_spool;
     if (options.repository.output == OutputFormat::json) {
-        const nlohmann::json object{{"name", json_of_text(options.request.name)},
-                                    {"path", json_of_text(options.request.path)},
-                                    {"found", found}};
+        nlohmann::json object{{"name", json_of_text(options.request.name)},
+                              {"path", json_of_text(options.request.path)},
+                              {"found", found}};
+        if (found)
+            object["source"] = from_spool ? "spool" : "repository";
         std::printf("%s\n", object.dump().c_str());
     }
     // A standby asks every few seconds: the server's log is spared.
@@ -88,15 +92,20 @@ int run(WalGetOptions& options) {
     watch_for_the_end();
     options.request.cluster = options.repository.cluster;
     const std::string url = required_repo(options.repository);
+    options.request.repository_url = url;
+    if (options.request.prefetch != 0)
+        options.request.recovery =
+            find_recovery_process(options.request.working_directory, getpid());
     // wal_get tries again by itself, and tells of it.
     StoreOptions impatient;
     impatient.retry_timeout = kStoreSeconds;
     const WalGetResult result = wal_get(
         options.request, [&] { return Repository::open(url, OpenMode::read, impatient); },
         [](const Error& error) { print_warning(error, "trying again"); },
-        [](const Error& error) { print_warning(error, "archived WAL ends before it"); });
+        [](const Error& error) { print_warning(error, "archived WAL ends before it"); },
+        start_prefetcher);
     report(options, result);
-    return result == WalGetResult::written ? 0 : kNotThere;
+    return result == WalGetResult::not_there ? kNotThere : 0;
 }
 
 // Nothing that goes wrong may look like "not there".
@@ -143,14 +152,23 @@ void add_wal_get_command(const CommandContext& context) {
     command->add_option("--timeout", request.timeout_s, "seconds to try for (default 60)")
         ->check(CLI::Range(0, 1000000000))
         ->option_text("SECONDS");
+    command
+        ->add_option("--prefetch", request.prefetch,
+                     "segments to fetch ahead while a server recovers; 0 for none (default 8, or "
+                     "what 256 MB hold)")
+        ->check(CLI::Range(0, 256))
+        ->option_text("N");
     // For scratch servers alone: a cluster recovered so has its later tablespaces in odd places.
     command->add_flag("--contain-tablespaces", request.contain_tablespaces)->group("");
     command->footer(
+        "While a server recovers the segments that it will ask for next are fetched ahead, into "
+        "pg_wal/pg_ark.spool.\n"
         "Exit status: 0 the file is there, 1 the repository does not have it, above 125 anything "
         "else.\n"
         "Examples:\n"
         "  restore_command = 'pg_ark wal-get --repo file:///srv/ark %f %p'\n"
         "  restore_command = 'pg_ark wal-get --repo file:///srv/ark --on-error wait %f %p'\n"
+        "  restore_command = 'pg_ark wal-get --repo s3://bucket/ark --prefetch 16 %f %p'\n"
         "  pg_ark wal-get --repo file:///srv/ark 000000010000000000000003 /tmp/segment");
     command->callback([options, context] { context.status = run_guarded(*options); });
 }

@@ -90,6 +90,15 @@ class TablespaceScan {
         visit_all(reader, visit);
     }
 
+    bool is_free() {
+        bool any = false;
+        WalReader reader(segment_.size(), [this](uint64_t wanted) { return give(wanted); });
+        reader.seek(number_ * segment_.size());
+        visit_all(reader, [&](const WalTablespaceCreate&) { any = true; });
+        const bool read_all = reader.stop().kind == WalStopKind::missing_segment;
+        return read_all && !any && !may_create_tablespace(reader.position());
+    }
+
  private:
     std::optional<ByteView> give(uint64_t wanted) const {
         if (wanted == number_)
@@ -165,6 +174,10 @@ void check_tablespaces_in(const RecoveringCluster& cluster, ByteView segment, ui
     scan.run(cluster.replay_start, [&](const WalTablespaceCreate& created) {
         check_location_is_free(cluster, created.location);
     });
+}
+
+bool creates_no_tablespace(ByteView segment, uint64_t number) {
+    return TablespaceScan(segment, number, [] { return std::optional<Bytes>(); }).is_free();
 }
 
 }  // namespace ark

@@ -34,4 +34,9 @@ void check_location_is_free(const RecoveringCluster& cluster, const std::string&
 void check_tablespaces_in(const RecoveringCluster& cluster, ByteView segment, uint64_t number,
                           const std::function<std::optional<Bytes>()>& following);
 
+/// True only where it is certain that no CREATE TABLESPACE record begins in the segment: every
+/// record in it was read, and the last one, where it goes on in the next segment, is none. So
+/// check_tablespaces_in has nothing to find there, wherever replay starts.
+bool creates_no_tablespace(ByteView segment, uint64_t number);
+
 }  // namespace ark

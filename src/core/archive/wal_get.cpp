@@ -17,8 +17,8 @@
 
 #include "core/archive/contain_tablespaces.hpp"
 #include "core/archive/fetch.hpp"
+#include "core/archive/recovery_way.hpp"
 #include "core/archive/tablespace_guard.hpp"
-#include "core/archive/wal_source.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
@@ -37,6 +37,9 @@ constexpr int kTriesOnDamage = 3;
 constexpr int64_t kFirstPause = kSecond / 10;
 constexpr int64_t kLongestPause = 5 * kSecond;
 constexpr int64_t kWarnEvery = 60 * kSecond;
+// The prefetcher looks for a newer timeline every second.
+constexpr int64_t kConfirmedFor = 3 * kSecond;
+constexpr size_t kMaxSegmentBytes = 1 << 30;
 constexpr std::string_view kTemporary = ".pg_ark.";
 
 // Tries go on while their error may pass.
@@ -101,27 +104,136 @@ void write_in_place(const std::string& path, ByteView content) {
     PG_ARK_FAULT_POINT("wal_get_after_rename");
 }
 
+// Durable as far as what write_in_place writes is. False where it is gone.
+bool move_in_place(const std::string& from, const std::string& path) {
+    PG_ARK_FAULT_POINT("wal_get_before_rename");
+    const bool moved = rename(from.c_str(), path.c_str()) == 0;
+    if (!moved && errno == ENOENT)
+        return false;
+    if (!moved && errno != EXDEV)
+        throw system_error(errno, "could not rename file \"" + from + "\"");
+    if (!moved) {
+        const auto content = read_file_if_exists(from, kMaxSegmentBytes);
+        if (!content)
+            return false;
+        write_in_place(path, *content);
+        unlink(from.c_str());
+    }
+    PG_ARK_FAULT_POINT("wal_get_after_rename");
+    return true;
+}
+
+// The spool as one call of wal-get uses it. Without it everything works, only slower: no trouble
+// with it is told of.
+class SpoolUser {
+ public:
+    SpoolUser(const WalGetRequest& request, const WalFileName& file) : request_(request) {
+        is_used_ = request.prefetch != 0 && request.recovery && !request.repository_url.empty() &&
+                   file.kind == WalFileKind::segment;
+    }
+
+    /// The segment that is asked for, if it may be given out. Waits where it is just coming, once.
+    std::optional<SpooledSegment> find(const std::optional<RecoveringCluster>& cluster) noexcept {
+        try {
+            if (!is_used_ || !cluster)
+                return std::nullopt;
+            system_identifier_ = cluster->system_identifier;
+            const Spool spool(request_.working_directory, spool_key(origin()));
+            wait_for_coming(spool);
+            if (request_.target_timeline == "latest" && !spool.was_confirmed(kConfirmedFor))
+                return std::nullopt;
+            return spool.find(request_.name);
+        } catch (...) {
+            return std::nullopt;
+        }
+    }
+
+    /// After the answer: tells the prefetcher where recovery is, or has one started.
+    void follow_up(WalGetResult result, const StartPrefetcher& start) noexcept {
+        try {
+            if (!is_used_ || result == WalGetResult::not_there) {
+                // The last questions of a recovery: nobody comes any more to what was left.
+                remove_abandoned_spool(request_.working_directory);
+            } else if (start && system_identifier_) {
+                const Spool spool(request_.working_directory, spool_key(origin()));
+                spool.create();
+                spool.want({request_.name, result == WalGetResult::written_from_spool});
+                auto lock = SpoolLock::take(spool.directory());
+                if (lock)
+                    start(order(), *lock);
+            }
+        } catch (...) {  // the next call may have more luck
+        }
+    }
+
+ private:
+    SpoolOrigin origin() const {
+        return {request_.repository_url, request_.cluster, request_.target_timeline,
+                system_identifier_.value_or(0)};
+    }
+    PrefetchOrder order() const {
+        return {request_.working_directory, origin(), std::max(request_.prefetch, 0),
+                *request_.recovery};
+    }
+
+    void wait_for_coming(const Spool& spool) {
+        constexpr int64_t kLongest = 30;
+        if (has_waited_)
+            return;
+        has_waited_ = true;
+        const int64_t deadline =
+            monotonic_nanos() + std::min(request_.timeout_s, kLongest) * kSecond;
+        while (monotonic_nanos() < deadline && spool.is_coming(request_.name))
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+
+    const WalGetRequest& request_;
+    bool is_used_ = false;
+    bool has_waited_ = false;
+    std::optional<uint64_t> system_identifier_;
+};
+
+// Opened when the first question needs it: what lies in the spool needs none.
+class LazyRepository {
+ public:
+    explicit LazyRepository(const std::function<std::unique_ptr<Repository>()>& open)
+        : open_(open) {}
+    Repository& get() {
+        if (!repository_)
+            repository_ = open_();
+        return *repository_;
+    }
+
+ private:
+    const std::function<std::unique_ptr<Repository>()>& open_;
+    std::unique_ptr<Repository> repository_;
+};
+
 // One call of wal-get; each try runs from the beginning, since what failed may have been anything.
 class Attempt {
  public:
-    Attempt(const WalGetRequest& request, const WalFileName& file, Repository& repository,
+    Attempt(const WalGetRequest& request, const WalFileName& file, SpoolUser& spool,
+            const std::function<std::unique_ptr<Repository>()>& open,
             const std::function<void(const Error&)>& warn_of_damage)
         : request_(request),
           file_(file),
-          repository_(repository),
+          spool_(spool),
+          repository_(open),
           warn_of_damage_(warn_of_damage) {}
 
     WalGetResult run() {
         recovering_ = find_recovering_cluster(request_.working_directory);
-        choose_cluster();
-        choose_target();
+        const auto spooled = spool_.find(recovering_);
+        if (spooled && serve(*spooled))
+            return WalGetResult::written_from_spool;
+        choose();
         const std::optional<Bytes> content = fetch(request_.name);
         if (damage_)
             warn_of_damage_(*damage_);
         if (!content) {
             // An empty place (a file system that isn't mounted) has no files either: only a
             // repository that has the cluster can say that one of its files is missing.
-            repository_.resolve_cluster(cluster_);
+            repository_.get().resolve_cluster(cluster_);
             return WalGetResult::not_there;
         }
         guard(*content);
@@ -130,50 +242,37 @@ class Attempt {
     }
 
  private:
-    void choose_cluster() {
-        cluster_ = request_.cluster;
-        if (!cluster_.empty())
-            return;
-        if (recovering_) {
-            cluster_ = std::to_string(recovering_->system_identifier);
-            if (has_cluster(cluster_))
-                return;
-        }
-        cluster_ = repository_.resolve_cluster("");
+    // As a fetched one, but that nothing is looked for where nothing can be. False where it is
+    // gone: the prefetcher has learned of a new timeline, or has ended.
+    bool serve(const SpooledSegment& spooled) {
+        if (spooled.is_free && !request_.contain_tablespaces)
+            return move_in_place(spooled.path, request_.path);
+        choose();
+        std::optional<Bytes> content = read_file_if_exists(spooled.path, kMaxSegmentBytes);
+        if (!content)
+            return false;
+        contain(*content, request_.name);
+        guard(*content);
+        write_in_place(request_.path, *content);
+        unlink(spooled.path.c_str());
+        return true;
     }
 
-    bool has_cluster(const std::string& name) {
-        return std::ranges::count(repository_.clusters(), name) != 0;
-    }
-
-    void choose_target() {
-        const std::string& wanted = request_.target_timeline;
-        if (wanted.empty() || file_.kind != WalFileKind::segment)
-            return;
-        TimelineId timeline = 0;
-        if (wanted == "latest") {
-            timeline = find_newest_timeline(repository_, cluster_, file_.timeline);
-        } else {
-            const char* end = wanted.data() + wanted.size();
-            const auto parsed = std::from_chars(wanted.data(), end, timeline);
-            if (parsed.ec != std::errc{} || parsed.ptr != end || timeline == 0) {
-                throw Error(ErrorCode::invalid_argument,
-                            "invalid value for --target-timeline: \"" + wanted + "\"", {},
-                            "Give a timeline's number, or latest.");
-            }
-        }
-        // The way leaves only what lies before its target; a target needs no history for itself.
-        if (file_.timeline < timeline)
-            target_ = load_timeline_history(repository_, cluster_, timeline);
+    void choose() {
+        Repository& repository = repository_.get();
+        cluster_ = choose_cluster(
+            repository, request_.cluster,
+            recovering_ ? std::optional(recovering_->system_identifier) : std::nullopt);
+        if (file_.kind == WalFileKind::segment)
+            target_ = choose_way(repository, cluster_, request_.target_timeline, file_.timeline);
     }
 
     FetchContext context() {
-        return {repository_, cluster_,
+        return {repository_.get(), cluster_,
                 recovering_ ? std::optional(recovering_->system_identifier) : std::nullopt,
                 target_ ? &*target_ : nullptr};
     }
 
-    // The segment that was asked for; its neighbours matter only with it.
     std::optional<Bytes> fetch_asked_for(const std::string& name) {
         FetchContext telling = context();
         telling.warn = [this](const Error& error) { damage_ = error; };
@@ -188,7 +287,7 @@ class Attempt {
     // replay.
     bool own_file_has_more(const FetchedSegment& segment, const std::string& name) const {
         const uint64_t size = segment.bytes.size();
-        const uint64_t number = file_.segment_number(size);
+        const uint64_t number = parse_wal_file_name(name)->segment_number(size);
         const bool way_leaves = target_ && target_->contains(file_.timeline) &&
                                 target_->end_of(file_.timeline) < (number + 1) * size;
         if (!recovering_ || !segment.end || way_leaves)
@@ -220,15 +319,20 @@ class Attempt {
 
     std::optional<Bytes> fetch_contained(const std::string& name) {
         std::optional<Bytes> content = fetch_asked_for(name);
-        if (!content || !request_.contain_tablespaces)
-            return content;
-        const uint64_t size = content->size();
+        if (content)
+            contain(*content, name);
+        return content;
+    }
+
+    void contain(Bytes& content, const std::string& name) {
+        if (!request_.contain_tablespaces)
+            return;
+        const uint64_t size = content.size();
         const TimelineId timeline = file_.timeline;
         contain_tablespaces(
-            *content, parse_wal_file_name(name)->segment_number(size), [&](uint64_t number) {
+            content, parse_wal_file_name(name)->segment_number(size), [&](uint64_t number) {
                 return fetch_segment(context(), segment_name({timeline, number}, size));
             });
-        return content;
     }
 
     void guard(ByteView content) {
@@ -243,7 +347,8 @@ class Attempt {
 
     const WalGetRequest& request_;
     const WalFileName& file_;
-    Repository& repository_;
+    SpoolUser& spool_;
+    LazyRepository repository_;
     const std::function<void(const Error&)>& warn_of_damage_;
     std::string cluster_;
     std::optional<Error> damage_;  ///< of the last piece of WAL
@@ -254,8 +359,8 @@ class Attempt {
 // Waits longer from try to try, but never past the deadline.
 class Pauses {
  public:
-    Pauses(OnError on_error, int64_t timeout_s)
-        : endless_(on_error == OnError::wait), deadline_(monotonic_nanos() + timeout_s * kSecond) {}
+    Pauses(bool endless, int64_t timeout_s)
+        : endless_(endless), deadline_(monotonic_nanos() + timeout_s * kSecond) {}
 
     bool time_is_left() const { return endless_ || monotonic_nanos() < deadline_; }
 
@@ -289,7 +394,8 @@ Error as_error(const std::exception_ptr& thrown) {
 WalGetResult wal_get(const WalGetRequest& request,
                      const std::function<std::unique_ptr<Repository>()>& open,
                      const std::function<void(const Error&)>& warn,
-                     const std::function<void(const Error&)>& warn_of_damage) {
+                     const std::function<void(const Error&)>& warn_of_damage,
+                     const StartPrefetcher& start) {
     const auto file = parse_wal_file_name(request.name);
     if (!file) {
         throw Error(ErrorCode::invalid_argument,
@@ -297,13 +403,20 @@ WalGetResult wal_get(const WalGetRequest& request,
                     "Use restore_command = 'pg_ark wal-get %f %p'.");
     }
     remove_left_over(request.path);
-    Pauses pauses(request.on_error, request.timeout_s);
+    SpoolUser spool(request, *file);
+    // A timeline that is taken for free is taken twice: a history file is never "not there" because
+    // of a failure. Nor may a standby that asks for one shut down because of it.
+    const bool without_end =
+        request.on_error == OnError::wait ||
+        (request.on_error == OnError::not_found && file->kind == WalFileKind::history);
+    Pauses pauses(without_end, request.timeout_s);
     int64_t warn_after = 0;
     for (int failures = 1;; ++failures) {
         std::exception_ptr thrown;
         try {
-            const std::unique_ptr<Repository> repository = open();
-            return Attempt(request, *file, *repository, warn_of_damage).run();
+            const WalGetResult result = Attempt(request, *file, spool, open, warn_of_damage).run();
+            spool.follow_up(result, start);
+            return result;
         } catch (...) {
             thrown = std::current_exception();
         }
@@ -311,9 +424,7 @@ WalGetResult wal_get(const WalGetRequest& request,
         if (!may_pass(error, failures))
             throw Error(error);
         if (!pauses.time_is_left()) {
-            // A timeline that is taken for free is taken twice: a history file is never "not there"
-            // because of a failure.
-            if (request.on_error == OnError::not_found && file->kind != WalFileKind::history) {
+            if (request.on_error == OnError::not_found) {
                 if (failures == 1)
                     warn(error);
                 return WalGetResult::not_there;

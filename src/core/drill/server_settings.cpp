@@ -132,7 +132,8 @@ std::string scratch_restore_command(const RecoverySettings& recovery) {
     std::string command = restore_command(recovery);
     // Before the file's name and place, which are its last words.
     const size_t at = command.rfind("%f \"%p\"");
-    return command.insert(at, "--contain-tablespaces ");
+    // Contained segments need their neighbours, which the spool would have to keep.
+    return command.insert(at, "--contain-tablespaces --prefetch 0 ");
 }
 
 std::string scratch_config(const ScratchServerPlan& plan) {

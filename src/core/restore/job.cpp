@@ -250,7 +250,7 @@ class RestoreJob {
         remove_if_exists(path("recovery.signal"));
         if (!request_.scratch)
             configure_server();
-        write_small_file(path("recovery.signal"), "");
+        write_small_file(path(request_.standby ? "standby.signal" : "recovery.signal"), "");
         PG_ARK_FAULT_POINT("restore_after_recovery_signal");
         remove_if_exists(path(kCloneMarkName));
         if (!request_.take_over)
@@ -267,10 +267,11 @@ class RestoreJob {
         const std::string without_module = settings_for_missing_module(files);
         PG_ARK_FAULT_POINT("restore_after_configuration");
         const auto old = read_file_if_exists(path(kAutoConf), kConfigLimit);
-        const RecoverySettings settings{request_.program,     repository_.url(),
-                                        plan_.source.cluster, plan_.source.way.timeline(),
-                                        plan_.source.target,  request_.action,
-                                        plan_.read_ahead};
+        const RecoverySettings settings{request_.program,         repository_.url(),
+                                        plan_.source.cluster,     plan_.source.way.timeline(),
+                                        plan_.source.target,      request_.action,
+                                        plan_.read_ahead,         request_.standby,
+                                        request_.primary_conninfo};
         write_small_file(path(kAutoConf),
                          recovery_auto_conf(old ? as_text(*old) : std::string_view(), settings,
                                             backup_.backup_id) +

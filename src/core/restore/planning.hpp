@@ -20,9 +20,11 @@ struct RestoreRequest {
     DestinationRequest destination;
     bool accept_corrupt_pages = false;  ///< restore damage that the backup names in its marker
     bool take_over = false;  ///< the restored cluster takes the original's place: no clone mark
-    bool scratch = false;    ///< for a server that the caller configures from nothing and keeps to
-                             ///< itself: files stay as they are in the backup, and replay's
-                             ///< tablespaces are the caller's to contain
+    bool standby = false;  ///< it goes on replaying what is archived, and opens only when promoted
+    std::string primary_conninfo = {};  ///< for a standby: where it streams from, too
+    bool scratch = false;  ///< for a server that the caller configures from nothing and keeps to
+                           ///< itself: files stay as they are in the backup, and replay's
+                           ///< tablespaces are the caller's to contain
     int jobs = 2;
     std::string program;  ///< absolute path of this executable, for restore_command
 };

@@ -63,16 +63,30 @@ Setting target_setting(const RecoveryTarget& target) {
     return {};
 }
 
+std::string timeline_of(const RecoverySettings& s) {
+    return s.standby ? "latest" : std::to_string(s.timeline);
+}
+
+const char* on_error_of(const RecoverySettings& s) {
+    if (!s.standby)
+        return "abort";
+    return s.primary_conninfo.empty() ? "wait" : "not-found";
+}
+
 std::vector<Setting> recovery_settings(const RecoverySettings& s) {
+    // archive_cleanup_command: the archive is the repository's, and others need it too. What a
+    // standby has fetched the server removes by itself.
     std::vector<Setting> all{{"restore_command", restore_command(s)},
                              {"archive_cleanup_command", ""},
                              {"recovery_end_command", ""},
                              {"recovery_min_apply_delay", "0"},
-                             {"primary_conninfo", ""},
+                             {"primary_conninfo", s.primary_conninfo},
                              {"primary_slot_name", ""},
-                             {"recovery_target_timeline", std::to_string(s.timeline)},
+                             {"recovery_target_timeline", timeline_of(s)},
                              {"recovery_target_action", name_of(s.action)},
                              {"recovery_target_inclusive", s.target.exclusive ? "off" : "on"}};
+    if (s.standby)
+        all.emplace_back("hot_standby", "on");
     if (!s.read_ahead)
         all.emplace_back("recovery_prefetch", "off");
     const Setting chosen = target_setting(s.target);
@@ -109,8 +123,8 @@ std::string restore_command(const RecoverySettings& s) {
     std::string command;
     for (const std::string& word :
          {s.program, std::string("wal-get"), std::string("--repo"), s.repository_url,
-          std::string("--cluster"), s.cluster, std::string("--target-timeline"),
-          std::to_string(s.timeline), std::string("--on-error"), std::string("abort")}) {
+          std::string("--cluster"), s.cluster, std::string("--target-timeline"), timeline_of(s),
+          std::string("--on-error"), std::string(on_error_of(s))}) {
         for (const char c : quote_shell_word(word))
             command += c == '%' ? "%%" : std::string(1, c);
         command += ' ';
@@ -129,8 +143,9 @@ std::string recovery_auto_conf(std::string_view old_content, const RecoverySetti
         });
     if (!out.empty() && !out.ends_with('\n'))
         out += '\n';
-    out += "# Written by pg_ark restore from backup " + backup_id +
-           ". Without effect once recovery has ended.\n";
+    out +=
+        "# Written by pg_ark restore from backup " + backup_id +
+        (settings.standby ? ", for a standby.\n" : ". Without effect once recovery has ended.\n");
     for (const auto& [name, value] : recovery_settings(settings)) {
         out += name + " = " + quote_config_value(value) + "\n";
     }

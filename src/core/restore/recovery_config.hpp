@@ -22,12 +22,15 @@ struct RecoverySettings {
     RecoveryTarget target;
     TargetAction action = TargetAction::pause;
     bool read_ahead = true;  ///< false: the server is to ask for no segment before it needs it
+    /// It follows the newest timeline for as long as it is a standby; timeline, target and action
+    /// mean nothing then.
+    bool standby = false;
+    std::string primary_conninfo = {};  ///< where a standby streams from; empty: nowhere
 };
 
 /// The command that fetches one WAL file, as the value of restore_command: words quoted for the
-/// shell,
-/// "%" doubled for the server. It fails in a way that stops recovery when the repository does not
-/// answer.
+/// shell, "%" doubled for the server. When the repository does not answer it fails in a way that
+/// stops recovery; a standby's waits, or lets the standby stream where it can.
 std::string restore_command(const RecoverySettings& settings);
 
 /// The content of postgresql.auto.conf: what was there, with recovery settings and paths of the

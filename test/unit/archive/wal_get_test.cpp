@@ -139,7 +139,10 @@ TEST_F(WalGet, NotFoundAnswersForSegmentsButNotForHistories) {
     repo.hooks->broken = true;
     request.on_error = OnError::not_found;
     EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::not_there);
-    EXPECT_EQ(error_of_get("00000002.history"), ErrorCode::unavailable);
+    // Neither taken for free, nor the end of a standby.
+    on_warning = [this] { repo.hooks->broken = false; };
+    repo.put_history(2, wal.history);
+    EXPECT_EQ(get("00000002.history"), WalGetResult::written);
 }
 
 TEST_F(WalGet, DamageIsNeverGivenOutNorCalledNotThere) {

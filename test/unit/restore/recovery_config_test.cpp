@@ -108,6 +108,22 @@ TEST(AutoConf, TimelineActionInclusive) {
     EXPECT_EQ(values.at("recovery_target_action"), "promote");
 }
 
+TEST(AutoConf, AStandbyFollowsWhatIsNewest) {
+    RecoverySettings s = settings();
+    s.standby = true;
+    auto values = values_of(recovery_auto_conf("", s, "b"));
+    EXPECT_EQ(values["recovery_target_timeline"], "latest");
+    EXPECT_EQ(values["primary_conninfo"], "");
+    EXPECT_EQ(values["archive_cleanup_command"], "");
+    EXPECT_EQ(values["hot_standby"], "on");
+    EXPECT_NE(restore_command(s).find("'--target-timeline' 'latest' '--on-error' 'wait'"),
+              std::string::npos);
+    s.primary_conninfo = "host=primary password='it''s'";
+    values = values_of(recovery_auto_conf("", s, "b"));
+    EXPECT_EQ(values["primary_conninfo"], s.primary_conninfo);
+    EXPECT_NE(restore_command(s).find("'--on-error' 'not-found'"), std::string::npos);
+}
+
 TEST(AutoConf, ReadingAheadIsLeftToTheServerUnlessItMustNot) {
     RecoverySettings s = settings();
     EXPECT_FALSE(values_of(recovery_auto_conf("", s, "b")).contains("recovery_prefetch"));

@@ -1,0 +1,135 @@
+// The role that wal-get leaves behind: fetches what recovery is going to ask for. Nobody waits for
+// it, so it sees to its own end: core/archive/prefetch.hpp.
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/child/channel.hpp"
+#include "cli/command.hpp"
+#include "core/archive/prefetch.hpp"
+#include "core/archive/prefetch_plan.hpp"
+#include "core/base/cancellation.hpp"
+#include "core/base/error.hpp"
+#include "core/pgdata/control_file.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr double kStoreSeconds = 5;
+constexpr size_t kThreadStackBytes = 1 << 20;
+
+std::atomic<bool> g_stop = false;
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
+
+extern "C" void on_prefetch_stop(int /*signal*/) {
+    g_stop = true;
+    request_cancellation();
+}
+
+template <typename Number>
+Number number_of(const std::string& word) {
+    Number value = 0;
+    const char* end = word.data() + word.size();
+    const auto parsed = std::from_chars(word.data(), end, value);
+    if (parsed.ec != std::errc{} || parsed.ptr != end)
+        throw Error(ErrorCode::protocol_violation, "not a number: \"" + word + "\"");
+    return value;
+}
+
+// As start_prefetcher writes them.
+PrefetchOrder order_of(const std::vector<std::string>& words) {
+    constexpr size_t kWords = 9;
+    if (words.size() != kWords)
+        throw Error(ErrorCode::protocol_violation, "a prefetcher's order has nine words");
+    return {words[0],
+            {words[1], words[2], words[3], number_of<uint64_t>(words[4])},
+            number_of<int>(words[5]),
+            {number_of<pid_t>(words[6]), number_of<uint64_t>(words[7]), words[8] == "1"}};
+}
+
+// An end by the kernel for want of memory harms nobody, unless process 1 is the postmaster, which
+// would take it for a crash.
+void prefer_to_die_first() {
+    const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    static_cast<void>(!write(fd, "800", 3));
+    close(fd);
+}
+
+// Any end but with 0 or 1 would be taken for a crash where the postmaster, process 1, reaps us: so
+// whoever starts us blocks signals until we can take them.
+void prepare(const PrefetchOrder& order) {
+    struct sigaction action {};
+    action.sa_handler = on_prefetch_stop;
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT})
+        sigaction(number, &action, nullptr);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (!order.process.under_init)
+        prefer_to_die_first();
+    const rlimit no_core{0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    prctl(PR_SET_DUMPABLE, 0);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, kThreadStackBytes);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+    mallopt(M_ARENA_MAX, 2);
+    const uint64_t size = read_control_file(order.data_directory).wal_segment_size;
+    const size_t threads = prefetch_threads(prefetch_depth(order.segments, size), size);
+    // A segment's bytes, its compressed bytes, and room to grow.
+    constexpr uint64_t kBesides = 96;
+    limit_memory(kBesides + threads * (3 * size >> 20));
+}
+
+// Ends by _exit, not by destructors: a thread may be waiting for a store.
+[[noreturn]] void prefetch(const PrefetchOrder& order, SpoolLock& lock) {
+    int status = 0;
+    StoreOptions impatient;
+    impatient.retry_timeout = kStoreSeconds;
+    Prefetcher prefetcher(order, [&] {
+        return Repository::open(order.origin.repository_url, OpenMode::read, impatient);
+    });
+    try {
+        prefetcher.run([] { return g_stop.load(); });
+    } catch (...) {
+        status = 1;
+    }
+    request_cancellation();
+    lock.remove_spool();
+    _exit(status);
+}
+
+}  // namespace
+
+int run_server_prefetch(int argc, char** argv) {
+    try {
+        const PrefetchOrder order = order_of({argv + 2, argv + argc});
+        SpoolLock lock(kPrefetchLockFd, order.data_directory + "/" + kSpoolDirectory);
+        try {
+            prepare(order);
+            prefetch(order, lock);
+        } catch (...) {  // its wal-get meets the same trouble, and tells of it
+            lock.remove_spool();
+        }
+    } catch (...) {  // no order, or no memory to read it
+    }
+    _exit(1);
+}
+
+}  // namespace ark
