@@ -172,15 +172,15 @@ XLogRecPtr durable_end() {
     return its_timeline == timeline ? end : InvalidXLogRecPtr;
 }
 
-// After three failures the archiver rests for a minute. Streaming goes on behind it, and commits may
-// wait for that.
+// After three failures the archiver rests for a minute. Streaming goes on behind it, and commits
+// may wait for that.
 void wake_failing_archiver(TimestampTz now) {
     if (now < next_wakeup)
         return;
     next_wakeup = TimestampTzPlusMilliseconds(now, kWakeArchiverMs);
     lock_shared(LW_SHARED);
-    const bool waits =
-        strcmp(shared->wal.state, "catching_up") == 0 && shared->archiver.failing_since != 0;
+    const bool waits = (strcmp(shared->wal.state, "catching_up") == 0 || shared->wal.waiting > 0) &&
+                       shared->archiver.failing_since != 0;
     unlock_shared();
     if (waits)
         PgArchWakeup();
