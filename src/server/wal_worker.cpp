@@ -6,8 +6,10 @@
 #include "server/repository_url.hpp"
 #include "server/settings.hpp"
 #include "server/stream_child.hpp"
+#include "server/throttle.hpp"
 #include "server/wal_directory.hpp"
 #include "server/wal_status.hpp"
+#include "server/walsender.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -17,6 +19,7 @@ extern "C" {
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "postmaster/pgarch.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -30,6 +33,8 @@ constexpr int kRestartSeconds = 10;
 constexpr int kTickMs = 1000;
 constexpr int kMinuteMs = 60 * 1000;
 constexpr int kWakeArchiverMs = 5 * 1000;
+constexpr int kStandstillMs = kMinuteMs;
+constexpr int kStandstillIntervalMs = 10 * kMinuteMs;
 // The pause before the next start doubles from the first to the last.
 constexpr int kFirstPauseMs = 1000;
 constexpr int kLastPauseMs = 30 * 1000;
@@ -39,6 +44,7 @@ TimestampTz not_before = 0;
 TimestampTz next_tick = 0;
 TimestampTz next_rates = 0;
 TimestampTz next_wakeup = 0;
+TimestampTz started_at = 0;  // the child
 
 void on_worker_exit(int, Datum) {
     lock_shared(LW_EXCLUSIVE);
@@ -118,6 +124,7 @@ void start() {
                  errhint("%s", problem.hint)));
     set_state("starting");
     stream_child_start(is_wanted_elsewhere);
+    started_at = GetCurrentTimestamp();
 }
 
 void take_outcome(StreamChild outcome) {
@@ -128,6 +135,19 @@ void take_outcome(StreamChild outcome) {
         return pause_longer();
     set_conflict(true);
     pause_for(kMinuteMs);
+}
+
+// Whoever set synchronous_standby_names meant this process, which has nothing to do here.
+void warn_of_waiting_commits(const char* state) {
+    static Throttle throttle;
+    if (SyncRepStandbyNames == nullptr || strstr(SyncRepStandbyNames, "pg_ark") == nullptr ||
+        any_walsender_is_synchronous() || !throttle_passes(&throttle, state, kStandstillIntervalMs))
+        return;
+    ereport(WARNING, (errmsg("commits may wait for ever: synchronous_standby_names names pg_ark, "
+                             "which does not stream"),
+                      errdetail("Its state is \"%s\".", state),
+                      errhint("Set synchronous_standby_names to '' and reload until it streams; "
+                              "ark.preflight() says what it lacks.")));
 }
 
 void supervise() {
@@ -143,6 +163,7 @@ void supervise() {
             stream_child_stop(false);
         pause_ms = 0;
         set_conflict(false);
+        warn_of_waiting_commits(idle);
         return set_state(idle);
     }
     if (stream_child_is_outdated()) {
@@ -179,11 +200,34 @@ void wake_failing_archiver(TimestampTz now) {
         return;
     next_wakeup = TimestampTzPlusMilliseconds(now, kWakeArchiverMs);
     lock_shared(LW_SHARED);
-    const bool waits =
-        strcmp(shared->wal.state, "catching_up") == 0 && shared->archiver.failing_since != 0;
+    const bool waits = (strcmp(shared->wal.state, "catching_up") == 0 || shared->wal.waiting > 0) &&
+                       shared->archiver.failing_since != 0;
     unlock_shared();
     if (waits)
         PgArchWakeup();
+}
+
+// Streaming may have told of no error: what a file system holds up says nothing.
+void warn_of_standstill(TimestampTz now) {
+    static Throttle throttle;
+    if (!stream_child_runs())
+        return;
+    const XLogRecPtr durable = durable_end();
+    lock_shared(LW_SHARED);
+    // What it has not had time for is not its fault.
+    const TimestampTz since = Max(unprotected_since(shared->wal, durable), started_at);
+    const bool sync = shared->wal.sync;
+    const bool gap = shared->wal.missing[0] != '\0';  // which was told
+    unlock_shared();
+    const int64 ms =
+        durable == InvalidXLogRecPtr || gap ? 0 : TimestampDifferenceMilliseconds(since, now);
+    if (ms < kStandstillMs + settings.wal_stream_interval_ms ||
+        !throttle_passes(&throttle, "", kStandstillIntervalMs))
+        return;
+    ereport(WARNING, (errmsg("what was written in the last %ld seconds is not in the repository",
+                             static_cast<long>(ms / 1000)),
+                      sync ? errdetail("Commits wait for it.") : 0,
+                      errhint("SELECT * FROM ark.wal_status says what streaming waits for.")));
 }
 
 void tick() {
@@ -198,6 +242,7 @@ void tick() {
     }
     supervise();
     wake_failing_archiver(now);
+    warn_of_standstill(now);
 }
 
 void forget_pause_once_it_streams() {

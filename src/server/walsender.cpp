@@ -8,19 +8,33 @@ extern "C" {
 
 namespace ark {
 
-// Not by the name: another client may have it too, and quorum and priority are the server's to
-// judge.
-bool walsender_is_synchronous(pid_t pid) {
+namespace {
+
+// 0: any.
+bool is_synchronous(pid_t pid) {
     bool found = false;
-    if (WalSndCtl == nullptr || pid == 0)
+    if (WalSndCtl == nullptr)
         return false;
     for (int i = 0; i < max_wal_senders && !found; i++) {
         WalSnd* sender = &WalSndCtl->walsnds[i];
         SpinLockAcquire(&sender->mutex);
-        found = sender->pid == pid && sender->sync_standby_priority > 0;
+        found = sender->pid != 0 && (pid == 0 || sender->pid == pid) &&
+                sender->sync_standby_priority > 0;
         SpinLockRelease(&sender->mutex);
     }
     return found;
+}
+
+}  // namespace
+
+// Not by the name: another client may have it too, and quorum and priority are the server's to
+// judge.
+bool walsender_is_synchronous(pid_t pid) {
+    return pid != 0 && is_synchronous(pid);
+}
+
+bool any_walsender_is_synchronous() {
+    return is_synchronous(0);
 }
 
 }  // namespace ark

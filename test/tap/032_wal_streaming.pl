@@ -220,6 +220,11 @@ $node->reload;
 poll_until('commits wait', sub { status($node, 'mode') eq 'sync' });
 is($node->safe_psql('postgres', 'SELECT sync_state FROM pg_stat_replication'), 'sync', 'pg_stat_replication says so');
 backup_ok($node, 'in synchronous mode');
+my $silent_mark = log_mark($node);
+set_config($node, 'pg_ark.wal_streaming' => 'off');
+wait_log($node, qr/commits may wait for ever.*\n.*Its state is "off"/, $silent_mark);
+set_config($node, 'pg_ark.wal_streaming' => undef);
+poll_until('commits wait for it again', sub { status($node, 'mode') eq 'sync' });
 
 # A client that notes each number that the server has said yes to; it ends with its connection.
 sub start_client {

@@ -26,11 +26,9 @@ Error ahead(const PushTarget& target, TimelineId timeline, const std::string& wh
             kAheadHint};
 }
 
-}  // namespace
-
-std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& target,
-                                    WalSegment segment, Lsn flushed,
-                                    const std::function<void(const Error&)>& warn) {
+std::optional<TailChain> adopt_segment(Repository& repository, const PushTarget& target,
+                                       WalSegment segment, Lsn flushed,
+                                       const std::function<void(const Error&)>& warn) {
     const std::string name = segment_name(segment, target.segment_size);
     std::optional<TailChain> chain =
         read_tail({repository, target.cluster, target.system_identifier, nullptr}, name);
@@ -53,6 +51,26 @@ std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& ta
     // Who put the last one there may have died before its name was durable; one directory holds
     // them all.
     repository.store().make_durable(target.cluster + "/" + place::tail(name, 0));
+    return chain;
+}
+
+}  // namespace
+
+std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& target,
+                                    WalSegment segment, Lsn flushed,
+                                    const std::function<void(const Error&)>& warn) {
+    std::optional<TailChain> chain = adopt_segment(repository, target, segment, flushed, warn);
+    while (chain && chain->complete) {
+        ++segment.number;
+        // Before the next is read: it is as long as this one.
+        chain->bytes.reserve(chain->bytes.size() + target.segment_size);
+        std::optional<TailChain> next = adopt_segment(repository, target, segment, flushed, warn);
+        if (!next)
+            break;
+        chain->bytes.insert(chain->bytes.end(), next->bytes.begin(), next->bytes.end());
+        chain->writer = std::move(next->writer);
+        chain->complete = next->complete;
+    }
     return chain;
 }
 

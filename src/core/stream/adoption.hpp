@@ -10,11 +10,12 @@
 
 namespace ark {
 
-/// What the repository has in pieces of the segment that the server writes at this moment, so that
-/// streaming goes on behind it. `flushed`: how far the server's own WAL reaches. A last piece that
-/// can't be read is removed (`warn` hears of it): nobody has anything from it, and its name is in
-/// the way of the same bytes, which the server still has. Error: conflict where the pieces reach
-/// further than the server, and what read_tail throws.
+/// What the repository has in pieces of a segment, and, where they reach its end, of those behind
+/// it: while commits wait, the pieces of a segment may begin before the whole of the one before is
+/// there. Streaming goes on behind all of them. `flushed`: how far the server's own WAL reaches. A
+/// last piece that can't be read is removed (`warn` hears of it): nobody has anything from it, and
+/// its name is in the way of the same bytes, which the server still has. Error: conflict where the
+/// pieces reach further than the server, and what read_tail throws.
 std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& target,
                                     WalSegment segment, Lsn flushed,
                                     const std::function<void(const Error&)>& warn);

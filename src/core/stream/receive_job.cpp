@@ -161,11 +161,17 @@ void ReceiveJob::stream(ReplicationConnection& connection, const PushTarget& tar
     status_.timeline = segment.timeline;
     Streaming streaming(connection, writer, wholes, listener_, status_, options(target),
                         target.segment_size, wake_);
+    // What is durable in pieces alone is yet to become a whole.
+    const auto note_end = [&] {
+        const uint64_t size = target.segment_size;
+        const uint64_t wanted = writer.received() / size - streaming.unfinished();
+        resume_ = {segment.timeline, std::min(writer.durable(), wanted * size)};
+    };
     try {
         streaming.run(std::nullopt);
-        resume_ = {segment.timeline, writer.durable()};
+        note_end();
     } catch (const Error&) {
-        resume_ = {segment.timeline, writer.durable()};
+        note_end();
         throw;
     }
 }

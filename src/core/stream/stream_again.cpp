@@ -13,6 +13,9 @@ constexpr int64_t kFirstPauseMs = 1000;
 constexpr int64_t kLongestPauseMs = 30000;
 // A piece that was on its way when the chain was read is there by then.
 constexpr int kShortPauseMs = 100;
+// Whose piece it is, its content tells as soon as it is read. Until then it may be one of ours of a
+// segment that is read only when the archiver is done with the one before.
+constexpr int kTriesAtOnePlace = 20;
 
 // Nothing gets better by itself then.
 bool is_final(const Error& error) {
@@ -48,11 +51,12 @@ class Attempts {
                 once();
                 wake_.check();
             } catch (const PieceInTheWay& error) {
-                // Once for each place: what was read anew can't be read over.
-                if (in_the_way_ && status_.stored <= *in_the_way_)
+                const bool again = in_the_way_ && status_.stored <= *in_the_way_;
+                tries_ = again ? tries_ + 1 : 1;
+                if (tries_ > kTriesAtOnePlace)
                     throw;
                 in_the_way_ = status_.stored;
-                rest(wake_, kShortPauseMs);
+                rest(wake_, tries_ * kShortPauseMs);
             } catch (const Error& error) {
                 if (is_final(error))
                     throw;
@@ -79,6 +83,7 @@ class Attempts {
     StreamJobListener& listener_;
     const WakeUp& wake_;
     std::optional<Lsn> in_the_way_;
+    int tries_ = 0;  ///< at that place
     int64_t pause_ms_ = 0;
 };
 

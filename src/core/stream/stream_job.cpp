@@ -167,11 +167,13 @@ void StreamJob::stream_once() {
     const Lsn flushed = wait_for_archiver(connection, segment.number).flushed;
     const Lsn begin = segment.number * target_.segment_size;
     std::optional<ArchiveGap> gap = find_gap(history, begin);
-    const std::string name = segment_name(segment, target_.segment_size);
     const auto chain = adopt_tail(repository_, target_, segment, flushed,
                                   [this](const Error& error) { listener_.warning(error); });
-    if (archived_.is_stored(name) && !has_finished(connection, segment))
-        refuse_whole(repository_, target_, name, flushed);
+    for (WalSegment next = segment; next.number <= flushed / target_.segment_size; ++next.number) {
+        const std::string its_name = segment_name(next, target_.segment_size);
+        if (archived_.is_stored(its_name) && !has_finished(connection, next))
+            refuse_whole(repository_, target_, its_name, flushed);
+    }
     remove_what_was_left(segment);
     TailWriter writer(target_, request_.timeline, history.begin_of(request_.timeline),
                       [this] { wake_.wake(); });

@@ -63,7 +63,7 @@ Streaming::End Streaming::run(std::optional<ArchiveGap> gap) {
         look_for_gap(now);
         acknowledge(now);
         tell();
-        if (ended_ && writer_.durable() == writer_.received())
+        if (ended_ && writer_.durable() == writer_.received() && finished_.empty())
             return End::end_of_timeline;
         if (options_.gives_up_behind && !synchronous() && writer_.uncut() >= options_.limit)
             return End::behind;

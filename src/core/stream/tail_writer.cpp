@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/repo/repository.hpp"
@@ -18,6 +19,9 @@ constexpr size_t kOnTheWay = 4;
 // Four of them are on their way with their compressed bytes, and the memory is small.
 constexpr uint64_t kPiece = 4 << 20;
 static_assert(kPiece <= kMaxTailPiece);
+// Recovery takes a whole before its pieces: what another server with this one's identity has stored
+// takes away what these promise. So often a request more is little beside the pieces themselves.
+constexpr int64_t kLookNanos = 1000000000;
 
 }  // namespace
 
@@ -27,7 +31,7 @@ TailWriter::TailWriter(PushTarget target, TimelineId timeline, Lsn timeline_begi
       timeline_(timeline),
       timeline_begin_(timeline_begin),
       wake_(std::move(wake)),
-      threads_(kOnTheWay) {}
+      threads_(2 * kOnTheWay) {}
 
 TailWriter::~TailWriter() = default;
 
@@ -37,7 +41,9 @@ void TailWriter::begin(Lsn at, const std::optional<TailChain>& chain) {
         return;
     chain_ = chain;
     cut_ = at + chain->bytes.size();
-    with_pieces_.insert(at / target_.segment_size);
+    for (uint64_t number = at / target_.segment_size; number * target_.segment_size < cut_;
+         ++number)
+        with_pieces_.insert(number);
 }
 
 void TailWriter::compare_with_chain(ByteView wal) const {
@@ -103,7 +109,14 @@ bool TailWriter::cut(CutRule rule) {
     with_pieces_.insert(number);
     const std::string segment = segment_name({timeline_, number}, target_.segment_size);
     const auto wal = std::make_shared<const Bytes>(buffer_.take(end - piece.begin));
+    const int64_t now = monotonic_nanos();
+    const bool looks = now >= next_look_;
+    piece.tasks = looks ? 2 : 1;
     threads_.run([this, &piece, segment, wal] { put(piece, segment, *wal); });
+    if (looks) {
+        next_look_ = now + kLookNanos;
+        threads_.run([this, &piece, segment] { look_for_whole(piece, segment); });
+    }
     return true;
 }
 
@@ -140,14 +153,58 @@ void TailWriter::put(Piece& piece, const std::string& segment, const Bytes& wal)
     } catch (...) {
         error = std::current_exception();
     }
+    if (sealer) {
+        const std::lock_guard lock(mutex_);
+        sealers_.push_back(std::move(sealer));
+    }
+    end_task(piece, std::move(error));
+}
+
+void TailWriter::end_task(Piece& piece, std::exception_ptr error) {
     {
         const std::lock_guard lock(mutex_);
-        if (sealer)
-            sealers_.push_back(std::move(sealer));
-        piece.error = std::move(error);
-        piece.done = true;
+        if (!piece.error)
+            piece.error = std::move(error);
+        --piece.tasks;
     }
     wake_();
+}
+
+// At the same time as the piece is put, so that commits wait no longer. Our own archiver may have
+// been faster than what comes from the server.
+void TailWriter::look_for_whole(Piece& piece, const std::string& segment) {
+    std::exception_ptr error;
+    try {
+        const auto whole =
+            read_header(target_.store, target_.cluster + "/" + place::segment(segment));
+        if (whole && !same_data_directory(whole->writer, target_.writer)) {
+            const std::lock_guard lock(mutex_);
+            piece.whole = whole->writer;
+        }
+    } catch (const Error& e) {
+        // Whose it is can't be read: verification tells of it.
+        if (e.code != ErrorCode::corrupt && e.code != ErrorCode::unsupported)
+            error = std::current_exception();
+    } catch (...) {
+        error = std::current_exception();
+    }
+    end_task(piece, std::move(error));
+}
+
+void TailWriter::refuse_other_whole(const Piece& piece) const {
+    const Lsn begin = segment_begin(piece.begin);
+    if (!piece.whole || received_ >= begin + target_.segment_size)
+        return;
+    throw PieceInTheWay(
+        Error(ErrorCode::conflict,
+              "the repository has the whole of WAL segment \"" +
+                  segment_name({timeline_, begin / target_.segment_size}, target_.segment_size) +
+                  "\", which this server has not finished",
+              "It was written by " + describe(*piece.whole) + ". The writer now is " +
+                  describe(target_.writer) + ".",
+              "Two servers write one timeline, or this one was set back. Find out which of them "
+              "is the right one and stop the other; see \"Two servers, one timeline\" in "
+              "docs/wal-streaming.md."));
 }
 
 void TailWriter::collect() {
@@ -155,9 +212,10 @@ void TailWriter::collect() {
         Piece& piece = pieces_.front();
         {
             const std::lock_guard lock(mutex_);
-            if (!piece.done)
+            if (piece.tasks > 0)
                 return;
         }
+        refuse_other_whole(piece);
         // What became of it does not matter where its segment is durable as a whole meanwhile.
         if (piece.error && piece.end > durable_)
             std::rethrow_exception(piece.error);

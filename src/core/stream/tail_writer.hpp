@@ -23,8 +23,9 @@ enum class CutRule {
     everything,  ///< yes: commits wait for its bytes
 };
 
-/// An object of a piece's name has other content. It may be a piece of an earlier process of the
-/// same server, that was on its way when the chain was read: the chain, read anew, tells.
+/// An object of a piece's name has other content, or somebody else has stored the whole of its
+/// segment. It may be a piece of an earlier process of the same server, that was on its way when
+/// the chain was read, or the segment may have been finished meanwhile: what is read anew tells.
 struct PieceInTheWay : public Error {
     explicit PieceInTheWay(const Error& error) : Error(error) {}
 };
@@ -85,14 +86,19 @@ class TailWriter {
     struct Piece {
         Lsn begin = 0;
         Lsn end = 0;
-        bool done = false;         ///< under the lock
-        std::exception_ptr error;  ///< under the lock, then of who saw `done`
+        // Under the lock, and then of who saw that there are no more tasks.
+        int tasks = 0;  ///< that are under way for it
+        std::exception_ptr error;
+        std::optional<Writer> whole;  ///< who else has stored the whole of its segment
     };
 
     Lsn segment_begin(Lsn lsn) const { return lsn - lsn % target_.segment_size; }
     void compare_with_chain(ByteView wal) const;
     Lsn end_of_next_piece(CutRule rule) const;
     void put(Piece& piece, const std::string& segment, const Bytes& wal);
+    void look_for_whole(Piece& piece, const std::string& segment);
+    void end_task(Piece& piece, std::exception_ptr error);
+    void refuse_other_whole(const Piece& piece) const;
     std::unique_ptr<ObjectSealer> take_sealer();
 
     const PushTarget target_;
@@ -108,6 +114,7 @@ class TailWriter {
     WalBuffer buffer_;                ///< from cut_ on
     std::set<uint64_t> with_pieces_;
     uint64_t stored_ = 0;
+    int64_t next_look_ = 0;
     std::list<Piece> pieces_;  ///< on their way, in order
 
     std::mutex mutex_;

@@ -4,6 +4,7 @@
 #include <deque>
 #include <thread>
 
+#include "core/stream/stream_again.hpp"
 #include "test/unit/stream/fixture.hpp"
 
 namespace ark {
@@ -323,6 +324,45 @@ TEST_F(StreamingTest, TheEndOfATimelineIsStoredToItsLastByte) {
     EXPECT_EQ(end, Streaming::End::end_of_timeline);
     EXPECT_EQ(next->timeline, 2);
     EXPECT_EQ(chain(5).size(), 5000);
+}
+
+// Nobody comes back to a segment of the old timeline whose whole is still on its way.
+TEST_F(StreamingTest, TheEndOfATimelineWaitsForTheWholesBeforeIt) {
+    start();
+    send(kBegin + kSize + 1000);
+    server.end_timeline(2, kBegin + kSize + 1000);
+    ASSERT_TRUE(eventually([&] { return chain(6).size() == 1000; }));
+    a_while();
+    EXPECT_FALSE(ended);
+    wholes.up_to = 5;
+    ASSERT_TRUE(eventually([&] { return ended.load(); }));
+    EXPECT_EQ(end, Streaming::End::end_of_timeline);
+}
+
+class JobListener final : public StreamJobListener {
+ public:
+    void connected(int /*process_id*/, TimelineId /*timeline*/, Lsn /*start*/) override {}
+    void status(const StreamStatus& /*status*/) override {}
+    void warning(const Error& /*warning*/) override {}
+    void failed(const Error& /*error*/) override {}
+};
+
+// As long as the archiver is not done with the segment before, a piece of ours may be in the way
+// more than once: no other server has written it.
+TEST(StreamAgain, APieceInTheWayIsLookedAtMoreThanOnce) {
+    WakeUp wake;
+    JobListener listener;
+    StreamStatus status;
+    int runs = 0;
+    const auto error = test::error_of([&] {
+        stream_again(status, listener, wake, [&] {
+            if (++runs < 4)
+                throw PieceInTheWay(Error(ErrorCode::conflict, "other content"));
+            wake.stop();
+        });
+    });
+    EXPECT_EQ(error, ErrorCode::cancelled);
+    EXPECT_EQ(runs, 4);
 }
 
 TEST_F(StreamingTest, AnErrorOfTheStoreEndsIt) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <random>
 
+#include "core/stream/adoption.hpp"
 #include "test/unit/stream/fixture.hpp"
 
 namespace ark {
@@ -150,6 +151,44 @@ TEST_F(TailWriterTest, AChainIsGoneOnWithAsFarAsItWasCompared) {
     EXPECT_TRUE(std::ranges::equal(chain(5), slice(kBegin, kBegin + 1500)));
     EXPECT_TRUE(writer->has_pieces(5));
     EXPECT_EQ(writer->pieces(), 1);
+}
+
+// Before the archiver was done with a segment, commits had pieces of the next one made.
+TEST_F(TailWriterTest, AChainOverTwoSegmentsIsGoneOnWith) {
+    put_piece(5, 0, slice(kBegin, kBegin + kSize));
+    put_piece(6, 0, slice(kBegin + kSize, kBegin + kSize + 700));
+    auto writer = make_at(kBegin, adopt_tail(*repository, target(), {1, 5}, kBegin + kSize + 900,
+                                             [](const Error&) {}));
+    EXPECT_FALSE(append_and_cut(*writer, kBegin + kSize + 600));
+    EXPECT_EQ(writer->durable(), kBegin + kSize + 600);
+    EXPECT_TRUE(writer->has_pieces(5));
+    EXPECT_TRUE(writer->has_pieces(6));
+    EXPECT_TRUE(append_and_cut(*writer, kBegin + kSize + 900));
+    ASSERT_TRUE(wait_durable(*writer, kBegin + kSize + 900));
+    EXPECT_TRUE(std::ranges::equal(chain(6), slice(kBegin + kSize, kBegin + kSize + 900)));
+}
+
+// Recovery would take another server's whole before our pieces: nothing more is durable.
+TEST_F(TailWriterTest, TheWholeOfAnotherServerIsInTheWay) {
+    auto writer = make_at(kBegin);
+    put_whole(5);
+    append_and_cut(*writer, kBegin + 1000);
+    try {
+        wait_durable(*writer, kBegin + 1000);
+        FAIL();
+    } catch (const PieceInTheWay& error) {
+        EXPECT_EQ(error.code, ErrorCode::conflict);
+        EXPECT_NE(error.detail.find("host archiver"), std::string::npos) << error.detail;
+    }
+    EXPECT_EQ(writer->durable(), kBegin);
+}
+
+TEST_F(TailWriterTest, TheWholeOfAFinishedSegmentIsNotInTheWay) {
+    auto writer = make_at(kBegin);
+    put_whole(5);
+    append_and_cut(*writer, kBegin + 1000);
+    append(*writer, kBegin + kSize);
+    ASSERT_TRUE(wait_durable(*writer, kBegin + 1000));
 }
 
 TEST_F(TailWriterTest, OtherWalIsAConflictThatNamesBothWriters) {
