@@ -145,7 +145,7 @@ class SegmentLookup {
             return all_of(std::move(*whole));
         if (auto partial = read_partial(chain))
             return FetchedSegment{std::move(*partial), way_end_};
-        if (chain && is_later_wal_there(*chain))
+        if (chain && (chain->is_torn_apart || is_later_wal_there(*chain)))
             return in_spite_of_later_wal();
         return chain ? beginning_of(std::move(*chain)) : std::nullopt;
     }
@@ -198,6 +198,8 @@ class SegmentLookup {
             return all_of(padded(std::move(*chain)));
         if (auto whole = read_whole())
             return all_of(std::move(*whole));
+        if (chain && chain->is_torn_apart)
+            throw lost_piece(*chain);
         SegmentHole hole(ErrorCode::corrupt,
                          "WAL segment \"" + name_ + "\" is not in the repository as a whole",
                          "There are pieces of its beginning" +
@@ -209,6 +211,14 @@ class SegmentLookup {
                          "it comes back with --target-lsn.");
         hole.retryable = true;
         throw SegmentHole(hole);
+    }
+
+    Error lost_piece(const TailChain& chain) const {
+        return {ErrorCode::corrupt, "a piece of WAL segment \"" + name_ + "\" is missing",
+                "There is no object \"" +
+                    name_in_store(context_,
+                                  place::tail(name_, static_cast<uint32_t>(chain.bytes.size()))) +
+                    "\", but there are later pieces of this segment: recovery must not end here."};
     }
 
     // The segments that follow this one, where the way stays on its timeline.

@@ -1,6 +1,7 @@
 #include "core/archive/tail.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <deque>
 #include <future>
 #include <utility>
@@ -19,6 +20,10 @@ constexpr uint64_t kMaxStoredPiece = kMaxTailPiece + (kMaxTailPiece >> 6) + kMax
 
 // So many are got one after the other: most chains cost no listing.
 constexpr size_t kFewPieces = 4;
+
+// A writer that was killed leaves pieces behind one that was on its way still, and the next one may
+// be killed like it: only where more than theirs follow each other was the one before them durable.
+constexpr size_t kPiecesBehindALostOne = 2 * kTailPiecesOnTheWay;
 
 struct Piece {
     Bytes bytes;
@@ -103,8 +108,13 @@ class ChainReader {
           ahead_(store_) {}
 
     std::optional<TailChain> run() {
-        while (!chain_.complete) {
+        while (!chain_.complete && !chain_.is_torn_apart) {
             std::optional<Piece> piece = read_next();
+            if (!piece && !chain_.damage && was_there(place_at(chain_.bytes.size()))) {
+                // A running writer may have stored it, and those behind it, since.
+                piece = read_next();
+                chain_.is_torn_apart = !piece && !chain_.damage;
+            }
             if (!piece)
                 break;
             append(std::move(*piece));
@@ -112,7 +122,7 @@ class ChainReader {
                 ahead_.begin(name_of(place::tail_directory(segment_)),
                              name_of(place_at(last_from_)));
         }
-        if (chain_.bytes.empty() && !chain_.damage)
+        if (chain_.bytes.empty() && !chain_.damage && !chain_.is_torn_apart)
             return std::nullopt;
         return std::move(chain_);
     }
@@ -161,6 +171,46 @@ class ChainReader {
         error.detail += " There are later pieces of WAL segment \"" + segment_ +
                         "\": recovery must not end here.";
         throw Error(error);
+    }
+
+    // By what is listed behind it.
+    bool was_there(const std::string& place) const {
+        std::vector<std::string> behind;
+        store_.list(name_of(place::tail_directory(segment_)), [&](const ObjectInfo& object) {
+            if (object.name > name_of(place))
+                behind.push_back(object.name);
+            return true;
+        });
+        size_t following = 0;
+        std::string next;
+        for (size_t i = 0; i < behind.size(); ++i) {
+            following = behind[i] == next ? following + 1 : 1;
+            if (following == kPiecesBehindALostOne)
+                return true;
+            if (following + behind.size() - i <= kPiecesBehindALostOne)
+                return false;
+            next = name_of_following(behind[i]);
+        }
+        return false;
+    }
+
+    // Of the piece that would begin where this one ends; empty where that can't be told.
+    std::string name_of_following(const std::string& name) const {
+        const std::string directory = name_of(place::tail_directory(segment_)) + "/";
+        uint32_t from = 0;
+        const char* begin = name.data() + directory.size();
+        const char* end = name.data() + name.size();
+        if (std::from_chars(begin, end, from, 16).ec != std::errc{})
+            return {};
+        try {
+            const auto header = read_header(store_, name);
+            return header && header->plain_bytes ? name_of(place_at(from + *header->plain_bytes))
+                                                 : std::string();
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::corrupt)
+                throw;
+            return {};
+        }
     }
 
     bool is_listed_behind(const std::string& name) const {

@@ -15,6 +15,9 @@ namespace ark {
 /// The longest piece of a segment, in bytes of WAL.
 constexpr uint64_t kMaxTailPiece = 16 << 20;
 
+/// So many pieces a writer has on their way at a time, at most.
+constexpr size_t kTailPiecesOnTheWay = 4;
+
 /// What the pieces of one segment hold together (docs/repository-format.md "Tail").
 struct TailChain {
     Bytes bytes;                  ///< from the segment's begin, without a gap
@@ -22,13 +25,16 @@ struct TailChain {
     bool complete = false;        ///< it reaches the segment's end
     Writer writer;                ///< of the last piece
     std::optional<Error> damage;  ///< of the piece behind it, which is the last and can't be read
+    /// The piece behind it is not there, but so many are behind that one that it was: no writer
+    /// gets so far ahead of a piece that is not durable.
+    bool is_torn_apart = false;
 };
 
 /// Reads the pieces of a segment, one after the other, until the store says that there is no next
 /// one. nullopt where there is none that begins the segment; where that one is the only one and
-/// can't be read, the chain is empty and has `damage`. Error: corrupt where the first page is not
-/// of this segment, where a piece reaches past its end, or where a piece is damaged that another
-/// one follows; what the store throws.
+/// can't be read, the chain is empty and has `damage`, where it was lost `is_torn_apart`. Error:
+/// corrupt where the first page is not of this segment, where a piece reaches past its end, or
+/// where a piece is damaged that another one follows; what the store throws.
 ///
 /// Pieces are removed as soon as the whole segment is durable: a chain that ends early says
 /// something only where the whole is looked for again afterwards (archive/fetch.hpp does).

@@ -273,11 +273,12 @@ class Attempt {
                 target_ ? &*target_ : nullptr};
     }
 
-    std::optional<Bytes> fetch_asked_for(const std::string& name) {
+    // Its neighbours are only looked at: what the server has of them itself is no matter there.
+    std::optional<Bytes> fetch_asked_for() {
         FetchContext telling = context();
         telling.warn = [this](const Error& error) { damage_ = error; };
-        std::optional<FetchedSegment> segment = fetch_segment_and_end(telling, name);
-        if (!segment || own_file_has_more(*segment, name))
+        std::optional<FetchedSegment> segment = fetch_segment_and_end(telling, request_.name);
+        if (!segment || own_file_has_more(*segment))
             return std::nullopt;
         return std::move(segment->bytes);
     }
@@ -285,14 +286,14 @@ class Attempt {
     // The server would put what it gets in the place of its own file of this name. Where that has
     // more than the end of the archive (a dead server's last segments, for one), it is the one to
     // replay.
-    bool own_file_has_more(const FetchedSegment& segment, const std::string& name) const {
+    bool own_file_has_more(const FetchedSegment& segment) const {
         const uint64_t size = segment.bytes.size();
-        const uint64_t number = parse_wal_file_name(name)->segment_number(size);
+        const uint64_t number = file_.segment_number(size);
         const bool way_leaves = target_ && target_->contains(file_.timeline) &&
                                 target_->end_of(file_.timeline) < (number + 1) * size;
         if (!recovering_ || !segment.end || way_leaves)
             return false;
-        const std::string path = recovering_->data_directory + "/pg_wal/" + name;
+        const std::string path = recovering_->data_directory + "/pg_wal/" + request_.name;
         struct stat st {};
         if (stat(path.c_str(), &st) != 0 || static_cast<uint64_t>(st.st_size) != size)
             return false;
@@ -318,7 +319,8 @@ class Attempt {
     }
 
     std::optional<Bytes> fetch_contained(const std::string& name) {
-        std::optional<Bytes> content = fetch_asked_for(name);
+        std::optional<Bytes> content =
+            name == request_.name ? fetch_asked_for() : fetch_segment(context(), name);
         if (content)
             contain(*content, name);
         return content;

@@ -142,6 +142,22 @@ std::vector<RecoverableRange> RecoverabilitySurvey::ranges() {
     return out;
 }
 
+// Damaged pieces end what can be recovered, and hide nothing that lies before them.
+std::optional<uint64_t> RecoverabilitySurvey::last_contiguous(RepositoryWal& wal, uint64_t first) {
+    try {
+        return wal.last_contiguous(first);
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::corrupt)
+            throw;
+        warnings_.push_back(error.message + ": recovery cannot pass it");
+    }
+    const std::set<uint64_t> listed = wal.listed(first);
+    uint64_t next = first;
+    while (listed.contains(next))
+        ++next;
+    return next == first ? std::nullopt : std::optional(next - 1);
+}
+
 std::vector<RecoverableRange> RecoverabilitySurvey::ranges_on(const Way& way) {
     RepositoryWal wal(repository_, cluster_, way.segment_size, way.history);
     // Before anything is listed.
@@ -149,7 +165,7 @@ std::vector<RecoverableRange> RecoverabilitySurvey::ranges_on(const Way& way) {
     WayFacts facts{way.history, way.segment_size, way.backups, {}, local ? &*local : nullptr};
     std::vector<RecoverableRange> out;
     for (const BackupRun& run :
-         runs_of(facts, [&](uint64_t first) { return wal.last_contiguous(first); })) {
+         runs_of(facts, [&](uint64_t first) { return last_contiguous(wal, first); })) {
         if (is_elsewhere(way, run, (run.reach + 1) * way.segment_size))
             continue;
         RecoverableRange range;

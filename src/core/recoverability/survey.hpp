@@ -10,6 +10,8 @@
 
 namespace ark {
 
+class RepositoryWal;
+
 /// The server that asks, where it writes WAL into this repository itself.
 struct ThisServer {
     std::string data_directory;
@@ -62,6 +64,7 @@ class RecoverabilitySurvey {
     void load_ways();
     void add_way(TimelineId timeline);
     std::optional<LocalWal> local_on(const Way& way) const;
+    std::optional<uint64_t> last_contiguous(RepositoryWal& wal, uint64_t first);
     std::vector<RecoverableRange> ranges_on(const Way& way);
     std::vector<WalGap> gaps_on(const Way& way);
     bool is_elsewhere(const Way& way, const BackupRun& run, Lsn end) const;

@@ -15,7 +15,7 @@ namespace {
 // Fault points: stream_before_put, stream_after_put, around the write of each piece.
 
 // Pieces on their way at a time: commits that come while one is being stored need not wait for it.
-constexpr size_t kOnTheWay = 4;
+constexpr size_t kOnTheWay = kTailPiecesOnTheWay;
 // Four of them are on their way with their compressed bytes, and the memory is small.
 constexpr uint64_t kPiece = 4 << 20;
 static_assert(kPiece <= kMaxTailPiece);

@@ -29,6 +29,7 @@ struct StoreHooks {
     /// Called before each put and get; may throw or wait.
     std::function<void(const std::string& name)> before_put = [](const std::string&) {};
     std::function<void(const std::string& name)> before_get = [](const std::string&) {};
+    std::function<void()> before_list = [] {};
 };
 
 /// A view of a store that outlives it, with hooks. Several views of one store may live at a time.
@@ -64,6 +65,7 @@ class HookedStore final : public ObjectStore {
     void list(const std::string& prefix,
               const std::function<bool(const ObjectInfo&)>& visit) override {
         check();
+        hooks_->before_list();
         if (!hooks_->lags)
             base_->list(prefix, visit);
     }

@@ -62,6 +62,7 @@ class Tail : public ::testing::Test {
     uint64_t fork = wal.fork % kSize;
     std::vector<Error> warnings;
     int asked = 0;
+    bool late = false;
 };
 
 // ---- the chain
@@ -194,6 +195,48 @@ TEST_F(Tail, DamageBeforeALaterPieceIsAnError) {
     repo.put_piece(name(5), five, 50000, 60000);
     EXPECT_EQ(error_of([&] { chain(name(5)); }), ErrorCode::corrupt);
     EXPECT_EQ(error_of([&] { fetch_segment(context(), name(5)); }), ErrorCode::corrupt);
+}
+
+// What a killed writer had on its way may come behind a piece that never came; more than that says
+// that the piece was there and was lost.
+TEST_F(Tail, APieceThatIsMissingBeforeManyIsAnError) {
+    std::vector<uint64_t> cuts{0, 20000};
+    for (uint64_t from = 30000; from <= 30000 + 7 * 500; from += 500)
+        cuts.push_back(from);
+    put_pieces(name(5), five, cuts);
+    remove(place::tail(name(5), 20000));
+    EXPECT_FALSE(chain(name(5))->is_torn_apart);  // seven
+    EXPECT_EQ(fetch_segment(context(), name(5)), cut_at(five, 20000));
+    repo.put_piece(name(5), five, 40000, 40500);  // does not follow them
+    EXPECT_FALSE(chain(name(5))->is_torn_apart);
+    repo.put_piece(name(5), five, 33500, 34000);
+    EXPECT_TRUE(chain(name(5))->is_torn_apart);
+    EXPECT_EQ(error_of([&] { fetch_segment(context(), name(5)); }), ErrorCode::corrupt);
+    remove(place::tail(name(5), 0));
+    EXPECT_EQ(error_of([&] { fetch_segment(context(), name(5)); }), ErrorCode::corrupt);
+    repo.put_segment(name(5), five);
+    EXPECT_EQ(fetch_segment(context(), name(5)), five);
+}
+
+// A running server's piece may come, and those behind it, after it was asked for.
+TEST_F(Tail, PiecesThatComeWhileTheyAreListedAreNoError) {
+    put_pieces(name(5), five, {0, 20000});
+    repo.hooks->before_get = [&](const std::string& object) {
+        if (!object.ends_with("/00004E20.zst") || ++asked > 1)
+            return;
+        std::vector<uint64_t> cuts;
+        for (uint64_t from = 25000; from <= 25000 + 12 * 500; from += 500)
+            cuts.push_back(from);
+        put_pieces(name(5), five, cuts);
+        late = true;
+    };
+    repo.hooks->before_list = [&] {
+        if (late)
+            repo.put_piece(name(5), five, 20000, 25000);
+    };
+    const auto found = chain(name(5)).value();
+    EXPECT_FALSE(found.is_torn_apart);
+    EXPECT_EQ(found.bytes.size(), 31000U);
 }
 
 // Its length can't be read any more: the listing shows what comes behind it.

@@ -306,6 +306,24 @@ TEST_F(WalGet, RefusesToRecreateATablespaceThatIsInUse) {
     EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
 }
 
+// The rest of the record is in the archive's end, of which the server has more itself.
+TEST_F(WalGet, RefusesATablespaceWhoseRecordGoesOnInTheNewestSegment) {
+    const std::string location = data.outside("ts");
+    std::filesystem::create_directories(location + "/PG_15_202209061/5");
+    WalBuilder builder(5);
+    while (builder.position() < 6 * kSize - 8192)
+        builder.add_of_size(1000);
+    builder.add_of_size(static_cast<uint32_t>(6 * kSize - builder.position() - 40));
+    builder.add_tablespace(16400, location);
+    builder.fill_segment();
+    repo.put_segment(WalBuilder::name(5), builder.segment(5));
+    repo.put_piece(WalBuilder::name(6), builder.segment(6), 0, 30000);
+    data.add_wal(WalBuilder::name(6), builder.segment(6));
+    request.working_directory = data.path();
+    EXPECT_EQ(error_of_get(WalBuilder::name(5)), ErrorCode::refused);
+    EXPECT_EQ(get(WalBuilder::name(6)), WalGetResult::not_there);
+}
+
 TEST_F(WalGet, RemovesWhatAKilledOneLeftBehind) {
     repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
     const pid_t child = fork();

@@ -167,6 +167,23 @@ TEST_F(SurveyTest, ATimelineThatWasLeftAtItsEndHasNone) {
     EXPECT_TRUE(survey().gaps().empty());
 }
 
+TEST_F(SurveyTest, DamagedPiecesHideNothingBeforeThem) {
+    const WalBuilder builder = plain();
+    put(builder, 5, 7);
+    add("a", 5 * kSize + 40, 5 * kSize + 200, 1);
+    for (const uint64_t from : {0U, 1000U, 2000U})
+        repo.put_piece(WalBuilder::name(8), builder.segment(8), from, from + 1000);
+    repo.damage(place::tail(WalBuilder::name(8), 1000));
+    RecoverabilitySurvey looked = survey();
+    const auto ranges = looked.ranges();
+    ASSERT_EQ(ranges.size(), 1U);
+    EXPECT_EQ(ranges[0].last_segment, WalBuilder::name(7));
+    EXPECT_EQ(ranges[0].until_lsn, ends[7]);
+    ASSERT_EQ(looked.warnings().size(), 1U);
+    EXPECT_NE(looked.warnings()[0].find(place::tail(WalBuilder::name(8), 1000)), std::string::npos);
+    looked.gaps();
+}
+
 TEST_F(SurveyTest, WhatCannotBeReadIsToldAndHidesNothing) {
     const ForkedWal wal;
     put(wal.parent, 5, 7);
