@@ -15,8 +15,6 @@ namespace {
 
 // A transfer can damage bytes, too; and what is taken for damage ends recovery.
 constexpr int kReadsOfDamage = 3;
-// zstd's worst case adds less than a hundredth.
-constexpr uint64_t kMaxStoredPiece = kMaxTailPiece + (kMaxTailPiece >> 6) + kMaxHeaderBytes;
 
 // So many are got one after the other: most chains cost no listing.
 constexpr size_t kFewPieces = 4;
@@ -89,7 +87,7 @@ class PiecesAhead {
             const std::string name = names_.front();
             names_.pop_front();
             pending_.push_back({name, std::async(std::launch::async, [this, name] {
-                                    return store_.get(name, kMaxStoredPiece);
+                                    return store_.get(name, kMaxStoredTailPiece);
                                 })});
         }
     }
@@ -142,7 +140,7 @@ class ChainReader {
             try {
                 stored = reads == 1 ? ahead_.take(name_of(place)) : std::nullopt;
                 if (!stored)
-                    stored = store_.get(name_of(place), kMaxStoredPiece);
+                    stored = store_.get(name_of(place), kMaxStoredTailPiece);
                 if (!stored)
                     return std::nullopt;
                 return open_piece(*stored, place);

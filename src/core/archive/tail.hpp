@@ -14,6 +14,8 @@ namespace ark {
 
 /// The longest piece of a segment, in bytes of WAL.
 constexpr uint64_t kMaxTailPiece = 16 << 20;
+/// As an object: zstd's worst case adds less than a hundredth.
+constexpr uint64_t kMaxStoredTailPiece = kMaxTailPiece + (kMaxTailPiece >> 6) + kMaxHeaderBytes;
 
 /// So many pieces a writer has on their way at a time, at most.
 constexpr size_t kTailPiecesOnTheWay = 4;

@@ -86,20 +86,22 @@ PushTarget ReceiveJob::target_for(ReplicationConnection& connection, const Serve
 uint64_t ReceiveJob::first_wanted(const PushTarget& target, const TimelineHistory& history,
                                   Lsn flushed) const {
     const uint64_t size = target.segment_size;
-    if (resume_ && history.contains(resume_->timeline))
-        return std::min(resume_->lsn, history.end_of(resume_->timeline)) / size;
-    const auto backup = newest_backup(repository_, target.cluster, history);
-    RepositoryWal wal(repository_, target.cluster, size, history);
-    const std::set<uint64_t> listed = wal.listed(backup.value_or(0) / size);
     uint64_t number = flushed / size;
-    if (backup) {
-        number = *backup / size;
-        while (listed.contains(number))
-            ++number;
-    } else if (!listed.empty()) {
-        number = *listed.rbegin() + 1;
+    if (resume_ && history.contains(resume_->timeline)) {
+        number = std::min(resume_->lsn, history.end_of(resume_->timeline)) / size;
+    } else {
+        const auto backup = newest_backup(repository_, target.cluster, history);
+        RepositoryWal wal(repository_, target.cluster, size, history);
+        const std::set<uint64_t> listed = wal.listed(backup.value_or(0) / size);
+        if (backup) {
+            number = *backup / size;
+            while (listed.contains(number))
+                ++number;
+        } else if (!listed.empty()) {
+            number = *listed.rbegin() + 1;
+        }
     }
-    // A listing may lag.
+    // A listing may lag; and the server's own archiver may have been faster than we.
     while (number < flushed / size &&
            is_stored(target, segment_name({timeline_of(history, number, size), number}, size)))
         ++number;

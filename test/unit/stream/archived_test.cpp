@@ -1,5 +1,6 @@
 #include "core/stream/archived.hpp"
 
+#include <atomic>
 #include <filesystem>
 
 #include "core/stream/adoption.hpp"
@@ -219,6 +220,33 @@ TEST_F(ArchivedTest, TheFirstSegmentPushedIsComparedWithItsPieces) {
         EXPECT_TRUE(which.find("/tail/") == std::string::npos) << call;
     });
     EXPECT_EQ(push_segment(6), PushResult::stored);
+}
+
+// The archiver's deadline passes while tens of thousands of pieces are read, at each try anew.
+TEST_F(ArchivedTest, OfManyPiecesTheLastAreComparedWithTheSegment) {
+    constexpr uint32_t kPiece = 64;
+    constexpr uint32_t kPieces = 300;
+    for (uint32_t i = 0; i < kPieces; ++i)
+        put_piece(5, i * kPiece, slice(kBegin + i * kPiece, kBegin + (i + 1) * kPiece), "first");
+    PushTarget push = target("second");
+    push.repository = repository.get();
+    std::atomic<int> gets = 0;
+    at_each_call([&](const std::string& call, const std::string& which) {
+        if (which.find("/tail/") != std::string::npos && call != "list")
+            ++gets;
+    });
+    Bytes other = wal.segment(5);
+    const Bytes ours = other;
+    other[kPieces * kPiece - 1] ^= std::byte{1};
+    const auto check = [&](const Bytes& segment) {
+        PushBuffers buffers(1);
+        buffers.content = segment;
+        push_content(push, name(5), buffers);
+    };
+    EXPECT_EQ(test::error_of([&] { check(other); }), ErrorCode::conflict);
+    check(ours);
+    EXPECT_TRUE(archived.is_stored(name(5)));
+    EXPECT_LT(gets, 100);
 }
 
 }  // namespace
