@@ -233,7 +233,14 @@ class SegmentLookup {
         }
         if (way_end_ <= begin_of(chain) + size)
             return {};
-        return {segment_name({file_.timeline, file_.segment_number(size) + 1}, size)};
+        const uint64_t next = file_.segment_number(size) + 1;
+        std::vector<std::string> names{segment_name({file_.timeline, next}, size)};
+        // Where the way leaves the timeline there, a later one has the segment's name.
+        if (way_end_ < (next + 1) * size) {
+            names.push_back(
+                segment_name({context_.target->timeline_at((next + 1) * size - 1), next}, size));
+        }
+        return names;
     }
 
     bool is_later_wal_there(const TailChain& chain) const {
