@@ -104,7 +104,9 @@ write_row($node, 0);
 my $between = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 archive_now($node);
 streams($node);
-my @moments = map { write_row($node, $_) } 1 .. 12;
+my @moments = map { write_row($node, $_) } 1 .. 11;
+my $shown   = (pieces($directory, 1))[-1];
+push @moments, write_row($node, 12);
 is($node->safe_psql('postgres', 'SELECT (ark.can_recover($$' . $moments[10] . '$$)).possible'), 't', 'a moment in the tail can be recovered');
 is($node->safe_psql('postgres', qq{SELECT count(*), bool_and(until_time > '$moments[10]') FROM ark.recoverable_ranges}), '1|t', 'and the ranges say so');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM ark.wal_gaps'), 0, 'there is no gap');
@@ -116,13 +118,20 @@ is(restored_rows($directory, '--target-time', $moments[$_ - 1]), join(',', 0 .. 
 ark_ok([ 'verify', '--repo', $url ], 'verify finds nothing wrong with it');
 
 # Without its end
+sub behind {
+    my ($repository) = @_;
+    my ($name) = $shown =~ m{([^/]+)$};
+    return grep { m{([^/]+)$} && $1 gt $name } pieces($repository, 1);
+}
 my $short = copied();
-unlink((pieces($short, 1))[-1]) or die $!;
+unlink behind($short) or die $!;
 is(restored_rows($short), join(',', 0 .. 11), 'without the last piece recovery ends before it');
 ark_ok([ 'verify', '--repo', "file://$short" ], 'nothing says that there was more');
 
 my $torn = copied();
-tear((pieces($torn, 1))[-1]);
+my ($last, @none) = behind($torn);
+tear($last);
+unlink @none;    # what an idle server writes
 my ($exit, $out, $err) = dry_run($torn);
 is($exit, 0, 'the last piece is torn: a restore can be');
 like($out . $err, qr/warning.*archived WAL ends before it/s, 'and says where it ends') or diag($out . $err);
@@ -181,8 +190,15 @@ for my $n (13 .. 16) {
     write_row($node, $n);
     catches_up($_, join(',', 0 .. $n), 'piece by piece, ' . $_->name . " has row $n") for $successor, $follower;
 }
+
+# A piece that is damaged, which the standbys read again and again, is made up for by the whole segment.
+tear((pieces($directory, 1))[2]);
+write_row($node, 17);
+sleep 3;
+like(rows_of($_), qr/^0,.*,16$/, 'a damaged piece stops it, but not the server: ' . $_->name) for $successor, $follower;
 archive_now($node);
-write_row($node, $_) for 17, 18;
+catches_up($_, join(',', 0 .. 17), 'until the segment is whole: ' . $_->name) for $successor, $follower;
+write_row($node, 18);
 catches_up($_, join(',', 0 .. 18), 'over the end of a segment: ' . $_->name) for $successor, $follower;
 
 # Restarted it has files of its own.
