@@ -138,7 +138,7 @@ class SegmentLookup {
     std::optional<FetchedSegment> run() {
         if (auto whole = read_whole())
             return all_of(std::move(*whole));
-        std::optional<TailChain> chain = read_tail(context_, name_);
+        std::optional<TailChain> chain = read_chain();
         if (is_enough(chain))
             return all_of(padded(std::move(*chain)));
         if (auto whole = read_whole())
@@ -153,6 +153,16 @@ class SegmentLookup {
  private:
     std::optional<Bytes> read_whole() const {
         return fetch_object(context_, ObjectKind::wal, place::segment(name_));
+    }
+
+    // A running server makes up for damaged pieces: it stores the whole segment soon.
+    std::optional<TailChain> read_chain() const {
+        try {
+            return read_tail(context_, name_);
+        } catch (Error& error) {
+            error.retryable = error.retryable || error.code == ErrorCode::corrupt;
+            throw;
+        }
     }
 
     // Only the way's end inside the segment makes a .partial hold all that is needed.
@@ -193,7 +203,7 @@ class SegmentLookup {
     // What is there says that all of this segment was there before. So it has come since the pieces
     // were read, or it is lost.
     std::optional<FetchedSegment> in_spite_of_later_wal() const {
-        std::optional<TailChain> chain = read_tail(context_, name_);
+        std::optional<TailChain> chain = read_chain();
         if (is_enough(chain))
             return all_of(padded(std::move(*chain)));
         if (auto whole = read_whole())
@@ -214,11 +224,14 @@ class SegmentLookup {
     }
 
     Error lost_piece(const TailChain& chain) const {
-        return {ErrorCode::corrupt, "a piece of WAL segment \"" + name_ + "\" is missing",
-                "There is no object \"" +
-                    name_in_store(context_,
-                                  place::tail(name_, static_cast<uint32_t>(chain.bytes.size()))) +
-                    "\", but there are later pieces of this segment: recovery must not end here."};
+        Error error(
+            ErrorCode::corrupt, "a piece of WAL segment \"" + name_ + "\" is missing",
+            "There is no object \"" +
+                name_in_store(context_,
+                              place::tail(name_, static_cast<uint32_t>(chain.bytes.size()))) +
+                "\", but there are later pieces of this segment: recovery must not end here.");
+        error.retryable = true;
+        return error;
     }
 
     // The segments that follow this one, where the way stays on its timeline.
@@ -233,7 +246,14 @@ class SegmentLookup {
         }
         if (way_end_ <= begin_of(chain) + size)
             return {};
-        return {segment_name({file_.timeline, file_.segment_number(size) + 1}, size)};
+        const uint64_t next = file_.segment_number(size) + 1;
+        std::vector<std::string> names{segment_name({file_.timeline, next}, size)};
+        // Where the way leaves the timeline there, a later one has the segment's name.
+        if (way_end_ < (next + 1) * size) {
+            names.push_back(
+                segment_name({context_.target->timeline_at((next + 1) * size - 1), next}, size));
+        }
+        return names;
     }
 
     bool is_later_wal_there(const TailChain& chain) const {

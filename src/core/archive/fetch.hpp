@@ -36,8 +36,9 @@ struct SegmentHole : Error {
 /// before the fork: an ancestor's segment has more then.
 ///
 /// nullopt only when the store has said that it is not there. Error: SegmentHole; corrupt for
-/// damage (also in every .partial that could serve), conflict for .partial objects that differ
-/// before the fork; what the store throws. Thread-safe as the repository is.
+/// damage (also in every .partial that could serve; of pieces it may pass, `retryable`), conflict
+/// for .partial objects that differ before the fork; what the store throws. Thread-safe as the
+/// repository is.
 std::optional<FetchedSegment> fetch_segment_and_end(const FetchContext& context,
                                                     const std::string& name);
 

@@ -40,6 +40,11 @@ std::optional<FetchedSegment> RepositoryWal::fetch(uint64_t number) {
         }
     } catch (const SegmentHole&) {
         return std::nullopt;
+    } catch (Error& error) {
+        // Who asks here does not wait for what may still come.
+        if (error.code == ErrorCode::corrupt)
+            error.retryable = false;
+        throw;
     }
     return std::nullopt;
 }

@@ -81,6 +81,22 @@ bool take_abandoned(Destination& destination, const std::string& location,
     return true;
 }
 
+// What lies behind the target may be damaged, which is no matter for recovery as long as the server
+// does not look ahead.
+std::vector<LaterTablespace> tablespaces_created(ArchivedWal& archive, RestorePlan& plan, Lsn end) {
+    const Resolved& source = plan.source;
+    const uint64_t size = source.backup.wal_segment_size;
+    const Lsn from = source.backup.start_lsn;
+    try {
+        return archive.along(source.way, size, kNoLastSegment)->tablespaces_created(from, kMaxLsn);
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::corrupt || end == kMaxLsn)
+            throw;
+    }
+    plan.read_ahead = false;
+    return archive.along(source.way, size, end / size)->tablespaces_created(from, kMaxLsn);
+}
+
 // Replay makes tablespaces created since the backup's start at their original paths. wal-get stops
 // a recovery that would destroy another cluster's; where the WAL is short, look before anything is
 // written.
@@ -94,8 +110,7 @@ void look_for_created_tablespaces(ArchivedWal& archive, RestorePlan& plan) {
     const Lsn end = end_of_recovery(source, *wal);
     const std::string version_directory = tablespace_version_directory(source.backup);
     const auto& own = plan.destination.tablespaces;
-    for (const LaterTablespace& created :
-         wal->tablespaces_created(source.backup.start_lsn, kMaxLsn)) {
+    for (const LaterTablespace& created : tablespaces_created(archive, plan, end)) {
         if (!created.location.starts_with('/'))
             continue;  // in place: below the data directory
         const std::string location = canonical_path(created.location);

@@ -219,13 +219,25 @@ class Resolver {
         return kNoLastSegment;
     }
 
+    // The segment behind the target's is looked at only for a record that goes on there.
+    std::optional<uint64_t> last_contiguous(uint64_t first) {
+        try {
+            return wal_->last_contiguous(first);
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::corrupt || out_.target.kind != TargetKind::lsn)
+                throw;
+        }
+        wal_ = wal_for(out_.backup, last_of_interest() - 1);
+        return wal_->last_contiguous(first);
+    }
+
     // The WAL from start to stop is part of the backup: without it, it never becomes consistent.
     void check_wal() {
         const BackupMarker& b = out_.backup;
         wal_ = wal_for(b, last_of_interest());
         const uint64_t first = segment_number_of(b.start_lsn, b.wal_segment_size);
         const uint64_t needed = last_segment_number_before(b.stop_lsn, b.wal_segment_size);
-        const auto last = wal_->last_contiguous(first);
+        const auto last = last_contiguous(first);
         if (!last || *last < needed) {
             const uint64_t missing = last ? *last + 1 : first;
             throw unreachable("WAL that backup " + b.backup_id + " needs is not in the repository",

@@ -433,6 +433,14 @@ TEST_F(Tail, PiecesThatEndBeforeTheirTimelineBeginsDoNotCount) {
     EXPECT_EQ(fetch_segment(context(), name(6, 2)), cut_at(child, fork + 8));
 }
 
+// The server that left the timeline in the next segment had all of this one.
+TEST_F(Tail, LaterWalOfANewerTimelineMakesAHole) {
+    put_pieces(name(5), five, {0, 20000});
+    repo.put_piece(name(6, 2), wal.child.segment(6), 0, fork + 100);
+    EXPECT_TRUE(fetch_segment(context(), name(5)));  // not on the way to it
+    EXPECT_THROW(fetch_segment(context(&target), name(5)), SegmentHole);
+}
+
 TEST_F(Tail, AForkAtTheSegmentsEndNeedsAllOfIt) {
     const auto at_border = TimelineHistory::parse(2, "1 " + to_text(7 * kSize) + " x\n");
     put_pieces(name(6), six, {0, 50000});

@@ -270,6 +270,23 @@ TEST_F(WalGet, WaitsForASegmentThatLaterWalIsThereOf) {
     EXPECT_EQ(written(), wal.parent.segment(5));
 }
 
+// A standby reads the same pieces again and again; the whole segment comes in their place.
+TEST_F(WalGet, WaitsForASegmentWhosePiecesAreDamaged) {
+    const std::string name = WalBuilder::name(5);
+    repo.put_piece(name, wal.parent.segment(5), 0, 10000);
+    repo.damage(repo.put_piece(name, wal.parent.segment(5), 10000, 20000));
+    repo.put_piece(name, wal.parent.segment(5), 20000, 30000);
+    EXPECT_EQ(error_of_get(name), ErrorCode::corrupt);
+    int calls = 0;
+    repo.hooks->before_get = [&](const std::string& object) {
+        if (object.ends_with("/" + name + ".zst") && ++calls == 6)
+            repo.put_segment(name, wal.parent.segment(5));
+    };
+    request.on_error = OnError::wait;
+    EXPECT_EQ(get(name), WalGetResult::written);
+    EXPECT_EQ(written(), wal.parent.segment(5));
+}
+
 TEST_F(WalGet, FindsItsClusterByTheControlFile) {
     repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
     repo.base->put_if_absent("other/wal/x", as_bytes("x"));

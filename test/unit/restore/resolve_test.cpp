@@ -49,6 +49,7 @@ class DescribedWal final : public ArchivedWal {
     std::multimap<std::string, WalMoment> points;
     std::optional<uint64_t> unfinished;  ///< only the beginning of this segment is there
     std::optional<Error> damage;
+    std::optional<uint64_t> damaged;  ///< cannot be passed
 
  private:
     class Way final : public WalOnWay {
@@ -57,8 +58,11 @@ class DescribedWal final : public ArchivedWal {
         std::optional<uint64_t> last_contiguous(uint64_t first) override {
             if (!wal_.segments.contains(first))
                 return std::nullopt;
-            while (first < last_ && wal_.segments.contains(first + 1))
+            while (first < last_ && wal_.segments.contains(first + 1)) {
                 ++first;
+                if (first == wal_.damaged)
+                    throw Error(ErrorCode::corrupt, "damaged pieces");
+            }
             return first;
         }
         bool ends_inside(uint64_t number) const override { return wal_.unfinished == number; }
@@ -68,7 +72,7 @@ class DescribedWal final : public ArchivedWal {
             return std::min(wal_.end, (last + 1) * kSegment);
         }
         bool has_record_from(Lsn lsn) override {
-            return lsn <= wal_.last_record && last_contiguous(lsn / kSegment).has_value();
+            return lsn <= wal_.last_record && wal_.segments.contains(lsn / kSegment);
         }
         std::optional<WalMoment> last_transaction(Lsn from) override {
             std::optional<WalMoment> found;
@@ -235,6 +239,17 @@ TEST_F(ResolveTest, Lsns) {
 }
 
 // PostgreSQL stops at the first record that begins at the target or later.
+// Recovery stops before it: no damage behind the target is in its way.
+TEST_F(ResolveTest, LsnBeforeDamage) {
+    wal.damaged = 26;
+    target_lsn(at(25, 100));
+    EXPECT_EQ(resolve().last_segment, "000000010000000000000019");
+    target_lsn(at(26, 100));
+    EXPECT_THROW(resolve(), Error);
+    wish.target = {};
+    EXPECT_THROW(resolve(), Error);
+}
+
 TEST_F(ResolveTest, LsnInsideTheLastRecord) {
     target_lsn(at(30, 4900));
     EXPECT_EQ(resolve().backup.backup_id, "tuesday");
