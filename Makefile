@@ -36,6 +36,7 @@ check:      ; @scripts/check
 check-versions: ; @scripts/check-versions
 soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} PG_ARK_RELATIONS=$${PG_ARK_RELATIONS:-100000} PG_ARK_TEST_DEADLINE=3600 \
               TESTS='test/tap/022_no_false_alarms.pl test/tap/024_hard_dataset.pl' scripts/check tap
+	@PG_ARK_ROUNDS=$${PG_ARK_KILLS:-1000} PG_ARK_TEST_DEADLINE=36000 TESTS=test/tap/032_wal_streaming.pl scripts/check tap
 	@PG_ARK_OBJECTS=$${PG_ARK_OBJECTS:-100000} STORE_TESTS=test/stores/s3_requests.pl scripts/check stores
 dist:       ; @scripts/dist
 deb:        ; @scripts/deb
