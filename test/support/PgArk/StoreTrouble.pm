@@ -80,7 +80,8 @@ sub store_trouble {
             { match => 'PUT .*index', from => 1, to => 1, do => 'lost' }, { match => 'PUT .*backup\.json', from => 1, to => 1, do => 'lost' },
             { match => $part->(3), from => 1, to => 1, do => 'corrupt_request' });
         my $id = backup_ok($node, 'with parts lost, answers lost, slow down, and a bit flipped on the way');
-        ok(!scalar(grep { /DELETE/ } $proxy->requests), 'nothing of it is given up');
+        # Pieces of WAL go when their segment is whole.
+        ok(!scalar(grep { /DELETE/ && !m{/tail/} } $proxy->requests), 'nothing of it is given up');
         ark_ok([ 'verify', '--repo', $url, $id ], 'verify reads all of it back');
         my $restored = restore_node($node, 'restored', '--backup', $id, '--target', 'immediate', '--target-action', 'promote');
         start_restored($restored);
