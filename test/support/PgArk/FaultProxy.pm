@@ -67,7 +67,8 @@ sub requests {
 sub stop {
     my ($self) = @_;
     return unless $self->{pid} && $self->{owner} == $$;
-    kill 'TERM', -$self->{pid};
+    # It may have no group of its own yet.
+    kill 'TERM', -$self->{pid} or kill 'TERM', $self->{pid};
     waitpid $self->{pid}, 0;
     delete $self->{pid};
     return;
