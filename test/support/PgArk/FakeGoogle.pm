@@ -13,6 +13,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use POSIX ();
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
+use Time::HiRes ();
 use PgArk::FakeGoogle::Objects;
 use PgArk::FakeGoogle::Tokens;
 
@@ -95,7 +96,7 @@ sub read_request {
     $$buffer =~ s/\A(.*?)\r\n\r\n//s;
     my ($first, @lines) = split /\r\n/, $1;
     my ($method, $target) = $first =~ m{\A([A-Z]+) (/\S*) HTTP/1\.1\z} or return;
-    my %request = (method => $method, target => $target, headers => {}, body => '');
+    my %request = (came => Time::HiRes::time(), method => $method, target => $target, headers => {}, body => '');
     for (@lines) {
         my ($name, $value) = /\A([^:\s]+):\s*(.*?)\s*\z/ or return;
         $request{refused} = xml_error(400, 'InvalidArgument', "header $name twice") if exists $request{headers}{ lc $name };

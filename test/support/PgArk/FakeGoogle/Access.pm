@@ -6,6 +6,7 @@ use warnings;
 use Digest::SHA qw(sha256_hex hmac_sha256 hmac_sha256_hex);
 use JSON::PP ();
 use POSIX ();
+use Time::HiRes ();
 use Time::Local qw(timegm);
 
 my $SKEW = 15 * 60;
@@ -23,30 +24,30 @@ sub new_token {
     # Who takes a token for longer than it lives finds out from the storage.
     my $told = PgArk::FakeGoogle::slurp("$fake->{directory}/token_told") // $seconds;
     PgArk::FakeGoogle::write_file("$fake->{directory}/tokens/" . sha256_hex($token),
-        0, JSON::PP::encode_json({ identity => $identity, scope => $scope, expires => time + $seconds }));
+        0, JSON::PP::encode_json({ identity => $identity, scope => $scope, expires => Time::HiRes::time() + $seconds }));
     return ($token, $told + 0);
 }
 
-# What the token is, undef where it is none, has ended or was revoked.
+# What the token is; undef where it is none, was revoked, or had ended `when` the request came.
 sub token {
-    my ($fake, $text) = @_;
+    my ($fake, $text, $when) = @_;
     my $content = PgArk::FakeGoogle::slurp("$fake->{directory}/tokens/" . sha256_hex($text)) // return;
     my $token = JSON::PP::decode_json($content);
-    return $token->{expires} > time ? $token : undef;
+    return $token->{expires} > $when ? $token : undef;
 }
 
 # The answer that refuses the request; undef where it may go on.
 sub refusal {
     my ($fake, $request) = @_;
     my $authorization = $request->{headers}{authorization} // '';
-    return check_token($fake, $1) if $authorization =~ /\ABearer (\S+)\z/;
+    return check_token($fake, $1, $request->{came}) if $authorization =~ /\ABearer (\S+)\z/;
     return check_signature($fake, $request, $1) if $authorization =~ /\AGOOG4-HMAC-SHA256 (.+)\z/;
     return error(401, 'AuthenticationRequired', 'Authentication required.', [ 'WWW-Authenticate', 'Bearer' ]);
 }
 
 sub check_token {
-    my ($fake, $text) = @_;
-    my $token = token($fake, $text) or return error(401, 'AuthenticationRequired', 'Authentication required.', [ 'WWW-Authenticate', 'Bearer' ]);
+    my ($fake, $text, $when) = @_;
+    my $token = token($fake, $text, $when) or return error(401, 'AuthenticationRequired', 'Authentication required.', [ 'WWW-Authenticate', 'Bearer' ]);
     return if $token->{scope} =~ m{/auth/(?:devstorage\.read_write|devstorage\.full_control|cloud-platform)\z};
     return error(403, 'AccessDenied', 'Provided scope(s) are not authorized');
 }

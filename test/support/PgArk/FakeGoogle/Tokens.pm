@@ -79,7 +79,7 @@ sub exchange {
 sub impersonate {
     my ($fake, $request) = @_;
     my ($text) = ($request->{headers}{authorization} // '') =~ /\ABearer (\S+)\z/;
-    my $token = defined $text ? PgArk::FakeGoogle::Access::token($fake, $text) : undef;
+    my $token = defined $text ? PgArk::FakeGoogle::Access::token($fake, $text, $request->{came}) : undef;
     return json(401, { error => { code => 401, status => 'UNAUTHENTICATED', message => 'Request had invalid authentication credentials.' } }) unless $token;
     my $wish = eval { JSON::PP::decode_json($request->{body}) } // {};
     return json(403, { error => { code => 403, status => 'PERMISSION_DENIED', message => q{Permission 'iam.serviceAccounts.getAccessToken' denied} } })
