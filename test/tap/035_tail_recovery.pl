@@ -158,6 +158,30 @@ for my $way (qw(torn missing)) {
     is(restored_rows($damaged, '--target-lsn', $between), '0', "$way: up to the segment before it");
 }
 
+# A segment that is gone as a whole, before the pieces: by what recovery does with a command that somebody wrote by hand
+{
+    my $damaged  = copied();
+    my ($lost)   = reverse sort(find_objects($damaged, qr{/wal/00000001/.*\.zst$}));
+    my ($segment) = $lost =~ m{([0-9A-F]{24})\.zst$};
+    my $recovers = restore_node($node, 'by_hand', '--repo', "file://$damaged", '--target-action', 'promote');
+    rename "$damaged/$lost", "$damaged/../kept" or die $!;
+    is(restored_rows($damaged, '--target', 'immediate'), 'none', 'a segment is gone: what lies before it can be had');
+    $recovers->append_conf('postgresql.auto.conf', qq{restore_command = 'pg_ark wal-get --repo "file://$damaged" --timeout 1 %f "%p"'\n});
+    $recovers->append_conf('postgresql.conf', sprintf "port = %d\nlisten_addresses = ''\nunix_socket_directories = '%s'\n", $recovers->port, $recovers->host);
+    PostgreSQL::Test::Utils::append_to_file($recovers->logfile, '');
+    system_or_bail('pg_ctl', '-W', '-D', $recovers->data_dir, '-l', $recovers->logfile, 'start');
+    poll_until('recovery has ended', sub { slurp_file($recovers->logfile) =~ /could not restore file|database system is ready to accept connections/ });
+    my $log = slurp_file($recovers->logfile);
+    like($log, qr/FATAL:.*could not restore file "$segment"/, 'recovery does not end there, but stops') or diag($log);
+    like($log, qr/DETAIL:.*which comes after it: recovery must not end here/, 'with the reason');
+    poll_until('the server has ended', sub { !-e $recovers->data_dir . '/postmaster.pid' });
+    rename "$damaged/../kept", "$damaged/$lost" or die $!;
+    $recovers->start;
+    $recovers->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die;
+    is(rows_of($recovers), join(',', 0 .. 12), 'and goes on when it is there again');
+    $recovers->stop('immediate');
+}
+
 # ---- a standby that lives from the archive alone
 
 sub archive_standby {

@@ -41,6 +41,7 @@ class Resolver {
             }
             throw;
         }
+        out_.can_look_ahead = can_look_ahead();
         name_wal();
         note_newer_backup_elsewhere();
         note_corrupt_pages();
@@ -318,36 +319,45 @@ class Resolver {
     }
 
     // The first segment that is not there as a whole.
-    uint64_t first_missing() const {
-        return wal_->ends_inside(last_segment_) ? last_segment_ : last_segment_ + 1;
+    uint64_t first_missing() const { return behind(*wal_, last_segment_); }
+    static uint64_t behind(const WalOnWay& wal, uint64_t last) {
+        return wal.ends_inside(last) ? last : last + 1;
     }
 
-    // The first segment behind that one which is there all the same: a hole, not the end.
-    std::optional<uint64_t> segment_behind_gap() const {
+    // The first segment behind that one which is there all the same: a hole, not the end. The
+    // listing may lag: this is for a warning only.
+    std::optional<std::string> segment_behind_gap() const {
+        return first_stored_behind(first_missing());
+    }
+
+    std::optional<std::string> first_stored_behind(uint64_t number) const {
         const uint64_t size = out_.backup.wal_segment_size;
-        std::optional<uint64_t> found = pieces_behind_gap();
-        // The listing may lag: this is for a warning only.
-        find_stored_segments(repository_,
-                             {out_.cluster, out_.way.timeline(), size, first_missing() + 1},
-                             [&](uint64_t number) {
-                                 found = std::min(number, found.value_or(number));
-                                 return false;
-                             });
-        return found;
+        for (const TimelineId timeline : out_.way.timelines()) {
+            const Lsn end = out_.way.end_of(timeline);
+            if (end <= (number + 1) * size)
+                continue;
+            const auto found =
+                first_stored_segment(repository_, {out_.cluster, timeline, size, number + 1});
+            if (found && *found * size < end)
+                return segment_name({timeline, *found}, size);
+        }
+        return std::nullopt;
     }
 
-    std::optional<uint64_t> pieces_behind_gap() const {
-        std::optional<uint64_t> found;
-        const std::string all = out_.cluster + "/" + place::tail_timeline(out_.way.timeline());
-        for (const std::string& part : repository_.store().list_parts(all)) {
-            const auto name = parse_wal_file_name(part);
-            if (!name || name->kind != WalFileKind::segment)
-                continue;
-            const uint64_t number = name->segment_number(out_.backup.wal_segment_size);
-            if (number > first_missing() && (!found || number < *found))
-                found = number;
+    // "All there is" has no hole; it ends where wal-get says that there is no more.
+    bool can_look_ahead() {
+        if (out_.target.kind == TargetKind::latest)
+            return true;
+        try {
+            const auto all = wal_for(out_.backup, kNoLastSegment);
+            const auto last = all->last_contiguous(
+                segment_number_of(out_.backup.start_lsn, out_.backup.wal_segment_size));
+            return last && !first_stored_behind(behind(*all, *last));
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::corrupt)
+                throw;
+            return false;
         }
-        return found;
     }
 
     std::string gap_text() const {
@@ -355,7 +365,7 @@ class Resolver {
         if (!behind)
             return ".";
         return ": segment " + name_of_segment(first_missing()) + " is missing, although " +
-               name_of_segment(*behind) + " is there.";
+               *behind + " is there.";
     }
 
     // "All there is" must not quietly become what there is before a hole.
@@ -367,7 +377,7 @@ class Resolver {
             return;
         const auto& last = out_.stops_at_transaction;
         throw unreachable(
-            "WAL segment \"" + missing + "\" is missing, although \"" + name_of_segment(*behind) +
+            "WAL segment \"" + missing + "\" is missing, although \"" + *behind +
                 "\" is in the repository",
             "Recovery would end before the gap, at " + to_text(out_.wal_end) +
                 ", without what came later.",

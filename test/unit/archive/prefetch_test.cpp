@@ -168,7 +168,9 @@ TEST_F(Prefetch, NothingIsKeptOfAnAnswerThatItIsNotThere) {
     get(5);
     ASSERT_TRUE(eventually([&] { return has(6); }));
     EXPECT_EQ(get(6), WalGetResult::written_from_spool);
-    EXPECT_EQ(get(7), WalGetResult::not_there);
+    request.timeout_s = 0;
+    EXPECT_EQ(test::error_of([&] { get(7); }), ErrorCode::corrupt);  // a hole
+    EXPECT_EQ(get(9), WalGetResult::not_there);
     put(7);
     EXPECT_NE(get(7), WalGetResult::not_there);
     EXPECT_EQ(written(), wal.segment(7));

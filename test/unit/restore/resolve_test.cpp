@@ -451,7 +451,27 @@ TEST_F(ResolveTest, HoleBehindTheTargetDoesNotMatter) {
     target_lsn(at(25));
     EXPECT_NO_THROW(resolve());
     target_time(2400);
+    EXPECT_TRUE(resolve().can_look_ahead);
+    // wal-get stops a server that asks for what is missing, though it has no need of it.
+    store(place::segment(segment_name({1, 29}, kSegment)));
+    EXPECT_FALSE(resolve().can_look_ahead);
+    wish.target = {};
+    wish.target.kind = TargetKind::immediate;
+    EXPECT_FALSE(resolve().can_look_ahead);
+    wal.segments.insert(28);
+    EXPECT_TRUE(resolve().can_look_ahead);
+}
+
+// On the way there as at its end.
+TEST_F(ResolveTimelines, HoleBeforeAFork) {
+    wal.segments = {10, 11, 12, 14};
+    wish.backup_id = "monday";
     EXPECT_NO_THROW(resolve());
+    // What lies behind the fork is not on the way.
+    store(place::segment(segment_name({1, 23}, kSegment)));
+    EXPECT_NO_THROW(resolve());
+    store(place::segment(segment_name({1, 14}, kSegment)));
+    expect_unreachable("\"00000001000000000000000D\" is missing, although");
 }
 
 TEST_F(ResolveTest, NoBackups) {
