@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -144,18 +145,11 @@ std::vector<RecoverableRange> RecoverabilitySurvey::ranges() {
 
 // Damaged pieces end what can be recovered, and hide nothing that lies before them.
 std::optional<uint64_t> RecoverabilitySurvey::last_contiguous(RepositoryWal& wal, uint64_t first) {
-    try {
-        return wal.last_contiguous(first);
-    } catch (const Error& error) {
-        if (error.code != ErrorCode::corrupt)
-            throw;
-        warnings_.push_back(error.message + ": recovery cannot pass it");
-    }
-    const std::set<uint64_t> listed = wal.listed(first);
-    uint64_t next = first;
-    while (listed.contains(next))
-        ++next;
-    return next == first ? std::nullopt : std::optional(next - 1);
+    std::optional<Error> damage;
+    const auto last = wal.last_readable(first, std::numeric_limits<uint64_t>::max(), damage);
+    if (damage)
+        warnings_.push_back(damage->message + ": recovery cannot pass it");
+    return last;
 }
 
 std::vector<RecoverableRange> RecoverabilitySurvey::ranges_on(const Way& way) {

@@ -37,7 +37,7 @@ class Resolver {
             if (error.code == ErrorCode::corrupt && error.hint.empty()) {
                 error.hint =
                     "Recovery cannot pass damaged WAL: choose a target before it with "
-                    "--target-lsn or --target immediate.";
+                    "--target-time, --target-lsn or --target immediate.";
             }
             throw;
         }
@@ -220,16 +220,22 @@ class Resolver {
         return kNoLastSegment;
     }
 
-    // The segment behind the target's is looked at only for a record that goes on there.
+    // Damage is no matter to a target that is found before it; "latest" has none.
     std::optional<uint64_t> last_contiguous(uint64_t first) {
-        try {
-            return wal_->last_contiguous(first);
-        } catch (const Error& error) {
-            if (error.code != ErrorCode::corrupt || out_.target.kind != TargetKind::lsn)
-                throw;
-        }
-        wal_ = wal_for(out_.backup, last_of_interest() - 1);
-        return wal_->last_contiguous(first);
+        const auto last = wal_->last_readable(first, blocked_by_);
+        if (!blocked_by_)
+            return last;
+        const BackupMarker& b = out_.backup;
+        if (out_.target.kind == TargetKind::latest || !last ||
+            *last < last_segment_number_before(b.stop_lsn, b.wal_segment_size))
+            throw Error(*blocked_by_);
+        wal_ = wal_for(b, *last);
+        return last;
+    }
+
+    // That WAL cannot be read explains more than that it has no such target.
+    [[noreturn]] void refuse_target(const Error& error) const {
+        throw Error(blocked_by_ ? *blocked_by_ : error);
     }
 
     // The WAL from start to stop is part of the backup: without it, it never becomes consistent.
@@ -288,11 +294,11 @@ class Resolver {
                                                             : last->time > out_.target.time);
         if (reached)
             return;
-        throw unreachable(
+        refuse_target(unreachable(
             "no archived transaction is later than the target, " + describe(out_.target),
             last ? "The last one ended at " + to_postgres_time(last->time) + ". " + where_wal_ends()
                  : "No transaction has ended since the backup's end. " + where_wal_ends(),
-            kLatestHint);
+            kLatestHint));
     }
 
     // Recovery stops at the first record that begins at the target or later, so there must be one:
@@ -303,8 +309,8 @@ class Resolver {
             wal_for(out_.backup, kNoLastSegment)->has_record_from(out_.target.lsn)) {
             return;
         }
-        throw unreachable("the archived WAL does not reach " + describe(out_.target),
-                          where_wal_ends(), kLatestHint);
+        refuse_target(unreachable("the archived WAL does not reach " + describe(out_.target),
+                                  where_wal_ends(), kLatestHint));
     }
 
     void check_xid() {
@@ -312,10 +318,10 @@ class Resolver {
         out_.stops_at_transaction = wal_->end_of_transaction(xid, out_.backup.stop_lsn);
         if (out_.stops_at_transaction)
             return;
-        throw unreachable("the end of " + describe(out_.target) + " is not in the archived WAL",
-                          where_wal_ends(),
-                          "Check the number (a subtransaction has none of its own), or use "
-                          "--target-time.");
+        refuse_target(unreachable(
+            "the end of " + describe(out_.target) + " is not in the archived WAL", where_wal_ends(),
+            "Check the number (a subtransaction has none of its own), or use "
+            "--target-time."));
     }
 
     // The first segment that is not there as a whole.
@@ -425,6 +431,10 @@ class Resolver {
     }
 
     void note_damaged_end() {
+        if (blocked_by_) {
+            out_.warnings.push_back(blocked_by_->message + ": recovery cannot pass it; the WAL " +
+                                    "before it ends at LSN " + to_text(out_.wal_end));
+        }
         const auto damage = wal_->damage();
         if (!damage)
             return;
@@ -457,6 +467,7 @@ class Resolver {
     std::vector<BackupMarker> usable_;
     std::unique_ptr<WalOnWay> wal_;  ///< as far as it matters for the target
     uint64_t last_segment_ = 0;
+    std::optional<Error> blocked_by_;  ///< damage behind last_segment_
 };
 
 }  // namespace
