@@ -2,6 +2,7 @@
 # error; a standby lives from such an archive and follows it over a promotion; what was abandoned at the fork stays away.
 use strict;
 use warnings;
+use File::Basename qw(basename);
 use IPC::Run ();
 use JSON::PP ();
 use PostgreSQL::Test::Cluster;
@@ -139,6 +140,7 @@ like($out . $err, qr/warning.*archived WAL ends before it/s, 'and says where it 
 is(restored_rows($torn), join(',', -1 .. 11), 'recovery ends before it');
 ($exit, $out, $err) = ark('ranges', '--repo', "file://$torn");
 is($exit, 0, 'what can be recovered is told');
+like($err, qr/^pg_ark: warning: the last piece of WAL segment "[0-9A-F]{24}" cannot be read; recovery ends before it\nDETAIL:  .*\Q@{[ basename($last, ".zst") ]}\E/m, 'and that its end is damaged');
 
 # With a hole inside: loud
 for my $way (qw(torn missing)) {

@@ -152,6 +152,14 @@ std::optional<uint64_t> RecoverabilitySurvey::last_contiguous(RepositoryWal& wal
     return last;
 }
 
+// Two ways may lead to it.
+void RecoverabilitySurvey::note_damaged_end(const Error& damage) {
+    const bool is_told = std::ranges::any_of(
+        damaged_ends_, [&](const Error& told) { return told.message == damage.message; });
+    if (!is_told)
+        damaged_ends_.push_back(damage);
+}
+
 std::vector<RecoverableRange> RecoverabilitySurvey::ranges_on(const Way& way) {
     RepositoryWal wal(repository_, cluster_, way.segment_size, way.history);
     // Before anything is listed.
@@ -186,6 +194,8 @@ std::vector<RecoverableRange> RecoverabilitySurvey::ranges_on(const Way& way) {
         range.is_open = is_open(facts, run);
         out.push_back(std::move(range));
     }
+    if (wal.damage())
+        note_damaged_end(*wal.damage());
     return out;
 }
 
