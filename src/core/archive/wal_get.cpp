@@ -139,7 +139,7 @@ class SpoolUser {
             if (!is_used_ || !cluster)
                 return std::nullopt;
             system_identifier_ = cluster->system_identifier;
-            const Spool spool(request_.working_directory, spool_key(origin()));
+            const Spool spool(request_.working_directory, key());
             wait_for_coming(spool);
             if (request_.target_timeline == "latest" && !spool.was_confirmed(kConfirmedFor))
                 return std::nullopt;
@@ -156,7 +156,7 @@ class SpoolUser {
                 // The last questions of a recovery: nobody comes any more to what was left.
                 remove_abandoned_spool(request_.working_directory);
             } else if (start && system_identifier_) {
-                const Spool spool(request_.working_directory, spool_key(origin()));
+                const Spool spool(request_.working_directory, key());
                 spool.create();
                 spool.want({request_.name, result == WalGetResult::written_from_spool});
                 auto lock = SpoolLock::take(spool.directory());
@@ -172,6 +172,7 @@ class SpoolUser {
         return {request_.repository_url, request_.cluster, request_.target_timeline,
                 system_identifier_.value_or(0)};
     }
+    std::string key() const { return spool_key(origin(), *request_.recovery); }
     PrefetchOrder order() const {
         return {request_.working_directory, origin(), std::max(request_.prefetch, 0),
                 *request_.recovery};
