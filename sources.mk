@@ -112,6 +112,7 @@ ENGINE_SOURCES += src/core/archive/recovery_process.cpp
 ENGINE_SOURCES += src/core/archive/spool.cpp
 ENGINE_SOURCES += src/core/archive/prefetch_plan.cpp
 ENGINE_SOURCES += src/core/archive/prefetch.cpp
+ENGINE_SOURCES += src/core/archive/wal_hole.cpp
 ENGINE_SOURCES += src/core/archive/wal_get.cpp
 ENGINE_SOURCES += src/core/archive/push.cpp
 ENGINE_SOURCES += src/core/archive/push_ahead.cpp

@@ -109,6 +109,10 @@ int ranges(const RepositoryOptions& options) {
         all.push_back(std::move(one));
         if (options.output == OutputFormat::text)
             print(cluster, found, gaps);
+        for (const Error& damage : survey.damaged_ends()) {
+            std::fprintf(stderr, "pg_ark: warning: %s; recovery ends before it\nDETAIL:  %s\n",
+                         damage.message.c_str(), damage.detail.c_str());
+        }
         for (const std::string& what : survey.warnings()) {
             std::fprintf(stderr, "pg_ark: error: %s\n", what.c_str());
             is_whole = false;

@@ -30,6 +30,12 @@ class BoundedWal final : public WalSource {
         const auto last = source_.last_contiguous(first, last_);
         return last ? std::optional(std::min(*last, last_)) : std::nullopt;
     }
+    std::optional<uint64_t> last_readable(uint64_t first, std::optional<Error>& damage) {
+        if (first > last_)
+            return std::nullopt;
+        const auto last = source_.last_readable(first, last_, damage);
+        return last ? std::optional(std::min(*last, last_)) : std::nullopt;
+    }
     const RepositoryWal& source() const { return source_; }
 
  private:
@@ -52,6 +58,9 @@ class RepositoryWalOnWay final : public WalOnWay {
 
     std::optional<uint64_t> last_contiguous(uint64_t first) override {
         return source_.last_contiguous(first);
+    }
+    std::optional<uint64_t> last_readable(uint64_t first, std::optional<Error>& damage) override {
+        return source_.last_readable(first, damage);
     }
     bool ends_inside(uint64_t number) const override {
         return source_.source().end_inside(number).has_value();

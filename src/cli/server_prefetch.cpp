@@ -6,9 +6,11 @@
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <optional>
@@ -59,8 +61,39 @@ PrefetchOrder order_of(const std::vector<std::string>& words) {
             {number_of<pid_t>(words[6]), number_of<uint64_t>(words[7]), words[8] == "1"}};
 }
 
-// An end by the kernel for want of memory harms nobody, unless process 1 is the postmaster, which
-// would take it for a crash.
+// Whoever is started by start_prefetcher begins with all signals blocked, so none is lost here.
+[[noreturn]] void watch_over(pid_t worker) {
+    sigset_t all;
+    sigfillset(&all);
+    for (;;) {
+        int status = 0;
+        if (waitpid(worker, &status, WNOHANG) == worker)
+            _exit(WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1);
+        const int number = sigwaitinfo(&all, nullptr);
+        if (number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT)
+            kill(worker, number);
+    }
+}
+
+// Where the postmaster is process 1 it reaps us, whom our wal-get left behind, and takes any end
+// but with 0 and 1 for a crash of one of its own: kill -9, an end for want of memory, a fault in
+// this program. So there a parent that needs next to no memory stays between, and ends well
+// whatever happened. Returns in the process that is to work.
+void stay_apart_from_process_1(SpoolLock& lock) {
+    const pid_t parent = getpid();
+    const pid_t worker = fork();
+    if (worker < 0)
+        throw system_error(errno, "could not create a process");
+    if (worker > 0) {
+        close(lock.fd());  // only its worker's life means that the spool is filled
+        watch_over(worker);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(1);
+}
+
+// An end by the kernel for want of memory harms nobody.
 void prefer_to_die_first() {
     const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0)
@@ -69,8 +102,6 @@ void prefer_to_die_first() {
     close(fd);
 }
 
-// Any end but with 0 or 1 would be taken for a crash where the postmaster, process 1, reaps us: so
-// whoever starts us blocks signals until we can take them.
 void prepare(const PrefetchOrder& order) {
     struct sigaction action {};
     action.sa_handler = on_prefetch_stop;
@@ -79,8 +110,7 @@ void prepare(const PrefetchOrder& order) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    if (!order.process.under_init)
-        prefer_to_die_first();
+    prefer_to_die_first();
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     prctl(PR_SET_DUMPABLE, 0);
@@ -121,6 +151,8 @@ int run_server_prefetch(int argc, char** argv) {
     try {
         const PrefetchOrder order = order_of({argv + 2, argv + argc});
         SpoolLock lock(kPrefetchLockFd, order.data_directory + "/" + kSpoolDirectory);
+        if (order.process.under_init)
+            stay_apart_from_process_1(lock);
         try {
             prepare(order);
             prefetch(order, lock);

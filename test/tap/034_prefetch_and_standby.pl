@@ -53,6 +53,12 @@ sub prefetchers {
     }
     return @found;
 }
+# Where two belong together: the one that fetches.
+sub fetching_one {
+    my %is = map { $_ => 1 } prefetchers();
+    my ($child) = grep { (eval { slurp_file("/proc/$_/stat") } // '') =~ /^\d+ \(.*\) \S (\d+)/s && $is{$1} } sort keys %is;
+    return $child // (sort keys %is)[0];
+}
 sub nothing_left {
     my ($restored, $what) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -156,7 +162,7 @@ for my $point (fault_points('core/archive', qr/^spool_/)) {
 
 # ---- where PostgreSQL is process 1
 SKIP: {
-    skip 'this kernel or container allows no user namespaces', 4 unless namespaces_work();
+    skip 'this kernel or container allows no user namespaces', 9 unless namespaces_work();
     my $restored = restore_node($node, 'process_1');
     say_sources($restored, 0.05);
     configure($restored);
@@ -167,6 +173,23 @@ SKIP: {
     same_contents(fingerprint($restored), $expected->{postgres}, 'as process 1: the same as the source');
     never_restarted($restored, 0, 'as process 1: the orphan\'s end was taken for no crash');
     is(stop_in_namespace($handle), 0, 'as process 1: stops cleanly');
+
+    # Where memory runs out the kernel kills the one that fetches. Process 1 would take that for a crash of its own.
+    $restored = restore_node($node, 'process_1_killed');
+    say_sources($restored, 0.1);
+    configure($restored);
+    $handle = start_in_namespace($restored, { pid => 1 });
+    in_the_middle($restored);
+    my $fetches = poll_until('there is a prefetcher', \&fetching_one);
+    is(slurp_file("/proc/$fetches/oom_score_adj"), "800\n", 'as process 1: the one that fetches is the first to go');
+    kill 'KILL', $fetches;
+    poll_until('there is another one', sub { my $other = fetching_one(); $other && $other != $fetches });
+    kill 'TERM', grep { $_ != fetching_one() } prefetchers();
+    $restored->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die;
+    nothing_left($restored, 'as process 1, kill -9 of the prefetcher');
+    same_contents(fingerprint($restored), $expected->{postgres}, 'as process 1, kill -9 of the prefetcher: the same as the source');
+    never_restarted($restored, 0, 'as process 1, kill -9 of the prefetcher: taken for no crash');
+    is(stop_in_namespace($handle), 0, 'as process 1, kill -9 of the prefetcher: stops cleanly');
 }
 
 # ---- damage ahead

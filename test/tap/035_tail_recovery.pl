@@ -2,6 +2,7 @@
 # error; a standby lives from such an archive and follows it over a promotion; what was abandoned at the fork stays away.
 use strict;
 use warnings;
+use File::Basename qw(basename);
 use IPC::Run ();
 use JSON::PP ();
 use PostgreSQL::Test::Cluster;
@@ -48,7 +49,7 @@ sub write_row {
     $node->safe_psql('postgres', "INSERT INTO log VALUES ($n)");
     wait_durable($node);
     sleep 0.3;
-    return $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+    return $node->safe_psql('postgres', q{SELECT (clock_timestamp() AT TIME ZONE 'UTC')::text || '+00'});
 }
 
 # The pieces of the newest segment of a timeline, in order.
@@ -100,6 +101,7 @@ sub now_in { my ($node) = @_; return $node->safe_psql('postgres', 'SELECT clock_
 $node->safe_psql('postgres', 'CREATE TABLE log (n int)');
 backup_ok($node, 'the first');
 streams($node);
+my $early = write_row($node, -1);
 write_row($node, 0);
 my $between = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 archive_now($node);
@@ -113,8 +115,8 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM ark.wal_gaps'), 0, 'there 
 lose($node);
 my @all = pieces($directory, 1);
 cmp_ok(scalar @all, '>=', 12, 'a piece for each row: ' . scalar @all);
-is(restored_rows($directory), join(',', 0 .. 12), 'all of it comes back');
-is(restored_rows($directory, '--target-time', $moments[$_ - 1]), join(',', 0 .. $_), "the moment behind row $_ comes back") for 4, 11;
+is(restored_rows($directory), join(',', -1 .. 12), 'all of it comes back');
+is(restored_rows($directory, '--target-time', $moments[$_ - 1]), join(',', -1 .. $_), "the moment behind row $_ comes back") for 4, 11;
 ark_ok([ 'verify', '--repo', $url ], 'verify finds nothing wrong with it');
 
 # Without its end
@@ -125,7 +127,7 @@ sub behind {
 }
 my $short = copied();
 unlink behind($short) or die $!;
-is(restored_rows($short), join(',', 0 .. 11), 'without the last piece recovery ends before it');
+is(restored_rows($short), join(',', -1 .. 11), 'without the last piece recovery ends before it');
 ark_ok([ 'verify', '--repo', "file://$short" ], 'nothing says that there was more');
 
 my $torn = copied();
@@ -135,9 +137,10 @@ unlink @none;    # what an idle server writes
 my ($exit, $out, $err) = dry_run($torn);
 is($exit, 0, 'the last piece is torn: a restore can be');
 like($out . $err, qr/warning.*archived WAL ends before it/s, 'and says where it ends') or diag($out . $err);
-is(restored_rows($torn), join(',', 0 .. 11), 'recovery ends before it');
+is(restored_rows($torn), join(',', -1 .. 11), 'recovery ends before it');
 ($exit, $out, $err) = ark('ranges', '--repo', "file://$torn");
 is($exit, 0, 'what can be recovered is told');
+like($err, qr/^pg_ark: warning: the last piece of WAL segment "[0-9A-F]{24}" cannot be read; recovery ends before it\nDETAIL:  .*\Q@{[ basename($last, ".zst") ]}\E/m, 'and that its end is damaged');
 
 # With a hole inside: loud
 for my $way (qw(torn missing)) {
@@ -155,7 +158,38 @@ for my $way (qw(torn missing)) {
     ($exit, $out, $err) = ark('ranges', '--repo', "file://$damaged");
     ok($exit != 0 && $out =~ / until \S+ \(\S+\)/ && $err =~ /recovery cannot pass it/, "$way: what can be recovered is told all the same") or diag("$out\n$err");
     is(restored_rows($damaged, '--target', 'immediate'), 'none', "$way: what lies before it can be had");
-    is(restored_rows($damaged, '--target-lsn', $between), '0', "$way: up to the segment before it");
+    is(restored_rows($damaged, '--target-lsn', $between), '-1,0', "$way: up to the segment before it");
+    # A moment: where it is seen to lie before the damage, and where the ranges say so
+    my ($until) = map { $_->{until_time} } @{ JSON::PP::decode_json((ark('ranges', '--repo', "file://$damaged", '--output', 'json'))[1])->[0]{ranges} };
+    $until =~ tr/TZ/ /d;
+    ok($early lt $until && $until lt $moments[0], "$way: the range ends between two moments") or diag("$early, $until, $moments[0]");
+    is(restored_rows($damaged, '--target-time', $early), '-1', "$way: the earlier one comes back");
+    ark_fails([ 'restore', '--repo', "file://$damaged", '-D', PostgreSQL::Test::Utils::tempdir('plan') . '/data', '--dry-run', '--target-time', $moments[0] ],
+        qr/later pieces/, "$way: the later one is refused");
+}
+
+# A segment that is gone as a whole, before the pieces: by what recovery does with a command that somebody wrote by hand
+{
+    my $damaged  = copied();
+    my ($lost)   = reverse sort(find_objects($damaged, qr{/wal/00000001/.*\.zst$}));
+    my ($segment) = $lost =~ m{([0-9A-F]{24})\.zst$};
+    my $recovers = restore_node($node, 'by_hand', '--repo', "file://$damaged", '--target-action', 'promote');
+    rename "$damaged/$lost", "$damaged/../kept" or die $!;
+    is(restored_rows($damaged, '--target', 'immediate'), 'none', 'a segment is gone: what lies before it can be had');
+    $recovers->append_conf('postgresql.auto.conf', qq{restore_command = 'pg_ark wal-get --repo "file://$damaged" --timeout 1 %f "%p"'\n});
+    $recovers->append_conf('postgresql.conf', sprintf "port = %d\nlisten_addresses = ''\nunix_socket_directories = '%s'\n", $recovers->port, $recovers->host);
+    PostgreSQL::Test::Utils::append_to_file($recovers->logfile, '');
+    system_or_bail('pg_ctl', '-W', '-D', $recovers->data_dir, '-l', $recovers->logfile, 'start');
+    poll_until('recovery has ended', sub { slurp_file($recovers->logfile) =~ /could not restore file|database system is ready to accept connections/ });
+    my $log = slurp_file($recovers->logfile);
+    like($log, qr/FATAL:.*could not restore file "$segment"/, 'recovery does not end there, but stops') or diag($log);
+    like($log, qr/DETAIL:.*which comes after it: recovery must not end here/, 'with the reason');
+    poll_until('the server has ended', sub { !-e $recovers->data_dir . '/postmaster.pid' });
+    rename "$damaged/../kept", "$damaged/$lost" or die $!;
+    $recovers->start;
+    $recovers->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die;
+    is(rows_of($recovers), join(',', -1 .. 12), 'and goes on when it is there again');
+    $recovers->stop('immediate');
 }
 
 # ---- a standby that lives from the archive alone
@@ -185,25 +219,25 @@ $node->start;
 streams($node);
 my $successor = archive_standby('successor', '--take-over');
 my $follower  = archive_standby('follower');
-catches_up($successor, join(',', 0 .. 12), 'a standby from the archive has replayed the tail');
+catches_up($successor, join(',', -1 .. 12), 'a standby from the archive has replayed the tail');
 for my $n (13 .. 16) {
     write_row($node, $n);
-    catches_up($_, join(',', 0 .. $n), 'piece by piece, ' . $_->name . " has row $n") for $successor, $follower;
+    catches_up($_, join(',', -1 .. $n), 'piece by piece, ' . $_->name . " has row $n") for $successor, $follower;
 }
 
 # A piece that is damaged, which the standbys read again and again, is made up for by the whole segment.
 tear((pieces($directory, 1))[2]);
 write_row($node, 17);
 sleep 3;
-like(rows_of($_), qr/^0,.*,16$/, 'a damaged piece stops it, but not the server: ' . $_->name) for $successor, $follower;
+like(rows_of($_), qr/^-1,0,.*,16$/, 'a damaged piece stops it, but not the server: ' . $_->name) for $successor, $follower;
 archive_now($node);
-catches_up($_, join(',', 0 .. 17), 'until the segment is whole: ' . $_->name) for $successor, $follower;
+catches_up($_, join(',', -1 .. 17), 'until the segment is whole: ' . $_->name) for $successor, $follower;
 write_row($node, 18);
-catches_up($_, join(',', 0 .. 18), 'over the end of a segment: ' . $_->name) for $successor, $follower;
+catches_up($_, join(',', -1 .. 18), 'over the end of a segment: ' . $_->name) for $successor, $follower;
 
 # Restarted it has files of its own.
 $follower->restart;
-catches_up($follower, join(',', 0 .. 18), 'and after a restart');
+catches_up($follower, join(',', -1 .. 18), 'and after a restart');
 
 # ---- promotion inside a segment; the old primary's tail goes on behind the fork
 
@@ -215,7 +249,7 @@ for my $standby ($successor, $follower) {
 sleep 1;
 write_row($node, $_) for 900 .. 903;
 lose($node);
-is(rows_of($_), join(',', 0 .. 18), $_->name . ' has nothing of it') for $successor, $follower;
+is(rows_of($_), join(',', -1 .. 18), $_->name . ' has nothing of it') for $successor, $follower;
 $successor->promote;
 $successor->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'not promoted';
 streams($successor);
@@ -226,7 +260,7 @@ note "timeline 2 left timeline 1 at $fork";
 my ($old) = (pieces($directory, 1))[-1] =~ m{/([0-9A-F]{24})/};
 my ($new) = (pieces($directory, 2))[-1] =~ m{/([0-9A-F]{24})/};
 is(substr($new, 8), substr($old, 8), 'both timelines have pieces of the segment with the fork');
-my $after = join ',', 0 .. 21;
+my $after = join ',', -1 .. 21;
 set_config($follower, restore_command => $follower->{command} =~ s/'/''/gr);
 catches_up($follower, $after, 'a standby follows through the switch from the archive alone');
 is($follower->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'and is a standby still');
@@ -239,8 +273,8 @@ lose($successor);
 
 is(restored_rows($directory), $after, 'latest: nothing of what was abandoned');
 is(restored_rows($directory, '--target-timeline', 2), $after, 'nor with the timeline named');
-is(restored_rows($directory, '--target-time', $behind), join(',', 0 .. 19), 'nor at a moment in the tail');
-is(restored_rows($directory, '--target-timeline', 1), join(',', 0 .. 18, 900 .. 903), 'the old timeline can be had');
+is(restored_rows($directory, '--target-time', $behind), join(',', -1 .. 19), 'nor at a moment in the tail');
+is(restored_rows($directory, '--target-timeline', 1), join(',', -1 .. 18, 900 .. 903), 'the old timeline can be had');
 ark_ok([ 'verify', '--repo', $url ], 'verify finds nothing wrong with either');
 my ($ranges) = @{ JSON::PP::decode_json(ark_ok([ 'ranges', '--repo', $url, '--output', 'json' ], 'ranges')) };
 is(join(' ', map { $_->{timeline} } @{ $ranges->{ranges} }), '1 2', 'both ends can be recovered');
@@ -249,7 +283,7 @@ is_deeply($ranges->{gaps}, [], 'and nothing is missing');
 # Before the new timeline's first piece is there the old one serves up to the fork.
 my $young = copied();
 unlink pieces($young, 2);
-is(restored_rows($young), join(',', 0 .. 18), 'a timeline of which there is only the history: up to the fork, and no further');
+is(restored_rows($young), join(',', -1 .. 18), 'a timeline of which there is only the history: up to the fork, and no further');
 
 $follower->stop;
 never_restarted($_) for $successor, $follower;

@@ -29,6 +29,11 @@ void send_warnings(Channel& channel, const RecoverabilitySurvey& survey) {
             "warning", Error(ErrorCode::corrupt, "part of the repository could not be looked at",
                              what + ".")));
     }
+    for (const Error& damage : survey.damaged_ends()) {
+        Error told = damage;
+        told.message += ": recovery ends before it";
+        channel.send(message_of("warning", told));
+    }
 }
 
 void add_time(Message& message, const char* key, const std::optional<UnixMicros>& time) {

@@ -18,7 +18,7 @@ struct FetchedSegment {
     std::optional<Lsn> end;
 };
 
-/// The whole segment is not there, its pieces don't reach its end, and yet later WAL is there. A
+/// The whole segment is not there, nor do its pieces reach its end, and yet later WAL is there. A
 /// running server stores whole segments out of order, so it may pass (`retryable`); where it stays,
 /// recovery must not end here. Its code is corrupt.
 struct SegmentHole : Error {

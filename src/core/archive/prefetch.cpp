@@ -76,7 +76,7 @@ class Prefetcher::Work {
  public:
     Work(PrefetchOrder order, std::function<std::unique_ptr<Repository>()> open)
         : order_(std::move(order)),
-          spool_(order_.data_directory, spool_key(order_.origin)),
+          spool_(order_.data_directory, spool_key(order_.origin, order_.process)),
           control_(read_control_file(order_.data_directory)),
           size_(control_.wal_segment_size),
           depth_(prefetch_depth(order_.segments, size_)),

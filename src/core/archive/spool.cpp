@@ -100,10 +100,12 @@ int64_t boot_nanos() {
     return now.tv_sec * kSecond + now.tv_nsec;
 }
 
-std::string spool_key(const SpoolOrigin& origin) {
-    std::string text = "1\n";
-    for (const std::string& part : {origin.repository_url, origin.cluster, origin.target_timeline,
-                                    std::to_string(origin.system_identifier)}) {
+std::string spool_key(const SpoolOrigin& origin, const RecoveryProcess& process) {
+    std::string text = "2\n";
+    for (const std::string& part :
+         {origin.repository_url, origin.cluster, origin.target_timeline,
+          std::to_string(origin.system_identifier), std::to_string(process.pid),
+          std::to_string(process.start_time)}) {
         text += std::to_string(part.size()) + ":" + part + "\n";
     }
     return to_text(content_hash(as_bytes(text))).substr(0, 16);

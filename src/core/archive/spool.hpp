@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/archive/recovery_process.hpp"
 #include "core/base/bytes.hpp"
 #include "core/base/file.hpp"
 #include "core/pipeline/content_hash.hpp"
@@ -22,8 +23,10 @@ struct SpoolOrigin {
     std::string target_timeline;  ///< as asked for
     uint64_t system_identifier = 0;
 };
-/// Sixteen hexadecimal digits that stand for it.
-std::string spool_key(const SpoolOrigin& origin);
+/// Sixteen hexadecimal digits that stand for it, and for the process that recovers: what was
+/// fetched for an earlier recovery may come from a repository that is no more, though the URL is
+/// the same.
+std::string spool_key(const SpoolOrigin& origin, const RecoveryProcess& process);
 
 /// A segment in the spool.
 struct SpooledSegment {

@@ -147,7 +147,7 @@ std::optional<RecoveringCluster> find_recovering_cluster(const std::string& dire
     }
     const ControlFile control = read_control_file(directory);
     return RecoveringCluster{directory, control.system_identifier, first_line(*version),
-                             replay_start_of(directory, control)};
+                             replay_start_of(directory, control), control.wal_segment_size};
 }
 
 void check_location_is_free(const RecoveringCluster& cluster, const std::string& location) {

@@ -16,6 +16,7 @@ struct RecoveringCluster {
     uint64_t system_identifier = 0;
     std::string major_version;  ///< content of PG_VERSION
     Lsn replay_start = 0;       ///< records before it are not replayed
+    uint64_t segment_size = 0;
 };
 
 /// Looks at the directory that a restore_command was started in. nullopt where it isn't a data

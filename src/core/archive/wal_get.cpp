@@ -19,6 +19,7 @@
 #include "core/archive/fetch.hpp"
 #include "core/archive/recovery_way.hpp"
 #include "core/archive/tablespace_guard.hpp"
+#include "core/archive/wal_hole.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
@@ -138,7 +139,7 @@ class SpoolUser {
             if (!is_used_ || !cluster)
                 return std::nullopt;
             system_identifier_ = cluster->system_identifier;
-            const Spool spool(request_.working_directory, spool_key(origin()));
+            const Spool spool(request_.working_directory, key());
             wait_for_coming(spool);
             if (request_.target_timeline == "latest" && !spool.was_confirmed(kConfirmedFor))
                 return std::nullopt;
@@ -155,7 +156,7 @@ class SpoolUser {
                 // The last questions of a recovery: nobody comes any more to what was left.
                 remove_abandoned_spool(request_.working_directory);
             } else if (start && system_identifier_) {
-                const Spool spool(request_.working_directory, spool_key(origin()));
+                const Spool spool(request_.working_directory, key());
                 spool.create();
                 spool.want({request_.name, result == WalGetResult::written_from_spool});
                 auto lock = SpoolLock::take(spool.directory());
@@ -171,6 +172,7 @@ class SpoolUser {
         return {request_.repository_url, request_.cluster, request_.target_timeline,
                 system_identifier_.value_or(0)};
     }
+    std::string key() const { return spool_key(origin(), *request_.recovery); }
     PrefetchOrder order() const {
         return {request_.working_directory, origin(), std::max(request_.prefetch, 0),
                 *request_.recovery};
@@ -227,9 +229,11 @@ class Attempt {
         if (spooled && serve(*spooled))
             return WalGetResult::written_from_spool;
         choose();
-        const std::optional<Bytes> content = fetch(request_.name);
+        std::optional<Bytes> content = fetch(request_.name);
         if (damage_)
             warn_of_damage_(*damage_);
+        if (!content && would_end_recovery())
+            content = fetch_unless_hole();
         if (!content) {
             // An empty place (a file system that isn't mounted) has no files either: only a
             // repository that has the cluster can say that one of its files is missing.
@@ -278,9 +282,36 @@ class Attempt {
         FetchContext telling = context();
         telling.warn = [this](const Error& error) { damage_ = error; };
         std::optional<FetchedSegment> segment = fetch_segment_and_end(telling, request_.name);
-        if (!segment || own_file_has_more(*segment))
+        is_own_file_better_ = segment && own_file_has_more(*segment);
+        if (!segment || is_own_file_better_)
             return std::nullopt;
         return std::move(segment->bytes);
+    }
+
+    // A standby asks again, or streams: it is shut down by a failure, and nothing else. One that
+    // lives from the archive can wait.
+    bool would_end_recovery() const {
+        if (file_.kind != WalFileKind::segment || !recovering_ || is_own_file_better_)
+            return false;
+        const std::string standby = recovering_->data_directory + "/standby.signal";
+        return request_.on_error == OnError::wait ||
+               (request_.on_error == OnError::abort && access(standby.c_str(), F_OK) != 0);
+    }
+
+    // What a running server stores before this one is no hole when this one has come meanwhile.
+    std::optional<Bytes> fetch_unless_hole() {
+        const auto behind = find_wal_behind(context(), *recovering_, request_.name);
+        if (!behind)
+            return std::nullopt;
+        if (auto content = fetch(request_.name))
+            return content;
+        SegmentHole hole(
+            ErrorCode::corrupt, "WAL segment \"" + request_.name + "\" is not in the repository",
+            "Segment \"" + *behind + "\" is, which comes after it: recovery must not end here.",
+            "A running server stores it soon. Otherwise put it back, or recover to a target before "
+            "it, with recovery_prefetch = off.");
+        hole.retryable = true;
+        throw SegmentHole(hole);
     }
 
     // The server would put what it gets in the place of its own file of this name. Where that has
@@ -354,6 +385,7 @@ class Attempt {
     const std::function<void(const Error&)>& warn_of_damage_;
     std::string cluster_;
     std::optional<Error> damage_;  ///< of the last piece of WAL
+    bool is_own_file_better_ = false;
     std::optional<RecoveringCluster> recovering_;
     std::optional<TimelineHistory> target_;
 };

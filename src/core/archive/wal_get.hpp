@@ -56,8 +56,9 @@ using StartPrefetcher = std::function<void(const PrefetchOrder& order, SpoolLock
 /// come. What holds for a fetched one (containment, the guard of tablespaces) holds for it too. One
 /// that the prefetcher is fetching is waited for.
 ///
-/// `not_there` only when the store has said so (and once more, that the cluster itself is there),
-/// or by OnError::not_found; or because the repository has only the beginning of a segment of which
+/// `not_there` only when the store has said so (and once more, that the cluster itself is there;
+/// and, where a recovery would end by it, that nothing comes behind it: archive/wal_hole.hpp), or
+/// by OnError::not_found; or because the repository has only the beginning of a segment of which
 /// the recovering server's own pg_wal has more. When it returns `written` the file is whole: it was
 /// renamed to its name. Error: what cannot pass by waiting, at once (corrupt after three tries);
 /// anything else when the budget is used up, also SegmentHole.

@@ -89,8 +89,17 @@ std::optional<Lsn> RepositoryWal::end_inside(uint64_t number) const {
     return found == ends_inside_.end() ? std::nullopt : std::optional(found->second);
 }
 
-// A listing is good enough here: what it misses makes restore promise less, never more.
 std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first, uint64_t up_to) {
+    std::optional<Error> damage;
+    const auto last = last_readable(first, up_to, damage);
+    if (damage)
+        throw Error(*damage);
+    return last;
+}
+
+// A listing is good enough here: what it misses makes restore promise less, never more.
+std::optional<uint64_t> RepositoryWal::last_readable(uint64_t first, uint64_t up_to,
+                                                     std::optional<Error>& damage) {
     if (contiguous_ && contiguous_->first <= first && first <= contiguous_->last)
         return contiguous_->last;
     const std::set<uint64_t> numbers = listed(first);
@@ -99,16 +108,27 @@ std::optional<uint64_t> RepositoryWal::last_contiguous(uint64_t first, uint64_t 
     while (!ends && next <= up_to) {
         // What is not listed may be there in pieces; or an ancestor has it, up to a fork.
         const bool is_whole = numbers.contains(next);
-        if (!is_whole && !read_segment(next))
+        if (!is_whole && !can_be_read(next, damage))
             break;
         ends = !is_whole && end_inside(next);
         ++next;
     }
     if (next == first)
         return std::nullopt;
-    if (ends || next <= up_to)
+    if (!damage && (ends || next <= up_to))
         contiguous_ = {first, next - 1};
     return next - 1;
+}
+
+bool RepositoryWal::can_be_read(uint64_t number, std::optional<Error>& damage) {
+    try {
+        return read_segment(number).has_value();
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::corrupt)
+            throw;
+        damage = error;
+        return false;
+    }
 }
 
 std::set<uint64_t> RepositoryWal::listed(uint64_t first) {

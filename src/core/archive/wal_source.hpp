@@ -55,6 +55,10 @@ class RepositoryWal final : public WalSource {
     /// The same, without a look at segments behind `up_to`, in whatever state they are. What was
     /// found is not looked for again.
     std::optional<uint64_t> last_contiguous(uint64_t first, uint64_t up_to);
+    /// The same, but pieces that cannot be read end it, as a segment that is missing does, and are
+    /// told.
+    std::optional<uint64_t> last_readable(uint64_t first, uint64_t up_to,
+                                          std::optional<Error>& damage);
 
     /// The next read_segment asks the repository for it again.
     void forget(uint64_t number);
@@ -79,6 +83,7 @@ class RepositoryWal final : public WalSource {
 
     std::optional<FetchedSegment> fetch(uint64_t number);
     std::optional<FetchedSegment> fetch_of(TimelineId timeline, uint64_t number);
+    bool can_be_read(uint64_t number, std::optional<Error>& damage);
     void add_segments(TimelineId timeline, uint64_t first, std::set<uint64_t>& numbers);
 
     Repository& repository_;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -144,18 +145,19 @@ std::vector<RecoverableRange> RecoverabilitySurvey::ranges() {
 
 // Damaged pieces end what can be recovered, and hide nothing that lies before them.
 std::optional<uint64_t> RecoverabilitySurvey::last_contiguous(RepositoryWal& wal, uint64_t first) {
-    try {
-        return wal.last_contiguous(first);
-    } catch (const Error& error) {
-        if (error.code != ErrorCode::corrupt)
-            throw;
-        warnings_.push_back(error.message + ": recovery cannot pass it");
-    }
-    const std::set<uint64_t> listed = wal.listed(first);
-    uint64_t next = first;
-    while (listed.contains(next))
-        ++next;
-    return next == first ? std::nullopt : std::optional(next - 1);
+    std::optional<Error> damage;
+    const auto last = wal.last_readable(first, std::numeric_limits<uint64_t>::max(), damage);
+    if (damage)
+        warnings_.push_back(damage->message + ": recovery cannot pass it");
+    return last;
+}
+
+// Two ways may lead to it.
+void RecoverabilitySurvey::note_damaged_end(const Error& damage) {
+    const bool is_told = std::ranges::any_of(
+        damaged_ends_, [&](const Error& told) { return told.message == damage.message; });
+    if (!is_told)
+        damaged_ends_.push_back(damage);
 }
 
 std::vector<RecoverableRange> RecoverabilitySurvey::ranges_on(const Way& way) {
@@ -192,6 +194,8 @@ std::vector<RecoverableRange> RecoverabilitySurvey::ranges_on(const Way& way) {
         range.is_open = is_open(facts, run);
         out.push_back(std::move(range));
     }
+    if (wal.damage())
+        note_damaged_end(*wal.damage());
     return out;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/base/clock.hpp"
+#include "core/base/error.hpp"
 #include "core/recoverability/plan.hpp"
 #include "core/repo/repository.hpp"
 
@@ -54,6 +55,9 @@ class RecoverabilitySurvey {
     /// What could not be looked at: sentences without their full stop.
     const std::vector<std::string>& warnings() const { return warnings_; }
 
+    /// Of newest WAL: pieces that are damaged and the last ones, before which `ranges` end.
+    const std::vector<Error>& damaged_ends() const { return damaged_ends_; }
+
  private:
     struct Way {
         TimelineHistory history;
@@ -65,6 +69,7 @@ class RecoverabilitySurvey {
     void add_way(TimelineId timeline);
     std::optional<LocalWal> local_on(const Way& way) const;
     std::optional<uint64_t> last_contiguous(RepositoryWal& wal, uint64_t first);
+    void note_damaged_end(const Error& damage);
     std::vector<RecoverableRange> ranges_on(const Way& way);
     std::vector<WalGap> gaps_on(const Way& way);
     bool is_elsewhere(const Way& way, const BackupRun& run, Lsn end) const;
@@ -75,6 +80,7 @@ class RecoverabilitySurvey {
     std::vector<BackupMarker> backups_;
     std::vector<Way> ways_;  ///< by timeline; each has backups
     std::vector<std::string> warnings_;
+    std::vector<Error> damaged_ends_;
 };
 
 }  // namespace ark

@@ -1,6 +1,6 @@
 #include "core/repo/stored_segments.hpp"
 
-#include <optional>
+#include <algorithm>
 #include <string_view>
 
 namespace ark {
@@ -54,6 +54,24 @@ void find_stored_segments(
             return goes_on;
         });
     }
+}
+
+std::optional<uint64_t> first_stored_segment(Repository& repository, const SegmentSearch& search) {
+    std::optional<uint64_t> lowest;
+    find_stored_segments(repository, search, [&](uint64_t number) {
+        lowest = number;
+        return false;
+    });
+    const std::string pieces = search.cluster + "/" + place::tail_timeline(search.timeline);
+    for (const std::string& part : repository.store().list_parts(pieces)) {
+        const auto name = parse_wal_file_name(part);
+        if (!name || name->kind != WalFileKind::segment)
+            continue;
+        const uint64_t number = name->segment_number(search.segment_size);
+        if (number >= search.first)
+            lowest = std::min(number, lowest.value_or(number));
+    }
+    return lowest;
 }
 
 }  // namespace ark

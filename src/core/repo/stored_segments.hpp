@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "core/repo/repository.hpp"
@@ -25,5 +26,9 @@ void find_stored_segments(Repository& repository, const SegmentSearch& search,
 /// The same, with how many bytes of the store each takes.
 void find_stored_segments(Repository& repository, const SegmentSearch& search,
                           const std::function<bool(uint64_t number, uint64_t stored_bytes)>& visit);
+
+/// The lowest segment from `first` on that anything is stored of, whole or in pieces. Costs one
+/// more listing.
+std::optional<uint64_t> first_stored_segment(Repository& repository, const SegmentSearch& search);
 
 }  // namespace ark

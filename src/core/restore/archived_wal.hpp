@@ -43,6 +43,11 @@ class WalOnWay {
     /// The last segment such that every one from `first` to it is there; nullopt when `first`
     /// isn't.
     virtual std::optional<uint64_t> last_contiguous(uint64_t first) = 0;
+    /// The same, but damage that it comes across ends it instead, and is told.
+    virtual std::optional<uint64_t> last_readable(uint64_t first,
+                                                  std::optional<Error>& /*damage*/) {
+        return last_contiguous(first);
+    }
     /// True where only the beginning of this segment, the last contiguous one, is there.
     virtual bool ends_inside(uint64_t /*number*/) const { return false; }
     /// Of the last piece of WAL, where an answer came across it: WAL ends before it.

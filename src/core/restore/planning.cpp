@@ -169,6 +169,7 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
     RestorePlan plan;
     plan.source = resolve_wish(repository, wal, request.cluster, request.wish);
     plan.warnings = plan.source.warnings;
+    plan.read_ahead = plan.source.can_look_ahead;
     const BackupMarker& backup = plan.source.backup;
     // A scratch server's programs are the caller's choice.
     if (!request.scratch)

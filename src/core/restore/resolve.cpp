@@ -37,10 +37,11 @@ class Resolver {
             if (error.code == ErrorCode::corrupt && error.hint.empty()) {
                 error.hint =
                     "Recovery cannot pass damaged WAL: choose a target before it with "
-                    "--target-lsn or --target immediate.";
+                    "--target-time, --target-lsn or --target immediate.";
             }
             throw;
         }
+        out_.can_look_ahead = can_look_ahead();
         name_wal();
         note_newer_backup_elsewhere();
         note_corrupt_pages();
@@ -219,16 +220,22 @@ class Resolver {
         return kNoLastSegment;
     }
 
-    // The segment behind the target's is looked at only for a record that goes on there.
+    // Damage is no matter to a target that is found before it; "latest" has none.
     std::optional<uint64_t> last_contiguous(uint64_t first) {
-        try {
-            return wal_->last_contiguous(first);
-        } catch (const Error& error) {
-            if (error.code != ErrorCode::corrupt || out_.target.kind != TargetKind::lsn)
-                throw;
-        }
-        wal_ = wal_for(out_.backup, last_of_interest() - 1);
-        return wal_->last_contiguous(first);
+        const auto last = wal_->last_readable(first, blocked_by_);
+        if (!blocked_by_)
+            return last;
+        const BackupMarker& b = out_.backup;
+        if (out_.target.kind == TargetKind::latest || !last ||
+            *last < last_segment_number_before(b.stop_lsn, b.wal_segment_size))
+            throw Error(*blocked_by_);
+        wal_ = wal_for(b, *last);
+        return last;
+    }
+
+    // That WAL cannot be read explains more than that it has no such target.
+    [[noreturn]] void refuse_target(const Error& error) const {
+        throw Error(blocked_by_ ? *blocked_by_ : error);
     }
 
     // The WAL from start to stop is part of the backup: without it, it never becomes consistent.
@@ -287,11 +294,11 @@ class Resolver {
                                                             : last->time > out_.target.time);
         if (reached)
             return;
-        throw unreachable(
+        refuse_target(unreachable(
             "no archived transaction is later than the target, " + describe(out_.target),
             last ? "The last one ended at " + to_postgres_time(last->time) + ". " + where_wal_ends()
                  : "No transaction has ended since the backup's end. " + where_wal_ends(),
-            kLatestHint);
+            kLatestHint));
     }
 
     // Recovery stops at the first record that begins at the target or later, so there must be one:
@@ -302,8 +309,8 @@ class Resolver {
             wal_for(out_.backup, kNoLastSegment)->has_record_from(out_.target.lsn)) {
             return;
         }
-        throw unreachable("the archived WAL does not reach " + describe(out_.target),
-                          where_wal_ends(), kLatestHint);
+        refuse_target(unreachable("the archived WAL does not reach " + describe(out_.target),
+                                  where_wal_ends(), kLatestHint));
     }
 
     void check_xid() {
@@ -311,43 +318,52 @@ class Resolver {
         out_.stops_at_transaction = wal_->end_of_transaction(xid, out_.backup.stop_lsn);
         if (out_.stops_at_transaction)
             return;
-        throw unreachable("the end of " + describe(out_.target) + " is not in the archived WAL",
-                          where_wal_ends(),
-                          "Check the number (a subtransaction has none of its own), or use "
-                          "--target-time.");
+        refuse_target(unreachable(
+            "the end of " + describe(out_.target) + " is not in the archived WAL", where_wal_ends(),
+            "Check the number (a subtransaction has none of its own), or use "
+            "--target-time."));
     }
 
     // The first segment that is not there as a whole.
-    uint64_t first_missing() const {
-        return wal_->ends_inside(last_segment_) ? last_segment_ : last_segment_ + 1;
+    uint64_t first_missing() const { return behind(*wal_, last_segment_); }
+    static uint64_t behind(const WalOnWay& wal, uint64_t last) {
+        return wal.ends_inside(last) ? last : last + 1;
     }
 
-    // The first segment behind that one which is there all the same: a hole, not the end.
-    std::optional<uint64_t> segment_behind_gap() const {
+    // The first segment behind that one which is there all the same: a hole, not the end. The
+    // listing may lag: this is for a warning only.
+    std::optional<std::string> segment_behind_gap() const {
+        return first_stored_behind(first_missing());
+    }
+
+    std::optional<std::string> first_stored_behind(uint64_t number) const {
         const uint64_t size = out_.backup.wal_segment_size;
-        std::optional<uint64_t> found = pieces_behind_gap();
-        // The listing may lag: this is for a warning only.
-        find_stored_segments(repository_,
-                             {out_.cluster, out_.way.timeline(), size, first_missing() + 1},
-                             [&](uint64_t number) {
-                                 found = std::min(number, found.value_or(number));
-                                 return false;
-                             });
-        return found;
+        for (const TimelineId timeline : out_.way.timelines()) {
+            const Lsn end = out_.way.end_of(timeline);
+            if (end <= (number + 1) * size)
+                continue;
+            const auto found =
+                first_stored_segment(repository_, {out_.cluster, timeline, size, number + 1});
+            if (found && *found * size < end)
+                return segment_name({timeline, *found}, size);
+        }
+        return std::nullopt;
     }
 
-    std::optional<uint64_t> pieces_behind_gap() const {
-        std::optional<uint64_t> found;
-        const std::string all = out_.cluster + "/" + place::tail_timeline(out_.way.timeline());
-        for (const std::string& part : repository_.store().list_parts(all)) {
-            const auto name = parse_wal_file_name(part);
-            if (!name || name->kind != WalFileKind::segment)
-                continue;
-            const uint64_t number = name->segment_number(out_.backup.wal_segment_size);
-            if (number > first_missing() && (!found || number < *found))
-                found = number;
+    // "All there is" has no hole; it ends where wal-get says that there is no more.
+    bool can_look_ahead() {
+        if (out_.target.kind == TargetKind::latest)
+            return true;
+        try {
+            const auto all = wal_for(out_.backup, kNoLastSegment);
+            const auto last = all->last_contiguous(
+                segment_number_of(out_.backup.start_lsn, out_.backup.wal_segment_size));
+            return last && !first_stored_behind(behind(*all, *last));
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::corrupt)
+                throw;
+            return false;
         }
-        return found;
     }
 
     std::string gap_text() const {
@@ -355,7 +371,7 @@ class Resolver {
         if (!behind)
             return ".";
         return ": segment " + name_of_segment(first_missing()) + " is missing, although " +
-               name_of_segment(*behind) + " is there.";
+               *behind + " is there.";
     }
 
     // "All there is" must not quietly become what there is before a hole.
@@ -367,7 +383,7 @@ class Resolver {
             return;
         const auto& last = out_.stops_at_transaction;
         throw unreachable(
-            "WAL segment \"" + missing + "\" is missing, although \"" + name_of_segment(*behind) +
+            "WAL segment \"" + missing + "\" is missing, although \"" + *behind +
                 "\" is in the repository",
             "Recovery would end before the gap, at " + to_text(out_.wal_end) +
                 ", without what came later.",
@@ -415,6 +431,10 @@ class Resolver {
     }
 
     void note_damaged_end() {
+        if (blocked_by_) {
+            out_.warnings.push_back(blocked_by_->message + ": recovery cannot pass it; the WAL " +
+                                    "before it ends at LSN " + to_text(out_.wal_end));
+        }
         const auto damage = wal_->damage();
         if (!damage)
             return;
@@ -447,6 +467,7 @@ class Resolver {
     std::vector<BackupMarker> usable_;
     std::unique_ptr<WalOnWay> wal_;  ///< as far as it matters for the target
     uint64_t last_segment_ = 0;
+    std::optional<Error> blocked_by_;  ///< damage behind last_segment_
 };
 
 }  // namespace

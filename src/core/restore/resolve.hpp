@@ -33,6 +33,9 @@ struct Resolved {
     uint64_t wal_segments = 0;
     std::optional<WalMoment> stops_at_transaction;  ///< target xid; latest: the last one there is
     std::optional<WalMoment> restore_point;
+    /// Nothing that the archive lacks, or that is known to be damaged, lies behind the target: a
+    /// server that looks ahead is refused nothing.
+    bool can_look_ahead = true;
     std::vector<std::string> warnings;
 };
 

@@ -107,7 +107,8 @@ class Prefetch : public ::testing::Test {
 
     Spool spool() const {
         return {data.path(), spool_key({request.repository_url, request.cluster,
-                                        request.target_timeline, WalBuilder::kSystemIdentifier})};
+                                        request.target_timeline, WalBuilder::kSystemIdentifier},
+                                       request.recovery.value_or(RecoveryProcess{}))};
     }
     std::vector<std::string> spooled() const { return spool().segments(); }
     bool has(uint64_t number) const {
@@ -168,7 +169,9 @@ TEST_F(Prefetch, NothingIsKeptOfAnAnswerThatItIsNotThere) {
     get(5);
     ASSERT_TRUE(eventually([&] { return has(6); }));
     EXPECT_EQ(get(6), WalGetResult::written_from_spool);
-    EXPECT_EQ(get(7), WalGetResult::not_there);
+    request.timeout_s = 0;
+    EXPECT_EQ(test::error_of([&] { get(7); }), ErrorCode::corrupt);  // a hole
+    EXPECT_EQ(get(9), WalGetResult::not_there);
     put(7);
     EXPECT_NE(get(7), WalGetResult::not_there);
     EXPECT_EQ(written(), wal.segment(7));
@@ -215,6 +218,25 @@ TEST_F(Prefetch, WhatAKilledOneLeftIsTakenIfItIsWhole) {
     ASSERT_TRUE(eventually([&] { return has(8); }));
     EXPECT_EQ(get(7), WalGetResult::written_from_spool);
     EXPECT_EQ(written(), wal.segment(7));
+}
+
+// The repository may have been emptied and made anew since, under the same URL, and have other WAL
+// under the same names.
+TEST_F(Prefetch, WhatWasFetchedForAnEarlierRecoveryIsNotTaken) {
+    put(5, 9);
+    get(5);
+    ASSERT_TRUE(eventually([&] { return has(6) && has(7); }));
+    is_killed = true;
+    end();
+    is_killed = false;
+    repo.store().remove(test::kCluster + "/" + place::segment(WalBuilder::name(6)));
+    WalBuilder other(6);
+    other.add_commit(1, 1);
+    other.fill_segment();
+    repo.put_segment(WalBuilder::name(6), other.segment(6));
+    request.recovery->start_time += 1;
+    EXPECT_EQ(get(6), WalGetResult::written);
+    EXPECT_EQ(written(), other.segment(6));
 }
 
 TEST_F(Prefetch, ATornSegmentIsFetchedAgain) {

@@ -14,6 +14,10 @@ namespace fs = std::filesystem;
 
 const std::string kName = "000000010000000000000005";
 
+std::string key_of(const SpoolOrigin& origin) {
+    return spool_key(origin, {100, 5000, false});
+}
+
 class SpoolTest : public ::testing::Test {
  protected:
     SpoolTest() { spool.create(); }
@@ -28,18 +32,20 @@ class SpoolTest : public ::testing::Test {
     }
 
     test::DataDirectory data;
-    const std::string key = spool_key({"file:///srv/ark", "7301", "2", 42});
+    const std::string key = key_of({"file:///srv/ark", "7301", "2", 42});
     const Spool spool{data.path(), key};
     const Bytes content = Bytes(1000, std::byte{7});
 };
 
 TEST_F(SpoolTest, TheKeyIsAllThatDecides) {
-    EXPECT_EQ(key, spool_key({"file:///srv/ark", "7301", "2", 42}));
-    EXPECT_NE(key, spool_key({"file:///srv/other", "7301", "2", 42}));
-    EXPECT_NE(key, spool_key({"file:///srv/ark", "7302", "2", 42}));
-    EXPECT_NE(key, spool_key({"file:///srv/ark", "7301", "latest", 42}));
-    EXPECT_NE(key, spool_key({"file:///srv/ark", "7301", "2", 43}));
-    EXPECT_NE(spool_key({"a", "bc", "", 0}), spool_key({"ab", "c", "", 0}));
+    EXPECT_EQ(key, key_of({"file:///srv/ark", "7301", "2", 42}));
+    EXPECT_NE(key, key_of({"file:///srv/other", "7301", "2", 42}));
+    EXPECT_NE(key, key_of({"file:///srv/ark", "7302", "2", 42}));
+    EXPECT_NE(key, key_of({"file:///srv/ark", "7301", "latest", 42}));
+    EXPECT_NE(key, key_of({"file:///srv/ark", "7301", "2", 43}));
+    EXPECT_NE(key, spool_key({"file:///srv/ark", "7301", "2", 42}, {101, 5000, false}));
+    EXPECT_NE(key, spool_key({"file:///srv/ark", "7301", "2", 42}, {100, 5001, false}));
+    EXPECT_NE(key_of({"a", "bc", "", 0}), key_of({"ab", "c", "", 0}));
 }
 
 TEST_F(SpoolTest, GivesOutWhatWasPublished) {
@@ -75,7 +81,7 @@ TEST_F(SpoolTest, ATornFileIsNeverGivenOut) {
 }
 
 TEST_F(SpoolTest, AnotherKeysSegmentsAreNobodys) {
-    const Spool other(data.path(), spool_key({"file:///srv/other", "7301", "2", 42}));
+    const Spool other(data.path(), key_of({"file:///srv/other", "7301", "2", 42}));
     add(other, kName, content);
     EXPECT_FALSE(spool.find(kName));
     EXPECT_TRUE(spool.segments().empty());
@@ -102,7 +108,7 @@ TEST_F(SpoolTest, TellsWhatIsWanted) {
     EXPECT_EQ(spool.wanted(), (SpoolWish{kName, true}));
     spool.want({kName, false});
     EXPECT_EQ(spool.wanted(), (SpoolWish{kName, false}));
-    const Spool other(data.path(), spool_key({"file:///srv/other", "7301", "2", 42}));
+    const Spool other(data.path(), key_of({"file:///srv/other", "7301", "2", 42}));
     EXPECT_EQ(test::error_of([&] { other.wanted(); }), ErrorCode::conflict);
     test::write_text(spool.directory() + "/wanted", key + " 0000000");
     EXPECT_FALSE(spool.wanted());
@@ -117,7 +123,7 @@ TEST_F(SpoolTest, AConfirmationGrowsOld) {
     EXPECT_FALSE(spool.was_confirmed(10 * kSecond));
     spool.confirm(boot_nanos() + 3600 * kSecond);  // of another boot
     EXPECT_FALSE(spool.was_confirmed(10 * kSecond));
-    const Spool other(data.path(), spool_key({"file:///srv/other", "7301", "2", 42}));
+    const Spool other(data.path(), key_of({"file:///srv/other", "7301", "2", 42}));
     other.confirm(boot_nanos());
     EXPECT_FALSE(spool.was_confirmed(10 * kSecond));
 }

@@ -19,6 +19,7 @@ using test::ForkedWal;
 using test::TestRepository;
 using test::WalBuilder;
 constexpr uint64_t kSize = WalBuilder::kSegmentSize;
+constexpr uint64_t kSegmentsOfHighPart = (1ULL << 32) / kSize;
 
 class WalGet : public ::testing::Test {
  protected:
@@ -268,6 +269,110 @@ TEST_F(WalGet, WaitsForASegmentThatLaterWalIsThereOf) {
     request.on_error = OnError::wait;
     EXPECT_EQ(get(WalBuilder::name(5)), WalGetResult::written);
     EXPECT_EQ(written(), wal.parent.segment(5));
+}
+
+// Nothing is there of segment 6, but of the one behind it: a server that is told "not there" would
+// end its recovery, without what comes later.
+class WalGetHole : public WalGet {
+ protected:
+    WalGetHole() {
+        request.working_directory = data.path();
+        repo.put_segment(WalBuilder::name(5), wal.parent.segment(5));
+        repo.put_segment(WalBuilder::name(7), wal.parent.segment(7));
+    }
+    const std::string missing = WalBuilder::name(6);
+};
+
+TEST_F(WalGetHole, IsNotTheEnd) {
+    EXPECT_EQ(error_of_get(missing), ErrorCode::corrupt);
+    // Nothing is behind these.
+    EXPECT_EQ(get(WalBuilder::name(8)), WalGetResult::not_there);
+    EXPECT_EQ(get(WalBuilder::name(5, 2)), WalGetResult::not_there);
+    EXPECT_EQ(get("00000002.history"), WalGetResult::not_there);
+}
+
+TEST_F(WalGetHole, CanBeManySegmentsWide) {
+    EXPECT_EQ(get(WalBuilder::name(8)), WalGetResult::not_there);
+    repo.put_segment(WalBuilder::name(8 + 2 * kSegmentsOfHighPart), as_bytes("x"));
+    EXPECT_EQ(error_of_get(WalBuilder::name(8)), ErrorCode::corrupt);
+}
+
+TEST_F(WalGetHole, PiecesAreLaterWalToo) {
+    repo.put_piece(WalBuilder::name(9), wal.parent.segment(7), 0, 30000);
+    EXPECT_EQ(error_of_get(WalBuilder::name(8)), ErrorCode::corrupt);
+}
+
+// A running server stores several segments at a time.
+TEST_F(WalGetHole, MayClose) {
+    int calls = 0;
+    repo.hooks->before_get = [&](const std::string& name) {
+        if (name.ends_with("/" + missing + ".zst") && ++calls == 9)
+            repo.put_segment(missing, wal.parent.segment(6));
+    };
+    request.timeout_s = 60;
+    EXPECT_EQ(get(missing), WalGetResult::written);
+    EXPECT_EQ(written(), wal.parent.segment(6));
+    EXPECT_EQ(warnings, 1);
+    EXPECT_NE(last_warning.find(missing), std::string::npos) << last_warning;
+}
+
+// A standby is not shut down by it: it asks again, or streams.
+TEST_F(WalGetHole, IsNoMatterToAStandbyThatLooksElsewhere) {
+    request.timeout_s = 60;
+    request.on_error = OnError::not_found;
+    EXPECT_EQ(get(missing), WalGetResult::not_there);
+    request.on_error = OnError::abort;
+    test::write_text(data.path() + "/standby.signal", "");
+    EXPECT_EQ(get(missing), WalGetResult::not_there);
+    EXPECT_EQ(warnings, 0);
+}
+
+TEST_F(WalGetHole, HoldsUpAStandbyThatLivesFromTheArchive) {
+    test::write_text(data.path() + "/standby.signal", "");
+    request.on_error = OnError::wait;
+    on_warning = [this] { repo.put_segment(missing, wal.parent.segment(6)); };
+    EXPECT_EQ(get(missing), WalGetResult::written);
+    EXPECT_EQ(warnings, 1);
+}
+
+TEST_F(WalGetHole, IsClosedByTheServersOwnFile) {
+    data.add_wal(missing, wal.parent.segment(6));
+    EXPECT_EQ(get(missing), WalGetResult::not_there);
+    data.add_wal(missing, test::cut_at(wal.parent.segment(6), 500000));
+    EXPECT_EQ(error_of_get(missing), ErrorCode::corrupt);
+    data.add_wal(missing, wal.parent.segment(5));  // recycled
+    EXPECT_EQ(error_of_get(missing), ErrorCode::corrupt);
+}
+
+// The server asks for the same place on the timelines that it has left, too: what is there of those
+// does not matter.
+TEST_F(WalGetHole, BehindTheForkIsNone) {
+    repo.put_history(2, wal.history);
+    for (const char* target : {"2", "latest"}) {
+        request.target_timeline = target;
+        EXPECT_EQ(get(missing), WalGetResult::not_there) << target;
+    }
+    request.target_timeline = "1";
+    EXPECT_EQ(error_of_get(missing), ErrorCode::corrupt);
+    // Nobody told, but the server has the history of the timeline that it follows.
+    request.target_timeline.clear();
+    EXPECT_EQ(error_of_get(missing), ErrorCode::corrupt);
+    test::write_text(data.wal("00000002.history"), wal.history);
+    EXPECT_EQ(get(missing), WalGetResult::not_there);
+}
+
+TEST_F(WalGetHole, BeforeTheForkIsOne) {
+    const std::string gone = WalBuilder::name(5);
+    repo.store().remove(test::kCluster + "/" + place::segment(gone));
+    repo.store().remove(test::kCluster + "/" + place::segment(WalBuilder::name(7)));
+    repo.put_history(2, wal.history);
+    request.target_timeline = "2";
+    EXPECT_EQ(get(gone), WalGetResult::not_there);
+    repo.put_segment(WalBuilder::name(7, 2), wal.child.segment(7));
+    EXPECT_EQ(error_of_get(gone), ErrorCode::corrupt);
+    // Where the new timeline is all that is asked for, its ancestors' segments are none of it.
+    EXPECT_EQ(error_of_get(WalBuilder::name(6, 2)), ErrorCode::corrupt);
+    EXPECT_EQ(get(WalBuilder::name(5, 2)), WalGetResult::not_there);
 }
 
 // A standby reads the same pieces again and again; the whole segment comes in their place.

@@ -162,6 +162,7 @@ TEST_F(WalSourceTail, TellsOfATornEnd) {
 }
 
 // A target before it is reached whatever state the newest WAL is in.
+constexpr uint64_t kNoEnd = std::numeric_limits<uint64_t>::max();
 TEST_F(WalSourceTail, LooksNoFurtherThanItIsAsked) {
     put(builder, 5, 6);
     put_pieces(7, {0, 30000});
@@ -170,6 +171,15 @@ TEST_F(WalSourceTail, LooksNoFurtherThanItIsAsked) {
     EXPECT_EQ(source().last_contiguous(5, 6), 6U);
     EXPECT_EQ(source().last_contiguous(5, 5), 5U);
     EXPECT_EQ(test::error_of([&] { source().last_contiguous(5); }), ErrorCode::corrupt);
+    std::optional<Error> damage;
+    EXPECT_EQ(source().last_readable(5, kNoEnd, damage), 6U);
+    ASSERT_TRUE(damage);
+    EXPECT_NE(damage->message.find(place::tail(name(7), 0)), std::string::npos) << damage->message;
+    damage.reset();
+    EXPECT_EQ(source().last_readable(5, 6, damage), 6U);
+    EXPECT_FALSE(damage);
+    EXPECT_EQ(source().last_readable(7, kNoEnd, damage), std::nullopt);
+    EXPECT_TRUE(damage);
 }
 
 TEST_F(WalSourceTail, AnswersForOneStateOfTheArchive) {

@@ -184,6 +184,32 @@ TEST_F(SurveyTest, DamagedPiecesHideNothingBeforeThem) {
     looked.gaps();
 }
 
+// It is where recovery ends, and no failure of the survey.
+TEST_F(SurveyTest, ADamagedEndIsTold) {
+    const WalBuilder builder = plain();
+    put(builder, 5, 7);
+    add("a", 5 * kSize + 40, 5 * kSize + 200, 1);
+    add("b", 6 * kSize + 40, 6 * kSize + 200, 2);
+    for (const uint64_t from : {0U, 1000U})
+        repo.put_piece(WalBuilder::name(8), builder.segment(8), from, from + 1000);
+    RecoverabilitySurvey whole = survey();
+    EXPECT_EQ(whole.ranges().size(), 1U);
+    EXPECT_TRUE(whole.damaged_ends().empty());
+    repo.damage(place::tail(WalBuilder::name(8), 1000));
+    RecoverabilitySurvey looked = survey();
+    const auto ranges = looked.ranges();
+    ASSERT_EQ(ranges.size(), 1U);
+    EXPECT_EQ(ranges[0].last_segment, WalBuilder::name(8));
+    EXPECT_TRUE(looked.warnings().empty());
+    ASSERT_EQ(looked.damaged_ends().size(), 1U);
+    const Error& told = looked.damaged_ends()[0];
+    EXPECT_NE(told.message.find(WalBuilder::name(8)), std::string::npos) << told.message;
+    EXPECT_NE(told.detail.find(place::tail(WalBuilder::name(8), 1000)), std::string::npos)
+        << told.detail;
+    looked.ranges();
+    EXPECT_EQ(looked.damaged_ends().size(), 1U);  // each once
+}
+
 TEST_F(SurveyTest, WhatCannotBeReadIsToldAndHidesNothing) {
     const ForkedWal wal;
     put(wal.parent, 5, 7);

@@ -65,6 +65,15 @@ class DescribedWal final : public ArchivedWal {
             }
             return first;
         }
+        std::optional<uint64_t> last_readable(uint64_t first,
+                                              std::optional<Error>& damage) override {
+            try {
+                return last_contiguous(first);
+            } catch (const Error& error) {
+                damage = error;
+                return *wal_.damaged == first ? std::nullopt : std::optional(*wal_.damaged - 1);
+            }
+        }
         bool ends_inside(uint64_t number) const override { return wal_.unfinished == number; }
         std::optional<Error> damage() const override { return wal_.damage; }
         Lsn end(Lsn from) override {
@@ -90,7 +99,8 @@ class DescribedWal final : public ArchivedWal {
         }
         std::optional<WalMoment> end_of_transaction(uint32_t xid, Lsn from) override {
             const auto found = wal_.transactions.find(xid);
-            if (found == wal_.transactions.end() || found->second.lsn < from)
+            if (found == wal_.transactions.end() || found->second.lsn < from ||
+                found->second.lsn >= end(from))
                 return std::nullopt;
             return found->second;
         }
@@ -248,6 +258,40 @@ TEST_F(ResolveTest, LsnBeforeDamage) {
     EXPECT_THROW(resolve(), Error);
     wish.target = {};
     EXPECT_THROW(resolve(), Error);
+}
+
+// That a target lies before the damage has to be seen in what can be read.
+TEST_F(ResolveTest, OtherTargetsBeforeDamage) {
+    wal.damaged = 26;
+    wal.points.emplace("early", WalMoment{at(24), at(24, 100), 2450 * kSecond});
+    const auto reaches = [&] {
+        const Resolved found = resolve();
+        EXPECT_FALSE(found.can_look_ahead);
+        EXPECT_EQ(found.wal_end, at(26));
+        ASSERT_EQ(found.warnings.size(), 1U);
+        EXPECT_NE(found.warnings[0].find("damaged pieces: recovery cannot pass it"),
+                  std::string::npos)
+            << found.warnings[0];
+    };
+    target_time(2499);
+    reaches();
+    target_xid(701);
+    reaches();
+    target_name("early");
+    reaches();
+    target_time(2500);  // the transaction at 2500 is the last that can be read
+    expect_unreachable("damaged pieces", ErrorCode::corrupt);
+    target_xid(702);
+    expect_unreachable("damaged pieces", ErrorCode::corrupt);
+    // A backup's own WAL.
+    wal.damaged = 21;
+    BackupMarker b = add("long", 1, 20, 2100);
+    repository->store().remove("c/" + place::marker("long"));
+    b.stop_lsn = at(22);
+    repository->store().put_if_absent("c/" + place::marker("long"), as_bytes(to_json(b)));
+    wish.backup_id = "long";
+    target_time(2499);
+    expect_unreachable("damaged pieces", ErrorCode::corrupt);
 }
 
 TEST_F(ResolveTest, LsnInsideTheLastRecord) {
@@ -451,7 +495,27 @@ TEST_F(ResolveTest, HoleBehindTheTargetDoesNotMatter) {
     target_lsn(at(25));
     EXPECT_NO_THROW(resolve());
     target_time(2400);
+    EXPECT_TRUE(resolve().can_look_ahead);
+    // wal-get stops a server that asks for what is missing, though it has no need of it.
+    store(place::segment(segment_name({1, 29}, kSegment)));
+    EXPECT_FALSE(resolve().can_look_ahead);
+    wish.target = {};
+    wish.target.kind = TargetKind::immediate;
+    EXPECT_FALSE(resolve().can_look_ahead);
+    wal.segments.insert(28);
+    EXPECT_TRUE(resolve().can_look_ahead);
+}
+
+// On the way there as at its end.
+TEST_F(ResolveTimelines, HoleBeforeAFork) {
+    wal.segments = {10, 11, 12, 14};
+    wish.backup_id = "monday";
     EXPECT_NO_THROW(resolve());
+    // What lies behind the fork is not on the way.
+    store(place::segment(segment_name({1, 23}, kSegment)));
+    EXPECT_NO_THROW(resolve());
+    store(place::segment(segment_name({1, 14}, kSegment)));
+    expect_unreachable("\"00000001000000000000000D\" is missing, although");
 }
 
 TEST_F(ResolveTest, NoBackups) {
