@@ -112,6 +112,7 @@ bool TailWriter::cut(CutRule rule) {
     const int64_t now = monotonic_nanos();
     const bool looks = now >= next_look_;
     piece.tasks = looks ? 2 : 1;
+    piece.durable = durable_;
     threads_.run([this, &piece, segment, wal] { put(piece, segment, *wal); });
     if (looks) {
         next_look_ = now + kLookNanos;
@@ -144,8 +145,9 @@ void TailWriter::put(Piece& piece, const std::string& segment, const Bytes& wal)
         writer.time = now_micros();
         const auto from = static_cast<uint32_t>(piece.begin % target_.segment_size);
         PG_ARK_FAULT_POINT("stream_before_put");
-        store_object(target_.store, target_.cluster, ObjectKind::tail, place::tail(segment, from),
-                     wal, writer, *sealer, false);
+        store_object(
+            target_.store, target_.cluster, ObjectKind::tail, place::tail(segment, from), wal,
+            writer, *sealer, false, [] {}, piece.durable - segment_begin(piece.begin));
         PG_ARK_FAULT_POINT("stream_after_put");
     } catch (const Error& e) {
         error = e.code == ErrorCode::conflict ? std::make_exception_ptr(PieceInTheWay(e))

@@ -86,6 +86,7 @@ class TailWriter {
     struct Piece {
         Lsn begin = 0;
         Lsn end = 0;
+        Lsn durable = 0;  ///< what was so when it was cut; in its segment
         // Under the lock, and then of who saw that there are no more tasks.
         int tasks = 0;  ///< that are under way for it
         std::exception_ptr error;
