@@ -25,13 +25,28 @@ constexpr int64_t kLookNanos = 1000000000;
 
 }  // namespace
 
+void refuse_overwriting_store(const ObjectStore& store) {
+    if (store.creates_atomically())
+        return;
+    throw Error(ErrorCode::unsupported,
+                "WAL is not streamed to a repository with create_if_absent=off",
+                "Where the store overwrites objects, a piece of WAL that arrives late could take "
+                "the place of a longer one, and commits that were reported as durable would be "
+                "lost.",
+                "Use a store that creates objects only where there is none. Or archive by segments "
+                "alone: set pg_ark.wal_streaming to off, and take pg_ark out of "
+                "synchronous_standby_names.");
+}
+
 TailWriter::TailWriter(PushTarget target, TimelineId timeline, Lsn timeline_begin,
                        std::function<void()> wake)
     : target_(std::move(target)),
       timeline_(timeline),
       timeline_begin_(timeline_begin),
       wake_(std::move(wake)),
-      threads_(2 * kOnTheWay) {}
+      threads_(2 * kOnTheWay) {
+    refuse_overwriting_store(target_.store);
+}
 
 TailWriter::~TailWriter() = default;
 
