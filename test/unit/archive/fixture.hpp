@@ -30,6 +30,7 @@ struct StoreHooks {
     /// Called before each put and get; may throw or wait.
     std::function<void(const std::string& name)> before_put = [](const std::string&) {};
     std::function<void(const std::string& name)> before_get = [](const std::string&) {};
+    std::function<void(const std::string& name)> before_range = [](const std::string&) {};
     std::function<void()> before_list = [] {};
 };
 
@@ -57,6 +58,7 @@ class HookedStore final : public ObjectStore {
     size_t get_range(const std::string& name, uint64_t offset, MutableByteView buffer) override {
         check();
         ++hooks_->ranges;
+        hooks_->before_range(name);
         return base_->get_range(name, offset, buffer);
     }
     std::optional<ObjectInfo> head(const std::string& name) override {
