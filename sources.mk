@@ -348,6 +348,7 @@ UNIT_TEST_SOURCES += test/unit/http/body_check_test.cpp
 UNIT_TEST_SOURCES += test/unit/http/retry_transport_test.cpp
 UNIT_TEST_SOURCES += test/unit/http/curl_transport_test.cpp
 UNIT_TEST_SOURCES += test/unit/pipeline/tar_reader_test.cpp
+UNIT_TEST_SOURCES += test/unit/stream/overwriting_store_test.cpp
 UNIT_TEST_SOURCES += test/unit/stream/tail_writer_test.cpp
 UNIT_TEST_SOURCES += test/unit/stream/streaming_test.cpp
 UNIT_TEST_SOURCES += test/unit/stream/archived_test.cpp

@@ -92,6 +92,28 @@ for my $case (
     $node->stop;
 }
 
+# ---- a store that overwrites: WAL is archived, and never streamed
+
+{
+    my $there = place_below($url, 'overwrites') . '&create_if_absent=off';
+    ($status, $said, $levels) = check($there);
+    is("$status $levels", '0 repository=note create_if_absent=note', 'a store that overwrites can be used');
+    my $node = ark_cluster('overwrites', repository => $there);
+    backup_ok($node, 'where objects may be overwritten');
+    archive_now($node);
+    poll_until('streaming has said why it is not', sub { $node->safe_psql('postgres', 'SELECT state, error_message FROM ark.wal_status') =~ /^stopped\|.*create_if_absent=off/ });
+    my $row;
+    poll_until('preflight() says it', sub { ($row = $node->safe_psql('postgres', q{SELECT ok, detail, hint FROM ark.preflight() WHERE name = 'wal_streaming'})) =~ /^f/ });
+    like($row, qr/^f\|stopped: .*create_if_absent=off.*by segments\|.*pg_ark\.wal_streaming to off/, 'and what to do');
+    like($node->safe_psql('postgres', q{SELECT ok, detail FROM ark.preflight() WHERE name = 'create_if_absent'}), qr/^t\|.*not streamed/, 'beside what the store was said to be');
+    is_deeply([ grep { m{/tail/} } $s3->objects($bucket, prefix_of($there)) ], [], 'there is no piece');
+    my ($exit, undef, $err) = ark('wal-receive', '--repo', $there, '--conninfo', $node->connstr('postgres'));
+    ok($exit == 2 && $err =~ /create_if_absent=off/, 'nor is WAL received') or diag("$exit $err");
+    set_config($node, 'pg_ark.wal_streaming' => 'off');
+    poll_until('preflight() is content', sub { $node->safe_psql('postgres', q{SELECT ok FROM ark.preflight() WHERE name = 'wal_streaming'}) eq 't' });
+    $node->stop;
+}
+
 # ---- the clock, and a store that is not there
 
 my ($port) = $host =~ /:(\d+)/;

@@ -192,6 +192,18 @@ for my $way (qw(torn missing)) {
     $recovers->stop('immediate');
 }
 
+# With few pieces behind the hole, too: they were begun when it was durable.
+my $lost = copied();
+my $few  = (pieces($lost, 1))[-2];
+unlink $few or die $!;
+ark_fails([ 'restore', '--repo', "file://$lost", '-D', PostgreSQL::Test::Utils::tempdir('plan') . '/data', '--dry-run' ],
+    qr/later pieces/, 'the last but one is missing: no restore of all there is');
+($exit) = ark('wal-get', '--repo', "file://$lost", '--timeout', 1, $few =~ m{/([0-9A-F]{24})/}, PostgreSQL::Test::Utils::tempdir('got') . '/segment');
+cmp_ok($exit, '>', 125, 'wal-get does not say that there is no more');
+($exit) = ark('verify', '--repo', "file://$lost");
+isnt($exit, 0, 'verify finds it');
+is(restored_rows($lost, '--target-lsn', $between), '0', 'what lies before it can be had');
+
 # ---- a standby that lives from the archive alone
 
 sub archive_standby {

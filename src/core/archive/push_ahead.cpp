@@ -118,11 +118,11 @@ void PushAhead::forget_waiting() {
 
 // The archiver's own request goes before everything else.
 bool PushAhead::do_something(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
-    if (request_ && request_->state == State::waiting && !request_->joined) {
+    if (request_ && request_->state == State::waiting && !request_->joined && may_begin()) {
         serve(lock, buffers);
         return true;
     }
-    if (const auto next = first_waiting(); next != segments_.end()) {
+    if (const auto next = first_waiting(); next != segments_.end() && may_begin()) {
         store_next(lock, std::string(next->first), buffers);
         return true;
     }
@@ -147,12 +147,33 @@ void PushAhead::note(const PushBuffers& buffers) {
     check_tail_ = buffers.check_tail;
 }
 
+uint64_t PushAhead::note_begin() {
+    ++running_;
+    return doubts_;
+}
+
+// What was on its way beside the one that raised the doubt does not end it.
+void PushAhead::note_end(uint64_t begin, const std::string& name, PushResult result, bool failed) {
+    --running_;
+    const auto file = parse_wal_file_name(name);
+    const bool is_segment = file && file->kind == WalFileKind::segment;
+    if (failed || (is_segment && result == PushResult::present)) {
+        ++doubts_;
+        one_by_one_ = true;
+    } else if (is_segment && begin == doubts_) {
+        one_by_one_ = false;
+    }
+    if (may_begin())
+        work_.notify_all();
+}
+
 void PushAhead::serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
     const std::string name = request_->name;
     const std::string path = request_->path;
     request_->state = State::running;
     PushResult result = PushResult::stored;
     std::exception_ptr error;
+    const uint64_t begin = note_begin();
     lock.unlock();
     try {
         PushBuffers& memory = in(buffers);
@@ -164,6 +185,7 @@ void PushAhead::serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers) {
         error = std::current_exception();
     }
     lock.lock();
+    note_end(begin, name, result, error != nullptr);
     answer(result, error);
 }
 
@@ -172,9 +194,10 @@ void PushAhead::answer(PushResult result, std::exception_ptr error) {
     request_->result = result;
     request_->error = std::move(error);
     if (request_->error) {
-        check_tail_ = true;
+        check_tail_ = rests_ = true;
         forget_waiting();
     } else {
+        rests_ = false;
         last_served_ = request_->name;
         // Not after each one: with a long backlog the directory is large.
         if (segments_.size() <= options_.limit / 2) {
@@ -210,6 +233,7 @@ void PushAhead::store_next(Lock& lock, const std::string& name,
     bool was_taken_away = false;
     FileIdentity identity;
     PushResult result = PushResult::stored;
+    const uint64_t begin = note_begin();
     lock.unlock();
     try {
         PushBuffers& memory = in(buffers);
@@ -225,6 +249,7 @@ void PushAhead::store_next(Lock& lock, const std::string& name,
         error = std::current_exception();
     }
     lock.lock();
+    note_end(begin, name, result, error != nullptr);
     segments_[name] = {State::done, identity, result};
     end_segment(name, error, was_taken_away);
 }
@@ -238,8 +263,9 @@ void PushAhead::end_segment(const std::string& name, std::exception_ptr error,
         if (!was_taken_away) {
             forget_waiting();
             look_ = false;
+            rests_ = true;
         }
-    } else if (segments_.size() < options_.limit && first_waiting() == segments_.end()) {
+    } else if (!rests_ && segments_.size() < options_.limit && first_waiting() == segments_.end()) {
         look_ = true;  // the server may have finished more since
     }
     const bool asked_for = request_ && request_->joined && request_->name == name;

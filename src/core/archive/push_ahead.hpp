@@ -34,6 +34,11 @@ struct PushAheadOptions {
 /// has been served again: its own request brings the error to light, and its own pauses are the
 /// pace at which a store that is away is tried.
 ///
+/// Several at a time only behind a segment that nobody had stored: until there is one, and again
+/// after each error and each segment that was there already, they are stored one after the other.
+/// So where another server with this one's identity is ahead, nothing is stored behind the segment
+/// in which they differ.
+///
 /// start, wait and ahead are for one thread; the store is called from the pool's.
 class PushAhead {
  public:
@@ -74,6 +79,9 @@ class PushAhead {
     void work();
     std::map<std::string, Segment>::iterator first_waiting();
     void forget_waiting();
+    bool may_begin() const { return !one_by_one_ || running_ == 0; }
+    uint64_t note_begin();
+    void note_end(uint64_t begin, const std::string& name, PushResult result, bool failed);
     bool do_something(Lock& lock, std::unique_ptr<PushBuffers>& buffers);
     void serve(Lock& lock, std::unique_ptr<PushBuffers>& buffers);
     void answer(PushResult result, std::exception_ptr error);
@@ -103,6 +111,10 @@ class PushAhead {
     std::optional<Request> request_;
     std::string last_served_;  ///< its .ready may still be there
     std::map<std::string, Segment> segments_;
+    bool one_by_one_ = true;
+    uint64_t doubts_ = 0;   ///< errors, and segments that were there
+    size_t running_ = 0;    ///< files that are being stored
+    bool rests_ = false;    ///< after an error, until a request succeeds
     bool look_ = false;     ///< archive_status is to be read
     bool looking_ = false;  ///< a thread is reading it
     bool stop_ = false;

@@ -20,7 +20,9 @@ constexpr int kReadsOfDamage = 3;
 constexpr size_t kFewPieces = 4;
 
 // A writer that was killed leaves pieces behind one that was on its way still, and the next one may
-// be killed like it: only where more than theirs follow each other was the one before them durable.
+// be killed like it. Their headers say what was durable when they were begun. Where those of an
+// earlier program do not, the one before them was durable only where more than theirs follow each
+// other.
 constexpr size_t kPiecesBehindALostOne = 2 * kTailPiecesOnTheWay;
 
 struct Piece {
@@ -108,7 +110,7 @@ class ChainReader {
     std::optional<TailChain> run() {
         while (!chain_.complete && !chain_.is_torn_apart) {
             std::optional<Piece> piece = read_next();
-            if (!piece && !chain_.damage && was_there(place_at(chain_.bytes.size()))) {
+            if (!piece && !chain_.damage && was_there()) {
                 // A running writer may have stored it, and those behind it, since.
                 piece = read_next();
                 chain_.is_torn_apart = !piece && !chain_.damage;
@@ -171,14 +173,27 @@ class ChainReader {
         throw Error(error);
     }
 
-    // By what is listed behind it.
-    bool was_there(const std::string& place) const {
+    // The piece that begins where the chain ends: by what is listed behind it.
+    bool was_there() const {
+        const std::string place = place_at(chain_.bytes.size());
         std::vector<std::string> behind;
         store_.list(name_of(place::tail_directory(segment_)), [&](const ObjectInfo& object) {
             if (object.name > name_of(place))
                 behind.push_back(object.name);
             return true;
         });
+        return is_said_durable_by(behind) || many_follow_each_other(behind);
+    }
+
+    // The last piece first: it knows most, unless a writer that was killed left it.
+    bool is_said_durable_by(const std::vector<std::string>& behind) const {
+        return std::any_of(behind.rbegin(), behind.rend(), [&](const std::string& name) {
+            const auto header = header_of(name);
+            return header && header->durable_bytes.value_or(0) > chain_.bytes.size();
+        });
+    }
+
+    bool many_follow_each_other(const std::vector<std::string>& behind) const {
         size_t following = 0;
         std::string next;
         for (size_t i = 0; i < behind.size(); ++i) {
@@ -200,14 +215,19 @@ class ChainReader {
         const char* end = name.data() + name.size();
         if (std::from_chars(begin, end, from, 16).ec != std::errc{})
             return {};
+        const auto header = header_of(name);
+        return header && header->plain_bytes ? name_of(place_at(from + *header->plain_bytes))
+                                             : std::string();
+    }
+
+    // nullopt also where it can't be read.
+    std::optional<ObjectHeader> header_of(const std::string& name) const {
         try {
-            const auto header = read_header(store_, name);
-            return header && header->plain_bytes ? name_of(place_at(from + *header->plain_bytes))
-                                                 : std::string();
+            return read_header(store_, name);
         } catch (const Error& error) {
             if (error.code != ErrorCode::corrupt)
                 throw;
-            return {};
+            return std::nullopt;
         }
     }
 

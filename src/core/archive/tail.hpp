@@ -27,8 +27,8 @@ struct TailChain {
     bool complete = false;        ///< it reaches the segment's end
     Writer writer;                ///< of the last piece
     std::optional<Error> damage;  ///< of the piece behind it, which is the last and can't be read
-    /// The piece behind it is not there, but so many are behind that one that it was: no writer
-    /// gets so far ahead of a piece that is not durable.
+    /// The piece behind it is not there, but was: a later one says that it was durable, or so many
+    /// are behind it that no writer gets so far ahead of a piece that is not.
     bool is_torn_apart = false;
 };
 

@@ -70,6 +70,8 @@ ObjectHeader header_of_json(const json& j, const std::string& name) {
         h.plain_bytes = member<uint64_t>(j, "plain_bytes");
     if (j.contains("xxh128"))
         h.hash = parse_hash128(member<std::string>(j, "xxh128"));
+    if (j.contains("durable_bytes"))
+        h.durable_bytes = member<uint64_t>(j, "durable_bytes");
     const json& w = j.at("writer");
     h.writer.host = text_member(w, "host");
     h.writer.boot_id = text_member(w, "boot_id");
@@ -159,6 +161,8 @@ Bytes encode_header(const ObjectHeader& header) {
         j["plain_bytes"] = *header.plain_bytes;
     if (header.hash.is_known())
         j["xxh128"] = to_text(header.hash);
+    if (header.durable_bytes)
+        j["durable_bytes"] = *header.durable_bytes;
     const std::string text = j.dump();
     Bytes out(kHeaderPrefix + text.size());
     store<uint32_t>(out, 0, kHeaderMagic);
@@ -256,10 +260,11 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
 
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
-                         ObjectSealer& sealer, bool look_first,
-                         const std::function<void()>& sealed) {
+                         ObjectSealer& sealer, bool look_first, const std::function<void()>& sealed,
+                         std::optional<uint64_t> durable_bytes) {
     const uint64_t plain_bytes = plaintext.size();
-    const ObjectHeader header{kind, place, "none", plain_bytes, content_hash(plaintext), writer};
+    const ObjectHeader header{kind,   place,        "none", plain_bytes, content_hash(plaintext),
+                              writer, durable_bytes};
     const std::string name = prefix + "/" + place;
     std::optional<ObjectHeader> there =
         look_first ? read_header(store, name) : std::optional<ObjectHeader>();

@@ -54,6 +54,9 @@ struct ObjectHeader {
     /// compressing does: who can write here could write a fitting digest too.
     Hash128 hash = {};
     Writer writer;
+    /// Pieces of segments: so many bytes from the segment's begin on were durable when this one was
+    /// begun. Not known in those of earlier programs.
+    std::optional<uint64_t> durable_bytes = {};
 };
 
 /// Largest header frame that a reader accepts, and enough to fetch for one.
@@ -99,10 +102,11 @@ enum class StoreResult { stored, present };
 /// `present` (a repeated try, a reply that was lost). Error: conflict for other content; the detail
 /// names both writers. `look_first`: whether it is there already is asked before it is compressed.
 /// `sealed` is called when the plaintext is not needed any more, and may give its memory away.
+/// `durable_bytes` goes into the header; what is there may have another.
 StoreResult store_object(
     ObjectStore& store, const std::string& prefix, ObjectKind kind, const std::string& place,
     ByteView plaintext, const Writer& writer, ObjectSealer& sealer, bool look_first,
-    const std::function<void()>& sealed = [] {});
+    const std::function<void()>& sealed = [] {}, std::optional<uint64_t> durable_bytes = {});
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                          const std::string& place, ByteView plaintext, const Writer& writer,
                          int level);

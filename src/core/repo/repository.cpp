@@ -76,7 +76,7 @@ void check_race(ObjectStore& store) {
                     std::to_string(race.winners) + " were told that they had.",
                 "Two clusters that write to one place by mistake would overwrite each other's WAL "
                 "there. Use another store, or see to it yourself and say create_if_absent=off in "
-                "the repository's URL.");
+                "the repository's URL; WAL is not streamed then.");
 }
 
 void create_mark(ObjectStore& store) {

@@ -29,7 +29,11 @@ constexpr int64_t kSkewNoticed = 60;
 constexpr const char* kGrant = "Give it to the credentials that the repository is used with.";
 constexpr const char* kOneWriter =
     "Such a store does not tell apart two clusters that write to one place by mistake: use another "
-    "one, or see to it yourself and say create_if_absent=off in the repository's URL.";
+    "one, or see to it yourself and say create_if_absent=off in the repository's URL; WAL is not "
+    "streamed then.";
+constexpr const char* kNotStreamed =
+    "It is archived by segments. Set pg_ark.wal_streaming to off, and do not name pg_ark in "
+    "synchronous_standby_names.";
 constexpr const char* kLifecycle =
     "Let a lifecycle rule of the bucket remove incomplete multipart uploads.";
 
@@ -160,10 +164,13 @@ class Checker {
             return found(out_.creates_if_absent ? CheckLevel::note : CheckLevel::error,
                          "the store does not create-if-absent atomically: of " +
                              std::to_string(kRacers) + " writers that created one object at once " +
-                             what,
-                         out_.creates_if_absent ? "" : kOneWriter);
+                             what + (out_.creates_if_absent ? "; WAL is not streamed to it" : ""),
+                         out_.creates_if_absent ? kNotStreamed : kOneWriter);
         }
         out_.creates_if_absent = true;
+        if (!store_.creates_atomically())
+            return found(CheckLevel::note,
+                         "create_if_absent=off: WAL is not streamed to this place", kNotStreamed);
         return "of " + std::to_string(kRacers) + " writers at once one wins, in " +
                std::to_string(kRounds) + " of " + std::to_string(kRounds) + " rounds";
     }

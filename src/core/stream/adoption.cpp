@@ -41,6 +41,14 @@ std::optional<TailChain> adopt_segment(Repository& repository, const PushTarget&
                     "The pieces of WAL segment \"" + name + "\" reach " + to_text(end), flushed,
                     chain->writer);
     }
+    if (chain->is_torn_apart) {
+        warn(Error(ErrorCode::corrupt,
+                   "a piece of WAL segment \"" + name + "\" was lost and is written anew",
+                   "There is no object \"" + target.cluster + "/" + place::tail(name, length) +
+                       "\", which was durable when later ones were written.",
+                   "Find out what removed it: pg_ark removes no piece before the whole segment is "
+                   "stored."));
+    }
     if (chain->damage) {
         const std::string piece = target.cluster + "/" + place::tail(name, length);
         warn(Error(chain->damage->code,

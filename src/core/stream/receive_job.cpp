@@ -62,6 +62,7 @@ ReceiveJob::ReceiveJob(Repository& repository, ReceiveRequest request, StreamJob
       synchronous_(request_.synchronous) {}
 
 void ReceiveJob::run() {
+    refuse_overwriting_store(repository_.store());
     stream_again(status_, listener_, wake_, [this] { receive_once(); });
 }
 

@@ -41,6 +41,7 @@ StreamJob::StreamJob(Repository& repository, PushTarget target, StreamRequest re
 }
 
 void StreamJob::run() {
+    refuse_overwriting_store(target_.store);
     stream_again(status_, listener_, wake_, [this] { stream_once(); });
 }
 

@@ -31,7 +31,7 @@ class StreamJob {
 
     /// Runs until `wake` is stopped (Error: cancelled). Other errors are those that trying again
     /// does not mend: conflict where another server writes this timeline, refused where the server
-    /// is not the one it should be.
+    /// is not the one it should be, unsupported where the store may overwrite objects.
     void run();
 
  private:

@@ -25,13 +25,28 @@ constexpr int64_t kLookNanos = 1000000000;
 
 }  // namespace
 
+void refuse_overwriting_store(const ObjectStore& store) {
+    if (store.creates_atomically())
+        return;
+    throw Error(ErrorCode::unsupported,
+                "WAL is not streamed to a repository with create_if_absent=off",
+                "Where the store overwrites objects, a piece of WAL that arrives late could take "
+                "the place of a longer one, and commits that were reported as durable would be "
+                "lost.",
+                "Use a store that creates objects only where there is none. Or archive by segments "
+                "alone: set pg_ark.wal_streaming to off, and take pg_ark out of "
+                "synchronous_standby_names.");
+}
+
 TailWriter::TailWriter(PushTarget target, TimelineId timeline, Lsn timeline_begin,
                        std::function<void()> wake)
     : target_(std::move(target)),
       timeline_(timeline),
       timeline_begin_(timeline_begin),
       wake_(std::move(wake)),
-      threads_(2 * kOnTheWay) {}
+      threads_(2 * kOnTheWay) {
+    refuse_overwriting_store(target_.store);
+}
 
 TailWriter::~TailWriter() = default;
 
@@ -112,6 +127,7 @@ bool TailWriter::cut(CutRule rule) {
     const int64_t now = monotonic_nanos();
     const bool looks = now >= next_look_;
     piece.tasks = looks ? 2 : 1;
+    piece.durable = durable_;
     threads_.run([this, &piece, segment, wal] { put(piece, segment, *wal); });
     if (looks) {
         next_look_ = now + kLookNanos;
@@ -144,8 +160,9 @@ void TailWriter::put(Piece& piece, const std::string& segment, const Bytes& wal)
         writer.time = now_micros();
         const auto from = static_cast<uint32_t>(piece.begin % target_.segment_size);
         PG_ARK_FAULT_POINT("stream_before_put");
-        store_object(target_.store, target_.cluster, ObjectKind::tail, place::tail(segment, from),
-                     wal, writer, *sealer, false);
+        store_object(
+            target_.store, target_.cluster, ObjectKind::tail, place::tail(segment, from), wal,
+            writer, *sealer, false, [] {}, piece.durable - segment_begin(piece.begin));
         PG_ARK_FAULT_POINT("stream_after_put");
     } catch (const Error& e) {
         error = e.code == ErrorCode::conflict ? std::make_exception_ptr(PieceInTheWay(e))

@@ -30,6 +30,11 @@ struct PieceInTheWay : public Error {
     explicit PieceInTheWay(const Error& error) : Error(error) {}
 };
 
+/// Error: unsupported where an object may be overwritten (create_if_absent=off in the URL). A
+/// process that was killed may have a piece on its way still, which would then take the place of a
+/// longer one of the same name that the next process was told to be durable.
+void refuse_overwriting_store(const ObjectStore& store);
+
 /// Takes WAL of one timeline in the order in which it was written, and makes it durable in pieces
 /// (docs/repository-format.md "Tail"). Several pieces are on their way at a time, but those of a
 /// segment only begin when everything before the segment is durable. Pure of clocks and of the
@@ -39,7 +44,8 @@ struct PieceInTheWay : public Error {
 class TailWriter {
  public:
     /// `timeline_begin`: where the timeline left its parent; 0 for the first one. `wake` is called
-    /// from any thread when a piece has come back. `target.store` outlives the writer.
+    /// from any thread when a piece has come back. `target.store` outlives the writer. Error: as
+    /// refuse_overwriting_store.
     TailWriter(PushTarget target, TimelineId timeline, Lsn timeline_begin,
                std::function<void()> wake);
     /// Waits for what is on its way. What is not is dropped.
@@ -86,6 +92,7 @@ class TailWriter {
     struct Piece {
         Lsn begin = 0;
         Lsn end = 0;
+        Lsn durable = 0;  ///< what was so when it was cut; in its segment
         // Under the lock, and then of who saw that there are no more tasks.
         int tasks = 0;  ///< that are under way for it
         std::exception_ptr error;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/base/error.hpp"
@@ -29,6 +30,7 @@ struct StoreHooks {
     /// Called before each put and get; may throw or wait.
     std::function<void(const std::string& name)> before_put = [](const std::string&) {};
     std::function<void(const std::string& name)> before_get = [](const std::string&) {};
+    std::function<void(const std::string& name)> before_range = [](const std::string&) {};
     std::function<void()> before_list = [] {};
 };
 
@@ -56,6 +58,7 @@ class HookedStore final : public ObjectStore {
     size_t get_range(const std::string& name, uint64_t offset, MutableByteView buffer) override {
         check();
         ++hooks_->ranges;
+        hooks_->before_range(name);
         return base_->get_range(name, offset, buffer);
     }
     std::optional<ObjectInfo> head(const std::string& name) override {
@@ -110,17 +113,20 @@ class TestRepository {
         return where;
     }
     /// Bytes [from, to) of a segment as one of its pieces; its place.
-    std::string put_piece(const std::string& segment, ByteView bytes, uint64_t from, uint64_t to) {
+    std::string put_piece(const std::string& segment, ByteView bytes, uint64_t from, uint64_t to,
+                          std::optional<uint64_t> durable_bytes = std::nullopt) {
         const std::string where = place::tail(segment, static_cast<uint32_t>(from));
-        put_object(ObjectKind::tail, where, bytes.subspan(from, to - from));
+        put_object(ObjectKind::tail, where, bytes.subspan(from, to - from), {}, durable_bytes);
         return where;
     }
     void put_history(TimelineId timeline, const std::string& content) {
         base->put_if_absent(kCluster + "/" + place::history(timeline), as_bytes(content));
     }
     void put_object(ObjectKind kind, const std::string& where, ByteView bytes,
-                    const Writer& writer = {}) {
-        const ObjectHeader header{kind, where, "none", bytes.size(), content_hash(bytes), writer};
+                    const Writer& writer = {},
+                    std::optional<uint64_t> durable_bytes = std::nullopt) {
+        const ObjectHeader header{kind,   where,        "none", bytes.size(), content_hash(bytes),
+                                  writer, durable_bytes};
         base->put_if_absent(kCluster + "/" + where, seal_object(header, bytes, 1));
     }
     /// Flips a bit in the middle of an object.

@@ -44,8 +44,8 @@ class PushAheadTest : public ::testing::Test {
             .has_value();
     }
     template <typename Condition>
-    static bool eventually(const Condition& condition) {
-        const int64_t deadline = monotonic_nanos() + 30LL * 1000000000;
+    static bool eventually(const Condition& condition, int64_t millis = 30000) {
+        const int64_t deadline = monotonic_nanos() + millis * 1000000;
         while (!condition()) {
             if (monotonic_nanos() > deadline)
                 return false;
@@ -175,6 +175,119 @@ TEST_F(PushAheadTest, ASegmentThatIsAskedForWhileItIsStoredAheadIsStoredOnce) {
     go = true;
     EXPECT_EQ(pool->wait(kLong), PushResult::stored);
     EXPECT_EQ(repo.hooks->puts, 3);  // ark.json and two segments
+}
+
+// A copy of a server beside it: they differ from segment 2 on, which the other one has stored.
+class TwoServersTest : public PushAheadTest {
+ protected:
+    TwoServersTest() {
+        WalBuilder other(2);
+        other.add_commit(1, 1);
+        other.fill_segment();
+        repo.put_segment(WalBuilder::name(1), wal.segment(1));
+        repo.put_segment(WalBuilder::name(2), other.segment(2));
+        // What would be stored meanwhile is.
+        repo.hooks->before_range = [this](const std::string& name) {
+            if (name.find(WalBuilder::name(2)) != std::string::npos)
+                eventually([&] { return is_stored(3); }, 200);
+        };
+    }
+    void expect_nothing_behind() {
+        EXPECT_EQ(test::error_of([&] { push(2); }), ErrorCode::conflict);
+        EXPECT_EQ(test::error_of([&] { push(2); }), ErrorCode::conflict);
+        pool->stop(kLong);
+        for (uint64_t n = 3; n <= 6; ++n)
+            EXPECT_FALSE(is_stored(n)) << n;
+    }
+};
+
+TEST_F(TwoServersTest, NothingIsStoredBehindASegmentThatDiffers) {
+    offer(1, 6);
+    begin({.data_directory = "", .threads = 4, .limit = 64});
+    EXPECT_EQ(push(1), PushResult::present);
+    expect_nothing_behind();
+}
+
+TEST_F(TwoServersTest, ATimelinesHistoryComparesNothing) {
+    offer(2, 6);
+    begin({.data_directory = "", .threads = 4, .limit = 64});
+    test::write_text(data.path() + "/pg_wal/00000002.history", "1\t0/28\tx\n");
+    pool->start("00000002.history", data.path() + "/pg_wal/00000002.history");
+    EXPECT_EQ(pool->wait(kLong), PushResult::stored);
+    expect_nothing_behind();
+}
+
+TEST_F(TwoServersTest, NorWhatTheArchiverAsksForMeanwhile) {
+    repo.base->remove(kCluster + "/" + place::segment(WalBuilder::name(2)));
+    repo.put_segment(WalBuilder::name(2), wal.segment(2));
+    offer(1, 2);
+    std::atomic<bool> reached = false;
+    std::atomic<bool> go = false;
+    repo.hooks->before_range = [&](const std::string& name) {
+        if (name.find(WalBuilder::name(2)) == std::string::npos)
+            return;
+        reached = true;
+        eventually([&] { return go.load(); });
+    };
+    begin({.data_directory = "", .threads = 4, .limit = 64});
+    EXPECT_EQ(push(1), PushResult::present);
+    ASSERT_TRUE(eventually([&] { return reached.load(); }));
+    offer(3, 3);
+    pool->start(WalBuilder::name(3), data.wal(WalBuilder::name(3)));
+    EXPECT_EQ(pool->wait(std::chrono::milliseconds(50)), std::nullopt);
+    EXPECT_FALSE(is_stored(3));
+    go = true;
+    EXPECT_EQ(pool->wait(kLong), PushResult::stored);
+}
+
+// What was on its way beside it is stored; nothing is begun any more.
+TEST_F(TwoServersTest, WhatWasOnItsWayBesideItIsTheEnd) {
+    repo.base->remove(kCluster + "/" + place::segment(WalBuilder::name(1)));
+    repo.base->remove(kCluster + "/" + place::segment(WalBuilder::name(2)));
+    offer(1, 8);
+    std::atomic<bool> go = false;
+    WalBuilder other(3);
+    other.add_commit(1, 1);
+    other.fill_segment();
+    repo.hooks->before_range = [](const std::string&) {};
+    repo.hooks->before_put = [&](const std::string& name) {
+        if (name.find(WalBuilder::name(2)) != std::string::npos)
+            eventually([&] { return go.load(); });
+        if (name.find(WalBuilder::name(3)) != std::string::npos)
+            repo.put_segment(WalBuilder::name(3), other.segment(3));
+    };
+    begin();
+    EXPECT_EQ(push(1), PushResult::stored);
+    ASSERT_TRUE(eventually([&] { return is_stored(3); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    go = true;
+    ASSERT_TRUE(eventually([&] { return is_stored(2); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_EQ(push(2), PushResult::stored);
+    EXPECT_EQ(test::error_of([&] { push(3); }), ErrorCode::conflict);
+    pool->stop(kLong);
+    for (uint64_t n = 4; n <= 8; ++n)
+        EXPECT_FALSE(is_stored(n)) << n;
+}
+
+// Behind what this server was the first to store several are on their way again.
+TEST_F(TwoServersTest, ASegmentThatNobodyHadEndsIt) {
+    repo.base->remove(kCluster + "/" + place::segment(WalBuilder::name(2)));
+    offer(1, 5);
+    std::atomic<int> waiting = 0;
+    std::atomic<bool> go_on = false;
+    repo.hooks->before_range = [](const std::string&) {};
+    repo.hooks->before_put = [&](const std::string& name) {
+        if (name.find(WalBuilder::name(2)) != std::string::npos)
+            return;
+        ++waiting;
+        eventually([&] { return go_on.load(); });
+    };
+    begin({.data_directory = "", .threads = 3, .limit = 64});
+    EXPECT_EQ(push(1), PushResult::present);
+    EXPECT_TRUE(eventually([&] { return waiting == 3; }));
+    go_on = true;
+    EXPECT_TRUE(eventually([&] { return pool->ahead() == 4; }));
 }
 
 TEST_F(PushAheadTest, AStoreThatIsAwayIsNotTriedByItself) {

@@ -218,6 +218,33 @@ TEST_F(Tail, APieceThatIsMissingBeforeManyIsAnError) {
     EXPECT_EQ(fetch_segment(context(), name(5)), five);
 }
 
+// What was on its way with it says nothing; one that was begun when it was durable says all.
+TEST_F(Tail, APieceThatWasDurableAndIsMissingIsAnError) {
+    put_pieces(name(5), five, {0, 20000});
+    repo.put_piece(name(5), five, 30000, 31000, 20000);  // begun while the one before was not there
+    EXPECT_FALSE(chain(name(5))->is_torn_apart);
+    EXPECT_EQ(fetch_segment(context(), name(5)), cut_at(five, 20000));
+    const std::string proof = repo.put_piece(name(5), five, 40000, 41000, 20001);
+    EXPECT_TRUE(chain(name(5))->is_torn_apart);
+    EXPECT_EQ(error_of([&] { fetch_segment(context(), name(5)); }), ErrorCode::corrupt);
+    repo.put_piece(name(5), five, 50000, 51000,
+                   0);  // of another writer: the last need not know most
+    EXPECT_TRUE(chain(name(5))->is_torn_apart);
+    repo.damage(proof, 0.1);
+    EXPECT_FALSE(chain(name(5))->is_torn_apart);
+    repo.put_piece(name(5), five, 60000, 61000, 60000);
+    EXPECT_TRUE(chain(name(5))->is_torn_apart);
+    repo.put_piece(name(5), five, 20000, 60000);
+    EXPECT_EQ(fetch_segment(context(), name(5)), cut_at(five, 61000));
+}
+
+TEST_F(Tail, AFirstPieceThatWasDurableAndIsMissingIsAnError) {
+    repo.put_piece(name(5), five, 20000, 21000, 0);
+    EXPECT_FALSE(fetch_segment(context(), name(5)));
+    repo.put_piece(name(5), five, 21000, 22000, 20000);
+    EXPECT_EQ(error_of([&] { fetch_segment(context(), name(5)); }), ErrorCode::corrupt);
+}
+
 // A running server's piece may come, and those behind it, after it was asked for.
 TEST_F(Tail, PiecesThatComeWhileTheyAreListedAreNoError) {
     put_pieces(name(5), five, {0, 20000});

@@ -32,10 +32,13 @@ Bytes sealed(ByteView plain, ObjectKind kind = ObjectKind::wal, const std::strin
 }
 
 TEST(Object, HeaderRoundTrips) {
-    ObjectHeader header{
-        ObjectKind::pack, "backup/x/data/00000.tar.zst",
-        "none",           17,
-        {0xAB, 0xCD},     {"h\xFFost", "", "/data \"dir\"\n", 1795140900123456, "8:1"}};
+    ObjectHeader header{ObjectKind::pack,
+                        "backup/x/data/00000.tar.zst",
+                        "none",
+                        17,
+                        {0xAB, 0xCD},
+                        {"h\xFFost", "", "/data \"dir\"\n", 1795140900123456, "8:1"},
+                        23};
     const Bytes bytes = encode_header(header);
     const ParsedHeader parsed = parse_header(bytes, "x");
     EXPECT_EQ(parsed.frame_bytes, bytes.size());
@@ -47,9 +50,19 @@ TEST(Object, HeaderRoundTrips) {
     EXPECT_EQ(parsed.header.writer.data_directory, header.writer.data_directory);
     EXPECT_EQ(parsed.header.writer.time, header.writer.time);
     EXPECT_EQ(parsed.header.writer.directory_id, "8:1");
+    EXPECT_EQ(parsed.header.durable_bytes, 23U);
     // What `zstd -d` reads over.
     EXPECT_TRUE(is_skippable_frame(bytes));
     EXPECT_EQ(frame_length(bytes, "x"), bytes.size());
+}
+
+TEST(Object, WhatAHeaderDoesNotSayIsNotKnown) {
+    ObjectHeader header;
+    header.place = kPlace;
+    const ParsedHeader parsed = parse_header(encode_header(header), "x");
+    EXPECT_FALSE(parsed.header.plain_bytes);
+    EXPECT_FALSE(parsed.header.hash.is_known());
+    EXPECT_FALSE(parsed.header.durable_bytes);
 }
 
 TEST(Object, ContentOfEverySizeRoundTrips) {

@@ -174,6 +174,34 @@ TEST_F(AdoptionTest, ATornLastPieceMakesRoom) {
     EXPECT_FALSE(base->head(piece(5, 1000)));
 }
 
+TEST_F(AdoptionTest, APieceThatWasLostIsToldAndWrittenAnew) {
+    TailWriter earlier(target(), 1, 0, [this] { bell.ring(); });
+    earlier.begin(kBegin, std::nullopt);
+    for (Lsn end = kBegin + 1000; end <= kBegin + 4000; end += 1000) {
+        earlier.append(slice(earlier.received(), end));
+        earlier.cut(CutRule::everything);
+        ASSERT_TRUE(bell.wait([&] {
+            earlier.collect();
+            return earlier.durable() == end;
+        }));
+    }
+    base->remove(piece(5, 2000));
+    const auto chain = adopt(kBegin + 4000);
+    EXPECT_EQ(chain->bytes.size(), 2000);
+    ASSERT_EQ(warnings.size(), 1);
+    EXPECT_NE(warnings[0].detail.find(piece(5, 2000)), std::string::npos) << warnings[0].detail;
+    TailWriter writer(target(), 1, 0, [this] { bell.ring(); });
+    writer.begin(kBegin, chain);
+    writer.append(slice(kBegin, kBegin + 5000));
+    writer.cut(CutRule::everything);
+    ASSERT_TRUE(bell.wait([&] {
+        writer.collect();
+        return writer.durable() == kBegin + 5000;
+    }));
+    EXPECT_EQ(adopt(kBegin + 5000)->bytes.size(), 5000);
+    EXPECT_EQ(warnings.size(), 1);
+}
+
 TEST_F(AdoptionTest, OldPiecesGoWhereTheWholeIsThere) {
     put_piece(4, 0, slice(kBegin, kBegin + 10));
     put_piece(5, 0, slice(kBegin, kBegin + 10));

@@ -85,6 +85,30 @@ TEST_F(TailWriterTest, FourAreOnTheirWayAndTheRestIsOnePiece) {
     EXPECT_EQ(writer->pieces(), 5);
 }
 
+// By it a reader tells a piece that was lost from one that never came.
+TEST_F(TailWriterTest, PiecesSayWhatWasDurableWhenTheyWereCut) {
+    const auto said = [&](uint64_t number, uint32_t from) {
+        return read_header(*base, piece(number, from))->durable_bytes;
+    };
+    auto writer = make_at(kBegin);
+    append_and_cut(*writer, kBegin + 1000);
+    ASSERT_TRUE(wait_durable(*writer, kBegin + 1000));
+    gate.hold(piece(5, 1000));
+    append_and_cut(*writer, kBegin + 2000);
+    append_and_cut(*writer, kBegin + 3000);
+    gate.let_go(piece(5, 1000));
+    ASSERT_TRUE(wait_durable(*writer, kBegin + 3000));
+    append_and_cut(*writer, kBegin + kSize);
+    ASSERT_TRUE(wait_durable(*writer, kBegin + kSize));
+    append_and_cut(*writer, kBegin + kSize + 10);
+    ASSERT_TRUE(wait_durable(*writer, kBegin + kSize + 10));
+    EXPECT_EQ(said(5, 0), 0U);
+    EXPECT_EQ(said(5, 1000), 1000U);
+    EXPECT_EQ(said(5, 2000), 1000U);
+    EXPECT_EQ(said(5, 3000), 3000U);
+    EXPECT_EQ(said(6, 0), 0U);
+}
+
 TEST_F(TailWriterTest, TheNextSegmentWaitsForTheWholeChainOfTheOneBefore) {
     gate.hold(piece(5, 1000));
     auto writer = make_at(kBegin);
@@ -307,7 +331,8 @@ TEST_F(TailWriterTest, LargeSegmentsAreCutIntoSeveralPieces) {
         base->head(kCluster + "/" + place::tail(segment_name({1, 4}, large.segment_size), 0)));
 }
 
-// Whatever is cut when and fails where: what was called durable can be read back.
+// Whatever is cut when and fails where: what was called durable can be read back, and what is left
+// looks like no loss.
 TEST_F(TailWriterTest, WhatIsDurableCanBeReadBack) {
     std::mt19937 random(7);
     for (int round = 0; round < 20; ++round) {
@@ -343,6 +368,8 @@ TEST_F(TailWriterTest, WhatIsDurableCanBeReadBack) {
         Bytes there;
         for (const uint64_t number : {5, 6, 7}) {
             const Bytes part = chain(number);
+            const auto read = read_tail(context(), WalBuilder::name(number));
+            EXPECT_FALSE(read && read->is_torn_apart);
             there.insert(there.end(), part.begin(), part.end());
             if (part.size() < kSize)
                 break;
