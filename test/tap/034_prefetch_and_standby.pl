@@ -290,6 +290,24 @@ $second->safe_psql('postgres', 'INSERT INTO history VALUES (22)');
 ok($streams->poll_query_until('postgres', 'SELECT count(*) = 1 FROM history WHERE timeline = 22'), 'and has what is not archived yet');
 $streams->stop;
 
+# ---- another server left the timeline at a place that the standby has passed by: its server stays where it is
+{
+    my $passed = $second->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
+    write_segments($second, 2);
+    follows($second, 'has passed by');
+    $standby->safe_psql('postgres', 'CHECKPOINT');    # so that pg_control has it
+    my ($parents) = map { slurp_file("$directory/$_") } grep { m{/00000002\.history$} } find_objects($directory);
+    my ($place)   = map { s{/00000002/00000002\.history$}{/00000003}r } grep { m{/00000002\.history$} } find_objects($directory);
+    mkdir "$directory/$place" or die $!;
+    PostgreSQL::Test::Utils::append_to_file("$directory/$place/00000003.history", $parents . "2\t$passed\tby somebody else\n");
+    wait_log($standby, qr/new timeline 3 forked off current database system timeline 2 before current recovery point/);
+    write_segments($second, 3);
+    follows($second, 'goes on, on its own timeline');
+    unlink "$directory/$place/00000003.history" or die $!;
+    rmdir "$directory/$place" or die $!;
+    unlink $standby->data_dir . '/pg_wal/00000003.history';
+}
+
 # ---- promoted: a clone until it is adopted
 write_segments($second, 1);
 follows($second, 'has all');

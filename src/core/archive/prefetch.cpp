@@ -212,7 +212,8 @@ class Prefetcher::Work {
         bool known = false;
         lock.unlock();
         try {
-            way = choose_way(*repository_, cluster_, order_.origin.target_timeline, timeline);
+            way = choose_way(*repository_, cluster_, order_.origin.target_timeline, timeline,
+                             replayed_by(read_control_file(order_.data_directory)));
             known = true;
         } catch (...) {  // who asks for a segment will hear of it
         }

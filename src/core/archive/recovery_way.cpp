@@ -8,6 +8,22 @@
 
 namespace ark {
 
+namespace {
+
+// rescanLatestTimeLine looks at the newest one alone, and takes no other in its place.
+TimelineId newest_to_follow(Repository& repository, const std::string& cluster, TimelineId asked,
+                            const ReplayedWal& replayed) {
+    const TimelineId newest = find_newest_timeline(repository, cluster, asked);
+    if (replayed.timeline == 0 || newest <= replayed.timeline)
+        return newest;
+    const TimelineHistory way = load_timeline_history(repository, cluster, newest);
+    const bool follows =
+        way.contains(replayed.timeline) && replayed.end <= way.end_of(replayed.timeline);
+    return follows ? newest : replayed.timeline;
+}
+
+}  // namespace
+
 std::string choose_cluster(Repository& repository, const std::string& wanted,
                            std::optional<uint64_t> system_identifier) {
     if (!wanted.empty())
@@ -20,13 +36,18 @@ std::string choose_cluster(Repository& repository, const std::string& wanted,
     return repository.resolve_cluster("");
 }
 
+ReplayedWal replayed_by(const ControlFile& control) {
+    return {control.min_recovery_timeline, control.min_recovery_point};
+}
+
 std::optional<TimelineHistory> choose_way(Repository& repository, const std::string& cluster,
-                                          const std::string& target, TimelineId asked) {
+                                          const std::string& target, TimelineId asked,
+                                          const ReplayedWal& replayed) {
     if (target.empty())
         return std::nullopt;
     TimelineId timeline = 0;
     if (target == "latest") {
-        timeline = find_newest_timeline(repository, cluster, asked);
+        timeline = newest_to_follow(repository, cluster, asked, replayed);
     } else {
         const char* end = target.data() + target.size();
         const auto parsed = std::from_chars(target.data(), end, timeline);

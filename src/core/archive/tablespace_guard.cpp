@@ -146,8 +146,12 @@ std::optional<RecoveringCluster> find_recovering_cluster(const std::string& dire
         return std::nullopt;
     }
     const ControlFile control = read_control_file(directory);
-    return RecoveringCluster{directory, control.system_identifier, first_line(*version),
-                             replay_start_of(directory, control), control.wal_segment_size};
+    return RecoveringCluster{directory,
+                             control.system_identifier,
+                             first_line(*version),
+                             replay_start_of(directory, control),
+                             control.wal_segment_size,
+                             replayed_by(control)};
 }
 
 void check_location_is_free(const RecoveringCluster& cluster, const std::string& location) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "core/archive/recovery_way.hpp"
 #include "core/base/bytes.hpp"
 #include "core/pgdata/wal_name.hpp"
 
@@ -17,6 +18,7 @@ struct RecoveringCluster {
     std::string major_version;  ///< content of PG_VERSION
     Lsn replay_start = 0;       ///< records before it are not replayed
     uint64_t segment_size = 0;
+    ReplayedWal replayed = {};
 };
 
 /// Looks at the directory that a restore_command was started in. nullopt where it isn't a data

@@ -268,7 +268,8 @@ class Attempt {
             repository, request_.cluster,
             recovering_ ? std::optional(recovering_->system_identifier) : std::nullopt);
         if (file_.kind == WalFileKind::segment)
-            target_ = choose_way(repository, cluster_, request_.target_timeline, file_.timeline);
+            target_ = choose_way(repository, cluster_, request_.target_timeline, file_.timeline,
+                                 recovering_ ? recovering_->replayed : ReplayedWal{});
     }
 
     FetchContext context() {

@@ -60,6 +60,8 @@ ControlFile parse_control_file(ByteView bytes) {
     out.checkpoint = load<uint64_t>(bytes, kControlCheckpoint);
     out.redo = load<uint64_t>(bytes, kControlRedo);
     out.timeline = load<uint32_t>(bytes, kControlCheckpointTimeline);
+    out.min_recovery_point = load<uint64_t>(bytes, kControlMinRecoveryPoint);
+    out.min_recovery_timeline = load<uint32_t>(bytes, kControlMinRecoveryTimeline);
     out.max_connections = load<uint32_t>(bytes, kControlMaxConnections);
     out.max_prepared_transactions = load<uint32_t>(bytes, kControlMaxPreparedTransactions);
     out.max_locks_per_transaction = load<uint32_t>(bytes, kControlMaxLocksPerTransaction);

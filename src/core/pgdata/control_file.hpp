@@ -26,9 +26,11 @@ struct ControlFile {
     uint32_t catalog_version = 0;
     ClusterState state = ClusterState::starting;
     Lsn checkpoint = 0;
-    Lsn redo = 0;                  ///< where replay from that checkpoint begins
-    TimelineId timeline = 0;       ///< of the latest checkpoint
-    uint32_t max_connections = 0;  ///< settings that recovery needs as they were
+    Lsn redo = 0;                ///< where replay from that checkpoint begins
+    TimelineId timeline = 0;     ///< of the latest checkpoint
+    Lsn min_recovery_point = 0;  ///< in recovery: WAL up to here, of this timeline, was replayed;
+    TimelineId min_recovery_timeline = 0;  ///< it lags by a restartpoint at most
+    uint32_t max_connections = 0;          ///< settings that recovery needs as they were
     uint32_t max_prepared_transactions = 0;
     uint32_t max_locks_per_transaction = 0;
     uint32_t block_size = 0;

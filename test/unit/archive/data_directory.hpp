@@ -30,11 +30,13 @@ class DataDirectory {
     std::string path() const { return directory_ / "data"; }
     std::string outside(const std::string& name) const { return directory_ / name; }
 
-    void write_control(Lsn redo) const {
+    void write_control(Lsn redo, Lsn replayed = 0, uint32_t replayed_timeline = 0) const {
         Bytes bytes(8192);
         store<uint64_t>(bytes, 0, WalBuilder::kSystemIdentifier);
         store<uint32_t>(bytes, 8, 1300);
         store<uint64_t>(bytes, 40, redo);
+        store<uint64_t>(bytes, 136, replayed);
+        store<uint32_t>(bytes, 144, replayed_timeline);
         store<uint32_t>(bytes, 228, static_cast<uint32_t>(WalBuilder::kSegmentSize));
         store<uint32_t>(bytes, 288, crc32c(0, ByteView(bytes).first(288)));
         write_text(path() + "/global/pg_control", as_text(bytes));

@@ -204,6 +204,30 @@ TEST_F(WalGet, FollowsTheTargetTimeline) {
     EXPECT_EQ(get(WalBuilder::name(7, 3)), WalGetResult::written);
 }
 
+// Another server may have left the standby's timeline at a place that the standby had passed by:
+// its server stays where it is then, and so must we.
+TEST_F(WalGet, LatestIsNoTimelineThatTheServerCannotFollow) {
+    repo.put_segment(WalBuilder::name(6), wal.parent.segment(6));
+    repo.put_segment(WalBuilder::name(7), wal.parent.segment(7));
+    repo.put_history(2, wal.history);
+    request.working_directory = data.path();
+    request.target_timeline = "latest";
+    data.write_control(5 * kSize, wal.fork, 1);
+    EXPECT_EQ(get(WalBuilder::name(7)), WalGetResult::not_there);
+    EXPECT_EQ(get(WalBuilder::name(6)), WalGetResult::written);
+    EXPECT_EQ(written(), wal.partial());
+    data.write_control(5 * kSize, wal.fork + 8, 2);
+    EXPECT_EQ(get(WalBuilder::name(7)), WalGetResult::not_there);
+    data.write_control(5 * kSize, wal.fork + 8, 1);
+    EXPECT_EQ(get(WalBuilder::name(7)), WalGetResult::written);
+    EXPECT_EQ(written(), wal.parent.segment(7));
+    EXPECT_EQ(get(WalBuilder::name(6)), WalGetResult::written);
+    EXPECT_EQ(written(), wal.parent.segment(6));
+    // Who names a target means it.
+    request.target_timeline = "2";
+    EXPECT_EQ(get(WalBuilder::name(7)), WalGetResult::not_there);
+}
+
 TEST_F(WalGet, TheNewestSegmentHasASegmentsSize) {
     const std::string name = WalBuilder::name(5);
     repo.put_piece(name, wal.parent.segment(5), 0, 30000);
