@@ -247,6 +247,27 @@ catches_up($_, join(',', -1 .. 17), 'until the segment is whole: ' . $_->name) f
 write_row($node, 18);
 catches_up($_, join(',', -1 .. 18), 'over the end of a segment: ' . $_->name) for $successor, $follower;
 
+# Or until the next streaming process writes the piece anew.
+$node->safe_psql('postgres', 'CREATE TABLE mended (n int)');
+for my $n (1 .. 6) {
+    $node->safe_psql('postgres', "INSERT INTO mended VALUES ($n)");
+    wait_durable($node);
+    sleep 0.3;
+}
+my $log = -s $node->logfile;
+tear((pieces($directory, 1))[-3]);
+my ($streamer) = ark_children($node, 'server-stream');
+kill 'KILL', $streamer;
+poll_until('it has ended', sub { !kill 0, $streamer });
+$node->safe_psql('postgres', 'INSERT INTO mended VALUES (7)');
+wait_durable($node);
+for my $standby ($successor, $follower) {
+    ok(eval { poll_until('the standby has caught up', sub { $standby->safe_psql('postgres', 'SELECT max(n) FROM mended') eq '7' }, 60) },
+        'a piece that was damaged is written anew, without the whole: ' . $standby->name);
+}
+like(slurp_file($node->logfile, $log), qr/a piece of WAL segment "[0-9A-F]{24}" was damaged and is written anew/, 'and the server says so');
+streams($node);
+
 # Restarted it has files of its own.
 $follower->restart;
 catches_up($follower, join(',', -1 .. 18), 'and after a restart');

@@ -101,10 +101,11 @@ class PiecesAhead {
 
 class ChainReader {
  public:
-    ChainReader(const FetchContext& context, const std::string& segment)
+    ChainReader(const FetchContext& context, const std::string& segment, bool to_mend)
         : context_(context),
           store_(context.repository.store()),
           segment_(segment),
+          to_mend_(to_mend),
           ahead_(store_) {}
 
     std::optional<TailChain> run() {
@@ -113,10 +114,12 @@ class ChainReader {
             if (!piece && !chain_.damage && was_there()) {
                 // A running writer may have stored it, and those behind it, since.
                 piece = read_next();
-                chain_.is_torn_apart = !piece && !chain_.damage;
+                if (!piece && !chain_.damage)
+                    chain_.is_torn_apart = true;
             }
             if (!piece)
                 break;
+            chain_.witness.reset();
             append(std::move(*piece));
             if (++pieces_ == kFewPieces && !chain_.complete)
                 ahead_.begin(name_of(place::tail_directory(segment_)),
@@ -151,7 +154,9 @@ class ChainReader {
                     throw;
                 if (reads < kReadsOfDamage)
                     continue;
-                refuse_damage_inside(place, plain_bytes_of(stored), error);
+                chain_.is_torn_apart = to_mend_ && is_said_durable_by(listed_behind());
+                if (!chain_.is_torn_apart)
+                    refuse_damage_inside(place, plain_bytes_of(stored), error);
                 chain_.damage = error;
                 return std::nullopt;
             }
@@ -173,8 +178,8 @@ class ChainReader {
         throw Error(error);
     }
 
-    // The piece that begins where the chain ends: by what is listed behind it.
-    bool was_there() const {
+    // Behind the piece that begins where the chain ends.
+    std::vector<std::string> listed_behind() const {
         const std::string place = place_at(chain_.bytes.size());
         std::vector<std::string> behind;
         store_.list(name_of(place::tail_directory(segment_)), [&](const ObjectInfo& object) {
@@ -182,14 +187,23 @@ class ChainReader {
                 behind.push_back(object.name);
             return true;
         });
+        return behind;
+    }
+
+    // The piece that begins where the chain ends.
+    bool was_there() {
+        const std::vector<std::string> behind = listed_behind();
         return is_said_durable_by(behind) || many_follow_each_other(behind);
     }
 
     // The last piece first: it knows most, unless a writer that was killed left it.
-    bool is_said_durable_by(const std::vector<std::string>& behind) const {
+    bool is_said_durable_by(const std::vector<std::string>& behind) {
         return std::any_of(behind.rbegin(), behind.rend(), [&](const std::string& name) {
-            const auto header = header_of(name);
-            return header && header->durable_bytes.value_or(0) > chain_.bytes.size();
+            auto header = header_of(name);
+            if (!header || header->durable_bytes.value_or(0) <= chain_.bytes.size())
+                return false;
+            chain_.witness = std::move(header);
+            return true;
         });
     }
 
@@ -261,6 +275,7 @@ class ChainReader {
     const FetchContext& context_;
     ObjectStore& store_;
     const std::string& segment_;
+    const bool to_mend_;
     TailChain chain_;
     PiecesAhead ahead_;
     size_t pieces_ = 0;
@@ -270,7 +285,12 @@ class ChainReader {
 }  // namespace
 
 std::optional<TailChain> read_tail(const FetchContext& context, const std::string& segment) {
-    return ChainReader(context, segment).run();
+    return ChainReader(context, segment, false).run();
+}
+
+std::optional<TailChain> read_tail_to_mend(const FetchContext& context,
+                                           const std::string& segment) {
+    return ChainReader(context, segment, true).run();
 }
 
 // From the last to the first: what a crash leaves of them is a chain still.

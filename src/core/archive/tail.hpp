@@ -30,6 +30,8 @@ struct TailChain {
     /// The piece behind it is not there, but was: a later one says that it was durable, or so many
     /// are behind it that no writer gets so far ahead of a piece that is not.
     bool is_torn_apart = false;
+    /// Where a later piece says so: its header.
+    std::optional<ObjectHeader> witness;
 };
 
 /// Reads the pieces of a segment, one after the other, until the store says that there is no next
@@ -41,6 +43,11 @@ struct TailChain {
 /// Pieces are removed as soon as the whole segment is durable: a chain that ends early says
 /// something only where the whole is looked for again afterwards (archive/fetch.hpp does).
 std::optional<TailChain> read_tail(const FetchContext& context, const std::string& segment);
+
+/// The same for who has the segment's WAL and writes anew what the pieces lack. A damaged piece
+/// that others follow ends the chain, too, where one of them says that it was durable: the chain
+/// has both `damage` and `is_torn_apart`. Without the damaged piece every reader is told the same.
+std::optional<TailChain> read_tail_to_mend(const FetchContext& context, const std::string& segment);
 
 /// Removes all pieces of a segment, which is durable as a whole. Returns how many. Best effort:
 /// what the store refuses stays, and never throws an Error.

@@ -31,7 +31,7 @@ std::optional<TailChain> adopt_segment(Repository& repository, const PushTarget&
                                        const std::function<void(const Error&)>& warn) {
     const std::string name = segment_name(segment, target.segment_size);
     std::optional<TailChain> chain =
-        read_tail({repository, target.cluster, target.system_identifier, nullptr}, name);
+        read_tail_to_mend({repository, target.cluster, target.system_identifier, nullptr}, name);
     if (!chain)
         return std::nullopt;
     const auto length = static_cast<uint32_t>(chain->bytes.size());
@@ -41,7 +41,14 @@ std::optional<TailChain> adopt_segment(Repository& repository, const PushTarget&
                     "The pieces of WAL segment \"" + name + "\" reach " + to_text(end), flushed,
                     chain->writer);
     }
-    if (chain->is_torn_apart) {
+    const Lsn was_durable = segment.number * target.segment_size +
+                            (chain->witness ? chain->witness->durable_bytes.value_or(0) : 0);
+    if (was_durable > flushed) {
+        throw ahead(target, segment.timeline,
+                    "The pieces of WAL segment \"" + name + "\" reached " + to_text(was_durable),
+                    flushed, chain->witness->writer);
+    }
+    if (chain->is_torn_apart && !chain->damage) {
         warn(Error(ErrorCode::corrupt,
                    "a piece of WAL segment \"" + name + "\" was lost and is written anew",
                    "There is no object \"" + target.cluster + "/" + place::tail(name, length) +

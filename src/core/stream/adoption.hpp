@@ -14,9 +14,10 @@ namespace ark {
 /// it: while commits wait, the pieces of a segment may begin before the whole of the one before is
 /// there. Streaming goes on behind all of them. `flushed`: how far the server's own WAL reaches. A
 /// last piece that can't be read is removed (`warn` hears of it): nobody has anything from it, and
-/// its name is in the way of the same bytes, which the server still has. The chain ends before a
-/// piece that was lost, too, which is written anew (`warn` hears of it). Error: conflict where the
-/// pieces reach further than the server, and what read_tail throws.
+/// its name is in the way of the same bytes, which the server still has. So is one that others
+/// follow where they prove that it was there: recovery never takes its place for the end. The chain
+/// ends before a piece that was lost, too, which is written anew (`warn` hears of it). Error:
+/// conflict where the pieces reach further than the server, and what read_tail_to_mend throws.
 std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& target,
                                     WalSegment segment, Lsn flushed,
                                     const std::function<void(const Error&)>& warn);

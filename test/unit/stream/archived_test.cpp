@@ -174,32 +174,70 @@ TEST_F(AdoptionTest, ATornLastPieceMakesRoom) {
     EXPECT_FALSE(base->head(piece(5, 1000)));
 }
 
-TEST_F(AdoptionTest, APieceThatWasLostIsToldAndWrittenAnew) {
-    TailWriter earlier(target(), 1, 0, [this] { bell.ring(); });
-    earlier.begin(kBegin, std::nullopt);
-    for (Lsn end = kBegin + 1000; end <= kBegin + 4000; end += 1000) {
-        earlier.append(slice(earlier.received(), end));
-        earlier.cut(CutRule::everything);
-        ASSERT_TRUE(bell.wait([&] {
-            earlier.collect();
-            return earlier.durable() == end;
+// A writer has stored four pieces, one after the other.
+class MendingTest : public AdoptionTest {
+ protected:
+    MendingTest() {
+        for (Lsn end = kBegin + 1000; end <= kBegin + 4000; end += 1000)
+            write(end, adopt(end));
+    }
+    void write(Lsn end, const std::optional<TailChain>& chain) {
+        TailWriter writer(target(), 1, 0, [this] { bell.ring(); });
+        writer.begin(kBegin, chain);
+        writer.append(slice(kBegin, end));
+        writer.cut(CutRule::everything);
+        EXPECT_TRUE(bell.wait([&] {
+            writer.collect();
+            return writer.durable() == end;
         }));
     }
+    // What it has, with another one in its place.
+    void tear(uint32_t from) {
+        const Bytes stored = base->get(piece(5, from), 1 << 20).value();
+        base->remove(piece(5, from));
+        base->put_if_absent(piece(5, from), ByteView(stored).first(stored.size() / 2));
+    }
+    void expect_mended(const std::optional<TailChain>& adopted) {
+        EXPECT_EQ(adopted->bytes.size(), 2000);
+        ASSERT_EQ(warnings.size(), 1);
+        EXPECT_NE(
+            (warnings[0].message + warnings[0].detail).find(place::tail(WalBuilder::name(5), 2000)),
+            std::string::npos);
+        // Until it is there recovery does not end before it.
+        EXPECT_TRUE(read_tail(context(), name(5))->is_torn_apart);
+        write(kBegin + 5000, adopted);
+        EXPECT_EQ(adopt(kBegin + 5000)->bytes.size(), 5000);
+        EXPECT_EQ(warnings.size(), 1);
+    }
+};
+
+TEST_F(MendingTest, APieceThatWasLostIsWrittenAnew) {
     base->remove(piece(5, 2000));
-    const auto chain = adopt(kBegin + 4000);
-    EXPECT_EQ(chain->bytes.size(), 2000);
-    ASSERT_EQ(warnings.size(), 1);
-    EXPECT_NE(warnings[0].detail.find(piece(5, 2000)), std::string::npos) << warnings[0].detail;
-    TailWriter writer(target(), 1, 0, [this] { bell.ring(); });
-    writer.begin(kBegin, chain);
-    writer.append(slice(kBegin, kBegin + 5000));
-    writer.cut(CutRule::everything);
-    ASSERT_TRUE(bell.wait([&] {
-        writer.collect();
-        return writer.durable() == kBegin + 5000;
-    }));
-    EXPECT_EQ(adopt(kBegin + 5000)->bytes.size(), 5000);
-    EXPECT_EQ(warnings.size(), 1);
+    expect_mended(adopt(kBegin + 4000));
+}
+
+TEST_F(MendingTest, ADamagedPieceBeforeOthersIsWrittenAnew) {
+    tear(2000);
+    EXPECT_EQ(test::error_of([&] { read_tail(context(), name(5)); }), ErrorCode::corrupt);
+    expect_mended(adopt(kBegin + 4000));
+}
+
+// Removed it would look like one that never came.
+TEST_F(MendingTest, ADamagedPieceStaysWhereNothingElseSaysThatItWasThere) {
+    tear(2000);
+    base->remove(piece(5, 3000));
+    put_piece(5, 3000, slice(kBegin + 3000, kBegin + 4000));
+    EXPECT_EQ(test::error_of([&] { adopt(kBegin + 4000); }), ErrorCode::corrupt);
+    EXPECT_TRUE(base->head(piece(5, 2000)));
+}
+
+// A server that was set back does not mend another one's pieces.
+TEST_F(MendingTest, WhatWasDurableBehindTheServersEndIsAConflict) {
+    tear(2000);
+    EXPECT_EQ(test::error_of([&] { adopt(kBegin + 2999); }), ErrorCode::conflict);
+    EXPECT_TRUE(base->head(piece(5, 2000)));
+    base->remove(piece(5, 2000));
+    EXPECT_EQ(test::error_of([&] { adopt(kBegin + 2999); }), ErrorCode::conflict);
 }
 
 TEST_F(AdoptionTest, OldPiecesGoWhereTheWholeIsThere) {
