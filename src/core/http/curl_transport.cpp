@@ -231,6 +231,19 @@ void count(HttpCounts& counts, const Transfer& transfer) {
     counts.bytes_received += static_cast<uint64_t>(received);
 }
 
+// Whether the server may have had anything of it.
+bool has_begun(const Transfer& transfer) {
+    curl_off_t pretransfer = 0;
+    curl_easy_getinfo(transfer.easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
+    if (pretransfer == 0)
+        return false;
+    // libcurl 8.22 has that time of refused connections, too. It may also have been refused a second
+    // one after the first, which was reused, had taken the request.
+    long sent = 0;
+    curl_easy_getinfo(transfer.easy, CURLINFO_REQUEST_SIZE, &sent);
+    return transfer.code != CURLE_COULDNT_CONNECT || sent > 0;
+}
+
 }  // namespace
 
 class CurlTransport::Loop {
@@ -282,12 +295,11 @@ class CurlTransport::Loop {
         long status = 0;
         curl_easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
         transfer.response.status = static_cast<int>(status);
-        curl_off_t pretransfer = 0;
-        curl_easy_getinfo(transfer.easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
         if (transfer.code != CURLE_OK || transfer.gave_up) {
+            const bool began = has_begun(transfer);
             // One that failed is not used again: it may keep a buffer, and refuse another.
             curl_easy_cleanup(transfer.easy);
-            throw_failure(transfer, pretransfer > 0);
+            throw_failure(transfer, began);
         }
         give_back(transfer.easy);
         return std::move(transfer.response);
