@@ -237,8 +237,8 @@ bool has_begun(const Transfer& transfer) {
     curl_easy_getinfo(transfer.easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
     if (pretransfer == 0)
         return false;
-    // libcurl 8.22 has that time of refused connections, too. It may also have been refused a second
-    // one after the first, which was reused, had taken the request.
+    // libcurl 8.22 has that time of refused connections, too. It may also have been refused a
+    // second one after the first, which was reused, had taken the request.
     long sent = 0;
     curl_easy_getinfo(transfer.easy, CURLINFO_REQUEST_SIZE, &sent);
     return transfer.code != CURLE_COULDNT_CONNECT || sent > 0;
