@@ -20,6 +20,13 @@ ENGINE_SOURCES += src/core/base/environment.cpp
 ENGINE_SOURCES += src/core/base/fault.cpp
 ENGINE_SOURCES += src/core/base/file.cpp
 ENGINE_SOURCES += src/core/base/memory.cpp
+#   crypto
+ENGINE_SOURCES += src/core/crypto/secret.cpp
+ENGINE_SOURCES += src/core/crypto/base64.cpp
+ENGINE_SOURCES += src/core/crypto/kdf.cpp
+ENGINE_SOURCES += src/core/crypto/aes.cpp
+ENGINE_SOURCES += src/core/crypto/x25519.cpp
+ENGINE_SOURCES += src/core/crypto/hpke.cpp
 #   pgdata
 ENGINE_SOURCES += src/core/pgdata/wal_name.cpp
 ENGINE_SOURCES += src/core/pgdata/relation_name.cpp
@@ -307,6 +314,10 @@ UNIT_TEST_SOURCES += test/unit/base/crc32c_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/error_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/file_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/fault_test.cpp
+UNIT_TEST_SOURCES += test/unit/crypto/secret_test.cpp
+UNIT_TEST_SOURCES += test/unit/crypto/kdf_test.cpp
+UNIT_TEST_SOURCES += test/unit/crypto/aes_test.cpp
+UNIT_TEST_SOURCES += test/unit/crypto/hpke_test.cpp
 UNIT_TEST_SOURCES += test/unit/pgdata/wal_name_test.cpp
 UNIT_TEST_SOURCES += test/unit/pgdata/relation_name_test.cpp
 UNIT_TEST_SOURCES += test/unit/pgdata/page_test.cpp
