@@ -217,6 +217,10 @@ std::string evidence(const std::string& backup_id, const std::string& test_id) {
     return backup(backup_id) + "/tests/" + test_id + ".json";
 }
 
+std::string keyring(uint64_t generation) {
+    return std::string(kKeys) + "/" + std::to_string(generation) + ".json";
+}
+
 }  // namespace place
 
 bool is_valid_name_part(const std::string& text) {

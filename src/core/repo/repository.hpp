@@ -73,6 +73,10 @@ std::string census(const std::string& backup_id);
 std::string marker(const std::string& backup_id);
 /// backup/<id>/tests/<test id>.json
 std::string evidence(const std::string& backup_id, const std::string& test_id);
+/// keys
+inline constexpr const char* kKeys = "keys";
+/// keys/<generation>.json
+std::string keyring(uint64_t generation);
 }  // namespace place
 
 /// Letters, digits, '_', '-' and '.', at most 128, not beginning with '.': safe as a name part.
