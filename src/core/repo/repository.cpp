@@ -9,6 +9,7 @@
 #include "core/base/error.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/probe.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/store/create_race.hpp"
 #include "core/store/local.hpp"
 
@@ -132,6 +133,10 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<ObjectStore> store,
     }
     std::string id = id_of_mark(*mark, store->url());
     return std::unique_ptr<Repository>(new Repository(std::move(store), std::move(id)));
+}
+
+void Repository::use_vault(const std::string& cluster, std::shared_ptr<const Vault> vault) {
+    store_ = with_vault(std::move(store_), cluster, std::move(vault));
 }
 
 std::vector<std::string> Repository::clusters() {

@@ -31,6 +31,9 @@ class Repository {
     static std::unique_ptr<Repository> open(std::unique_ptr<ObjectStore> store, OpenMode mode);
 
     ObjectStore& store() { return *store_; }
+    /// From here on objects of this cluster are encrypted, and read, by the vault. Before anything
+    /// else is done with the cluster: a reference that store() gave earlier knows nothing of it.
+    void use_vault(const std::string& cluster, std::shared_ptr<const Vault> vault);
     const std::string& id() const { return id_; }
     std::string url() const { return store_->url(); }
 
