@@ -11,9 +11,10 @@ my %below = (
     base      => [],
     pgdata    => ['base'],
     pipeline  => ['base'],
-    http      => ['base'],
+    crypto    => ['base'],
+    http      => [ 'crypto', 'base' ],
     store     => [ 'http', 'base' ],
-    repo      => [ 'store', 'pipeline', 'pgdata', 'base' ],
+    repo      => [ 'store', 'pipeline', 'pgdata', 'crypto', 'base' ],
     (map { $_ => [@under] } @jobs),
     stream => [ 'archive', @under ],
     # What proves a backup uses what takes one and brings one back.

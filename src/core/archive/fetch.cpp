@@ -8,6 +8,7 @@
 #include "core/base/error.hpp"
 #include "core/pgdata/wal_segment.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -29,7 +30,8 @@ std::optional<Bytes> fetch_object(const FetchContext& context, ObjectKind kind,
         context.repository.store().get(name_in_store(context, place), kMaxStoredBytes);
     if (!stored)
         return std::nullopt;
-    return open_object(*stored, kind, place, kMaxSegmentBytes);
+    return open_object(*stored, kind, place, kMaxSegmentBytes,
+                       vault_of(context.repository.store(), context.cluster).get());
 }
 
 // A .partial that was read and is of this cluster and place.
@@ -322,8 +324,8 @@ std::optional<Bytes> fetch_segment(const FetchContext& context, const std::strin
 }
 
 std::optional<Bytes> fetch_history(const FetchContext& context, TimelineId timeline) {
-    auto content = context.repository.store().get(name_in_store(context, place::history(timeline)),
-                                                  kMaxHistoryBytes);
+    auto content = read_small(context.repository.store(), context.cluster, ObjectKind::history,
+                              place::history(timeline), kMaxHistoryBytes);
     // Plain objects have no digest: that every line can be read is what can be checked.
     if (content)
         TimelineHistory::parse(timeline, as_text(*content));

@@ -24,6 +24,7 @@
 #include "core/pgdata/control_file.hpp"
 #include "core/pgdata/wal_segment.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -65,7 +66,8 @@ std::optional<Bytes> fetch_whole(Repository& repository, const std::string& clus
         repository.store().get(cluster + "/" + where, kMaxSegmentBytes + (kMaxSegmentBytes >> 6));
     if (!stored)
         return std::nullopt;
-    Bytes content = open_object(*stored, ObjectKind::wal, where, kMaxSegmentBytes);
+    Bytes content = open_object(*stored, ObjectKind::wal, where, kMaxSegmentBytes,
+                                vault_of(repository.store(), cluster).get());
     check_segment_header(content, name, {control.system_identifier, control.wal_segment_size});
     return content;
 }

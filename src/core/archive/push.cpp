@@ -17,6 +17,7 @@
 #include "core/pgdata/wal_segment.hpp"
 #include "core/pipeline/digest.hpp"
 #include "core/repo/repository.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -65,8 +66,8 @@ PushResult put(const Put& store) {
 PushResult push_history(const PushTarget& target, TimelineId timeline, ByteView content) {
     TimelineHistory::parse(timeline, as_text(content));
     return put([&] {
-        return store_plain(target.store, target.cluster + "/" + place::history(timeline), content,
-                           writer_now(target));
+        return store_small(target.store, target.cluster, ObjectKind::history,
+                           place::history(timeline), content, writer_now(target));
     });
 }
 
@@ -115,7 +116,8 @@ void check_piece(const PushTarget& target, const std::string& name, const std::s
     const std::optional<Bytes> stored = target.store.get(object, kMaxStoredTailPiece);
     if (!stored || number.ec != std::errc{} || from > content.size())
         return;
-    const Bytes bytes = open_object(*stored, ObjectKind::tail, place, kMaxTailPiece);
+    const Bytes bytes = open_object(*stored, ObjectKind::tail, place, kMaxTailPiece,
+                                    vault_of(target.store, target.cluster).get());
     const ByteView ours = content.subspan(from, std::min(content.size() - from, bytes.size()));
     if (!std::ranges::equal(ours, bytes))
         throw other_tail(target, name, parse_header(*stored, place).header.writer);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/pgdata/wal_segment.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -30,8 +31,8 @@ struct Piece {
     Writer writer;
 };
 
-Piece open_piece(ByteView stored, const std::string& place) {
-    Piece piece{open_object(stored, ObjectKind::tail, place, kMaxTailPiece),
+Piece open_piece(ByteView stored, const std::string& place, const Vault* vault) {
+    Piece piece{open_object(stored, ObjectKind::tail, place, kMaxTailPiece, vault),
                 parse_header(stored, place).header.writer};
     if (piece.bytes.empty())
         throw Error(ErrorCode::corrupt, "object \"" + place + "\" is damaged", "It holds no WAL.");
@@ -104,6 +105,7 @@ class ChainReader {
     ChainReader(const FetchContext& context, const std::string& segment, bool to_mend)
         : context_(context),
           store_(context.repository.store()),
+          vault_(vault_of(store_, context.cluster)),
           segment_(segment),
           to_mend_(to_mend),
           ahead_(store_) {}
@@ -148,7 +150,7 @@ class ChainReader {
                     stored = store_.get(name_of(place), kMaxStoredTailPiece);
                 if (!stored)
                     return std::nullopt;
-                return open_piece(*stored, place);
+                return open_piece(*stored, place, vault_.get());
             } catch (const Error& error) {
                 if (error.code != ErrorCode::corrupt)
                     throw;
@@ -274,6 +276,7 @@ class ChainReader {
 
     const FetchContext& context_;
     ObjectStore& store_;
+    const std::shared_ptr<const Vault> vault_;
     const std::string& segment_;
     const bool to_mend_;
     TailChain chain_;

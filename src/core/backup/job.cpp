@@ -427,8 +427,8 @@ BackupMarker BackupJob::describe_backup() const {
 void BackupJob::commit() {
     marker_ = describe_backup();
     PG_ARK_FAULT_POINT("backup_before_marker");
-    store_plain(repository_.store(), object_name(place::marker(request_.id)),
-                as_bytes(to_json(marker_)), marker_.writer);
+    store_small(repository_.store(), request_.cluster, ObjectKind::marker,
+                place::marker(request_.id), as_bytes(to_json(marker_)), marker_.writer);
     PG_ARK_FAULT_POINT("backup_after_marker");
 }
 

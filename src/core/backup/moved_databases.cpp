@@ -11,6 +11,7 @@
 #include "core/base/error.hpp"
 #include "core/pgdata/wal_reader.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -62,7 +63,8 @@ class RepositorySegments {
         const auto stored = repository_.store().get(cluster_ + "/" + place, kMostStored);
         if (!stored)
             return std::nullopt;
-        segment_ = open_object(*stored, ObjectKind::wal, place, segment_size_);
+        segment_ = open_object(*stored, ObjectKind::wal, place, segment_size_,
+                               vault_of(repository_.store(), cluster_).get());
         return segment_;
     }
 

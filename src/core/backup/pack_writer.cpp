@@ -121,8 +121,9 @@ void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
     out.end_frame();
     ContentHash hash;
     FrameRun run(packs_.crew(), out.compressor(), [&](const FrameTask& frame) {
-        entry.frames.push_back({out.frame_offset(), static_cast<uint32_t>(frame.stored_bytes)});
+        const uint64_t offset = out.frame_offset();
         out.send_frame(ByteView(frame.stored).first(frame.stored_bytes), frame.plain_bytes);
+        entry.frames.push_back({offset, out.last_frame_stored()});
         note_stored();
     });
     for (uint64_t done = 0; done < entry.size;) {

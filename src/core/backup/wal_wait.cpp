@@ -37,7 +37,8 @@ void push_history(Repository& repository, const BackupRequest& request, Timeline
     if (content) {
         // What is stored is there for good: a damaged file must not get its name.
         static_cast<void>(TimelineHistory::parse(timeline, as_text(*content)));
-        store_plain(repository.store(), name, *content, make_writer(request.data_directory));
+        store_small(repository.store(), request.cluster, ObjectKind::history,
+                    place::history(timeline), *content, make_writer(request.data_directory));
         return;
     }
     if (!required || repository.store().head(name))
@@ -55,7 +56,9 @@ void push_histories(Repository& repository, const BackupRequest& request, Timeli
         return;
     push_history(repository, request, timeline, true);
     const std::string name = request.cluster + "/" + place::history(timeline);
-    const std::optional<Bytes> own = repository.store().get(name, kHistoryLimit);
+    const std::optional<Bytes> own =
+        read_small(repository.store(), request.cluster, ObjectKind::history,
+                   place::history(timeline), kHistoryLimit);
     if (!own)
         throw Error(ErrorCode::unavailable, "object \"" + name + "\" came and went");
     const TimelineHistory history = TimelineHistory::parse(timeline, as_text(*own));

@@ -17,7 +17,7 @@ struct CodeRow {
 };
 
 // In the order of the enumeration; the lookup below relies on it.
-constexpr std::array<CodeRow, 17> kCodes{{
+constexpr std::array<CodeRow, 18> kCodes{{
     {ErrorCode::invalid_argument, "invalid_argument", "22023", 2},
     {ErrorCode::not_found, "not_found", "42704", 4},
     {ErrorCode::already_exists, "already_exists", "42710", 3},
@@ -31,6 +31,7 @@ constexpr std::array<CodeRow, 17> kCodes{{
     {ErrorCode::timeout, "timeout", "58000", 7},
     {ErrorCode::cancelled, "cancelled", "57014", 1},
     {ErrorCode::corrupt, "corrupt", "XX001", 6},
+    {ErrorCode::invalid_key, "invalid_key", "22023", 2},
     {ErrorCode::unsupported, "unsupported", "0A000", 2},
     {ErrorCode::protocol_violation, "protocol_violation", "08P01", 1},
     {ErrorCode::out_of_memory, "out_of_memory", "53200", 7},

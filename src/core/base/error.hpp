@@ -20,6 +20,7 @@ enum class ErrorCode {
     timeout,             ///< a deadline passed
     cancelled,           ///< the caller asked for the end
     corrupt,             ///< bytes are not what their checksum or format says
+    invalid_key,         ///< an encryption key is not the one that opens this, or there is none
     unsupported,         ///< understood, but not something this version does
     protocol_violation,  ///< the other end of the pipe broke the protocol
     out_of_memory,       ///< a memory budget is used up

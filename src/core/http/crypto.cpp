@@ -4,7 +4,6 @@
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/pem.h>
 
 #include "core/base/error.hpp"
@@ -32,17 +31,6 @@ Bytes md5(ByteView bytes) {
     return digest_of(EVP_md5(), bytes);
 }
 
-Bytes hmac_sha256(ByteView key, std::string_view text) {
-    Bytes out(32);
-    unsigned int length = 0;
-    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-             reinterpret_cast<const unsigned char*>(text.data()), text.size(),
-             reinterpret_cast<unsigned char*>(out.data()), &length) == nullptr) {
-        throw Error(ErrorCode::internal, "OpenSSL could not compute a signature");
-    }
-    return out;
-}
-
 Bytes rsa_sha256(const std::string& private_key, std::string_view text) {
     const std::unique_ptr<BIO, decltype(&BIO_free)> input(
         BIO_new_mem_buf(private_key.data(), static_cast<int>(private_key.size())), BIO_free);
@@ -65,34 +53,6 @@ Bytes rsa_sha256(const std::string& private_key, std::string_view text) {
         throw Error(ErrorCode::internal, "OpenSSL could not compute a signature");
     }
     out.resize(length);
-    return out;
-}
-
-std::string to_base64url(ByteView bytes) {
-    std::string out = to_base64(bytes);
-    for (char& c : out)
-        c = c == '+' ? '-' : c == '/' ? '_' : c;
-    return out.substr(0, out.find('='));
-}
-
-std::string to_base64(ByteView bytes) {
-    std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-    const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                       reinterpret_cast<const unsigned char*>(bytes.data()),
-                                       static_cast<int>(bytes.size()));
-    out.resize(static_cast<size_t>(length));
-    return out;
-}
-
-Bytes from_base64(std::string_view text) {
-    Bytes out(text.size() / 4 * 3 + 3);
-    const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                       reinterpret_cast<const unsigned char*>(text.data()),
-                                       static_cast<int>(text.size()));
-    if (length < 0 || text.size() % 4 != 0)
-        throw Error(ErrorCode::invalid_argument, "text is not base64");
-    const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-    out.resize(static_cast<size_t>(length) - padding);
     return out;
 }
 

@@ -88,10 +88,10 @@ std::string to_json(const Evidence& e) {
 }
 
 void store_evidence(Repository& repository, const Evidence& evidence) {
-    const std::string name =
-        evidence.cluster + "/" + place::evidence(evidence.backup_id, evidence.test_id);
     const std::string text = to_json(evidence) + "\n";
-    store_plain(repository.store(), name, as_bytes(text), make_writer({}));
+    store_small(repository.store(), evidence.cluster, ObjectKind::evidence,
+                place::evidence(evidence.backup_id, evidence.test_id), as_bytes(text),
+                make_writer({}));
 }
 
 std::string make_uuid() {

@@ -241,7 +241,8 @@ std::optional<BackupMarker> find_backup(Repository& repository, const std::strin
     if (!is_valid_name_part(backup_id))
         return std::nullopt;
     const std::string name = cluster + "/" + place::marker(backup_id);
-    const std::optional<Bytes> content = repository.store().get(name, kMarkerLimit);
+    const std::optional<Bytes> content = read_small(repository.store(), cluster, ObjectKind::marker,
+                                                    place::marker(backup_id), kMarkerLimit);
     if (!content)
         return std::nullopt;
     BackupMarker marker = parse_marker(as_text(*content), name);

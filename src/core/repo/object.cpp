@@ -9,8 +9,12 @@
 #include "core/base/crc32c.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/crypto/base64.hpp"
+#include "core/pipeline/digest.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/repo/vault.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -23,9 +27,13 @@ constexpr uint32_t kHeaderMagic = 0x184D2A5A;
 constexpr std::string_view kHeaderTag = "PGARKHDR";
 constexpr size_t kHeaderPrefix = 4 + 4 + 8 + 4;  // magic, length, tag, CRC
 constexpr int kFormat = 1;
+// Of markers, histories and evidence, which are small.
+constexpr int kSmallLevel = 3;
+constexpr uint64_t kSmallLimit = 64 << 20;
 
-constexpr std::array<const char*, 8> kKindNames{"wal",      "partial", "pack",   "index",
-                                                "manifest", "config",  "census", "tail"};
+constexpr std::array<const char*, 11> kKindNames{"wal",      "partial",  "pack",   "index",
+                                                 "manifest", "config",   "census", "tail",
+                                                 "marker",   "evidence", "history"};
 
 ObjectKind kind_of(const std::string& text, const std::string& name) {
     const auto found = std::find(kKindNames.begin(), kKindNames.end(), text);
@@ -52,6 +60,49 @@ Error corrupt_object(const std::string& name, const std::string& what) {
             "data."};
 }
 
+Bytes bytes_of_json(const json& object, const char* key, size_t size) {
+    const SecretBytes bytes = exact_base64(member<std::string>(object, key), size);
+    if (bytes.empty())
+        throw json::type_error::create(302, std::string(key) + ": not base64", nullptr);
+    return {bytes.begin(), bytes.end()};
+}
+
+WrappedDataKey data_key_of_json(const json& j) {
+    WrappedDataKey out;
+    out.key_id = member<std::string>(j, "key");
+    if (!is_key_id(out.key_id))
+        throw json::type_error::create(302, "key: not a key's id", nullptr);
+    if (j.contains("wrapped")) {
+        out.wrapped = bytes_of_json(j, "wrapped", kKeyBytes + 8);
+    } else {
+        out.sealed.enc = bytes_of_json(j, "enc", kKeyBytes);
+        out.sealed.sealed = bytes_of_json(j, "sealed", kKeyBytes + AesGcm::kTagBytes);
+    }
+    return out;
+}
+
+json json_of_data_key(const WrappedDataKey& key) {
+    if (!key.wrapped.empty())
+        return {{"key", key.key_id}, {"wrapped", to_base64(key.wrapped)}};
+    return {{"key", key.key_id},
+            {"enc", to_base64(key.sealed.enc)},
+            {"sealed", to_base64(key.sealed.sealed)}};
+}
+
+// What only encrypted objects have in their headers.
+void encryption_of_json(const json& j, ObjectHeader& h) {
+    if (j.contains("tag")) {
+        h.tag = member<std::string>(j, "tag");
+        if (from_hex(h.tag).size() != 32 || h.tag != to_hex(from_hex(h.tag)))
+            throw json::type_error::create(302, "tag: not 32 bytes", nullptr);
+    }
+    const json& keys = j.at("data_key");
+    if (!keys.is_array() || keys.empty() || keys.size() > kMaxRecipients + 1)
+        throw json::type_error::create(302, "data_key: not a list, or too long", nullptr);
+    for (const json& key : keys)
+        h.data_keys.push_back(data_key_of_json(key));
+}
+
 ObjectHeader header_of_json(const json& j, const std::string& name) {
     if (member<int>(j, "format") != kFormat) {
         throw Error(ErrorCode::unsupported,
@@ -62,7 +113,9 @@ ObjectHeader header_of_json(const json& j, const std::string& name) {
     h.kind = kind_of(member<std::string>(j, "kind"), name);
     h.place = text_member(j, "place");
     h.cipher = member<std::string>(j, "cipher");
-    if (h.cipher != "none") {
+    if (h.cipher == kCipherAesGcm) {
+        encryption_of_json(j, h);
+    } else if (h.is_encrypted()) {
         throw Error(ErrorCode::unsupported, "object \"" + name + "\" is encrypted with " + h.cipher,
                     {}, "Use a newer pg_ark.");
     }
@@ -82,19 +135,35 @@ ObjectHeader header_of_json(const json& j, const std::string& name) {
     return h;
 }
 
-// Every frame behind the header, appended; each is checked by zstd's own content checksum.
-Bytes open_frames(ByteView stored, size_t offset, uint64_t plain_bytes, const std::string& name) {
+// Every frame behind the header, appended; each is checked by zstd's own content checksum, and
+// where it is encrypted by its tag.
+Bytes open_frames(ByteView stored, size_t offset, uint64_t plain_bytes, FrameCipher* cipher,
+                  const std::string& name) {
     FrameDecompressor decompressor;
     Bytes plain(plain_bytes);
     size_t done = 0;
+    uint64_t frames = 0;
+    bool ended = cipher == nullptr;
     while (offset < stored.size()) {
         const auto length = frame_length(stored.subspan(offset), name);
         if (!length)
             throw corrupt_object(name, "It ends in the middle of a frame.");
-        done += decompressor.decompress(stored.subspan(offset, *length),
-                                        MutableByteView(plain).subspan(done), name);
+        ByteView frame = stored.subspan(offset, *length);
+        if (cipher != nullptr && ended)
+            throw corrupt_object(name, "It goes on behind its last frame.");
+        ended = ended || is_end_frame(frame);
+        if (cipher != nullptr && ended) {
+            cipher->check_end(frame, offset, done, frames, name);
+        } else {
+            if (cipher != nullptr)
+                frame = cipher->open(frame, offset, name);
+            done += decompressor.decompress(frame, MutableByteView(plain).subspan(done), name);
+            ++frames;
+        }
         offset += *length;
     }
+    if (!ended)
+        throw corrupt_object(name, "It has no last frame: it was cut off.");
     if (done != plain_bytes) {
         throw corrupt_object(name, "It holds " + std::to_string(done) + " bytes, its header says " +
                                        std::to_string(plain_bytes) + ".");
@@ -103,14 +172,34 @@ Bytes open_frames(ByteView stored, size_t offset, uint64_t plain_bytes, const st
 }
 
 // A header that promises the right content is not the content: before anybody is told that an
-// object is safe it has been written by us or read back. Rare, so its cost doesn't matter.
+// object is safe it has been written by us or read back. Rare, so its cost doesn't matter. Who
+// cannot read it looks at every frame's checksum, and whether the last one is there.
 void check_whole(ObjectStore& store, const std::string& name, ObjectKind kind,
-                 const std::string& place, uint64_t plain_bytes) {
+                 const std::string& place, uint64_t plain_bytes, const Vault* vault) {
     const uint64_t limit = 2 * plain_bytes + kMaxHeaderBytes + FrameCompressor::max_frame_bytes();
     const std::optional<Bytes> stored = store.get(name, limit);
     if (!stored)
         throw Error(ErrorCode::unavailable, "object \"" + name + "\" came and went");
-    open_object(*stored, kind, place, plain_bytes);
+    const ParsedHeader parsed = parse_header(*stored, name);
+    if (parsed.header.is_encrypted() && vault != nullptr && !vault->can_read()) {
+        check_sealed_frames(*stored, parsed.frame_bytes, name);
+    } else {
+        open_object(*stored, kind, place, plain_bytes, vault);
+    }
+}
+
+Error other_content(const std::string& name, const std::string& detail) {
+    return {ErrorCode::conflict, "object \"" + name + "\" is in the repository with other content",
+            detail,
+            "Two clusters with one system identifier must not use one place: give one of them "
+            "another pg_ark.cluster or repository, or stop it."};
+}
+
+Error not_comparable(const std::string& name, const Writer& writer) {
+    return {ErrorCode::conflict,
+            "object \"" + name + "\" is in the repository, encrypted, and cannot be compared",
+            "It was written by " + describe(writer) + ". This writer has no key.",
+            "Give it the key that the object was written with."};
 }
 
 }  // namespace
@@ -163,6 +252,10 @@ Bytes encode_header(const ObjectHeader& header) {
         j["xxh128"] = to_text(header.hash);
     if (header.durable_bytes)
         j["durable_bytes"] = *header.durable_bytes;
+    if (!header.tag.empty())
+        j["tag"] = header.tag;
+    for (const WrappedDataKey& key : header.data_keys)
+        j["data_key"].push_back(json_of_data_key(key));
     const std::string text = j.dump();
     Bytes out(kHeaderPrefix + text.size());
     store<uint32_t>(out, 0, kHeaderMagic);
@@ -174,6 +267,14 @@ Bytes encode_header(const ObjectHeader& header) {
         throw Error(ErrorCode::internal, "object header of \"" + header.place + "\" is too long");
     }
     return out;
+}
+
+bool begins_with_header(ByteView stored) {
+    return stored.size() >= 4 && load<uint32_t>(stored, 0) == kHeaderMagic;
+}
+
+Bytes digest_of_header(ByteView encoded) {
+    return from_hex(sha256_hex(encoded.subspan(kHeaderPrefix)));
 }
 
 ParsedHeader parse_header(ByteView stored, const std::string& name) {
@@ -190,28 +291,49 @@ ParsedHeader parse_header(ByteView stored, const std::string& name) {
     if (crc32c(0, text) != load<uint32_t>(stored, 16)) {
         throw corrupt_object(name, "Its header does not match the header's checksum.");
     }
-    return {with_parsed_json(as_text(text), name,
-                             [&](const json& j) { return header_of_json(j, name); }),
-            frame_bytes};
+    ParsedHeader out{with_parsed_json(as_text(text), name,
+                                      [&](const json& j) { return header_of_json(j, name); }),
+                     frame_bytes,
+                     {}};
+    if (out.header.is_encrypted())
+        out.digest = digest_of_header(stored.first(frame_bytes));
+    return out;
 }
 
-ByteView ObjectSealer::seal(const ObjectHeader& header, ByteView plaintext) {
+ByteView ObjectSealer::seal(const ObjectHeader& plain_header, ByteView plaintext,
+                            const Vault* vault) {
+    ObjectHeader header = plain_header;
+    const bool encrypts = vault != nullptr && vault->encrypts();
+    const SecretBytes data_key = encrypts ? vault->begin_object(header) : SecretBytes();
     const Bytes head = encode_header(header);
+    std::optional<FrameCipher> cipher;
+    if (encrypts)
+        cipher.emplace(vault->cipher(data_key, digest_of_header(head)));
+    const size_t before = encrypts ? FrameCipher::kBefore : 0;
+    const size_t most =
+        FrameCompressor::max_frame_bytes() + (encrypts ? FrameCipher::kOverhead : 0);
     const auto make_room = [&](size_t size) {
         if (buffer_.size() < size)
             buffer_.resize(size);
     };
     // Once, rather than twice as much whenever it grows; what is not used takes no memory.
     const size_t frames = (plaintext.size() + kFrameBytes - 1) / kFrameBytes;
-    buffer_.reserve(head.size() + frames * FrameCompressor::max_frame_bytes());
+    buffer_.reserve(head.size() + frames * most + (encrypts ? FrameCipher::kEndFrameBytes : 0));
     make_room(head.size());
     std::ranges::copy(head, buffer_.begin());
     size_t done = head.size();
+    const uint64_t plain_bytes = plaintext.size();
     while (!plaintext.empty()) {
         const ByteView piece = plaintext.first(std::min(plaintext.size(), kFrameBytes));
-        make_room(done + FrameCompressor::max_frame_bytes());
-        done += compressor_.compress(piece, MutableByteView(buffer_).subspan(done));
+        make_room(done + most);
+        const MutableByteView frame = MutableByteView(buffer_).subspan(done, most);
+        const size_t n = compressor_.compress(piece, frame.subspan(before));
+        done += cipher ? cipher->seal(frame.subspan(before, n), done, frame) : n;
         plaintext = plaintext.subspan(piece.size());
+    }
+    if (cipher) {
+        make_room(done + FrameCipher::kEndFrameBytes);
+        done += cipher->seal_end(plain_bytes, frames, done, MutableByteView(buffer_).subspan(done));
     }
     return ByteView(buffer_).first(done);
 }
@@ -222,24 +344,46 @@ Bytes seal_object(const ObjectHeader& header, ByteView plaintext, int level) {
     return {sealed.begin(), sealed.end()};
 }
 
-Bytes open_object(ByteView stored, ObjectKind kind, const std::string& place, uint64_t limit) {
+std::optional<bool> has_content(const ObjectHeader& header, uint64_t plain_bytes,
+                                const Hash128& hash, const Vault* vault) {
+    if (header.plain_bytes != plain_bytes)
+        return false;
+    if (!header.is_encrypted())
+        return header.hash == hash;
+    if (vault == nullptr)
+        return std::nullopt;
+    return equal_in_constant_time(as_bytes(header.tag),
+                                  as_bytes(vault->tag_of(header, plain_bytes, hash)));
+}
+
+Bytes open_object(ByteView stored, ObjectKind kind, const std::string& place, uint64_t limit,
+                  const Vault* vault) {
     const ParsedHeader parsed = parse_header(stored, place);
     const ObjectHeader& h = parsed.header;
     if (h.kind != kind || h.place != place) {
         throw corrupt_object(place, "Its header says that it is \"" + h.place + "\" (" +
                                         name_of(h.kind) + "): it is in the wrong place.");
     }
-    if (!h.plain_bytes || !h.hash.is_known() || *h.plain_bytes > limit) {
+    const bool has_digest = h.is_encrypted() ? !h.tag.empty() : h.hash.is_known();
+    if (!h.plain_bytes || !has_digest || *h.plain_bytes > limit) {
         throw corrupt_object(place, "Its header gives no size and digest, or an impossible size.");
     }
-    Bytes plain = open_frames(stored, parsed.frame_bytes, *h.plain_bytes, place);
-    if (content_hash(plain) != h.hash) {
+    const std::unique_ptr<FrameCipher> cipher = cipher_of(vault, parsed, place);
+    Bytes plain = open_frames(stored, parsed.frame_bytes, *h.plain_bytes, cipher.get(), place);
+    if (!has_content(h, plain.size(), content_hash(plain), vault).value_or(false)) {
         throw corrupt_object(place, "Its content does not match the digest in its header.");
     }
     return plain;
 }
 
 std::optional<ObjectHeader> read_header(ObjectStore& store, const std::string& name) {
+    std::optional<ParsedHeader> parsed = read_parsed_header(store, name);
+    if (!parsed)
+        return std::nullopt;
+    return std::move(parsed->header);
+}
+
+std::optional<ParsedHeader> read_parsed_header(ObjectStore& store, const std::string& name) {
     Bytes buffer(kMaxHeaderBytes);
     try {
         buffer.resize(store.get_range(name, 0, buffer));
@@ -248,7 +392,7 @@ std::optional<ObjectHeader> read_header(ObjectStore& store, const std::string& n
             throw;
         return std::nullopt;
     }
-    return parse_header(buffer, name).header;
+    return parse_header(buffer, name);
 }
 
 StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKind kind,
@@ -263,13 +407,14 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
                          ObjectSealer& sealer, bool look_first, const std::function<void()>& sealed,
                          std::optional<uint64_t> durable_bytes) {
     const uint64_t plain_bytes = plaintext.size();
-    const ObjectHeader header{kind,   place,        "none", plain_bytes, content_hash(plaintext),
-                              writer, durable_bytes};
+    const ObjectHeader header{
+        kind, place, kCipherNone, plain_bytes, content_hash(plaintext), writer, durable_bytes};
+    const std::shared_ptr<const Vault> vault = vault_of(store, prefix);
     const std::string name = prefix + "/" + place;
     std::optional<ObjectHeader> there =
         look_first ? read_header(store, name) : std::optional<ObjectHeader>();
     if (!there) {
-        const ByteView content = sealer.seal(header, plaintext);
+        const ByteView content = sealer.seal(header, plaintext, vault.get());
         sealed();
         if (store.put_if_absent(name, content) == PutResult::created)
             return StoreResult::stored;
@@ -277,36 +422,66 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
         if (!there)
             throw Error(ErrorCode::unavailable, "object \"" + name + "\" came and went");
     }
-    if (there->hash == header.hash && there->plain_bytes == header.plain_bytes &&
-        there->kind == kind && there->place == place) {
-        check_whole(store, name, kind, place, plain_bytes);
+    const std::optional<bool> same = has_content(*there, plain_bytes, header.hash, vault.get());
+    if (!same)
+        throw not_comparable(name, there->writer);
+    if (*same && there->kind == kind && there->place == place) {
+        check_whole(store, name, kind, place, plain_bytes, vault.get());
         // Who put it there may have died before the last fsync.
         store.make_durable(name);
         return StoreResult::present;
     }
-    throw Error(ErrorCode::conflict,
-                "object \"" + name + "\" is in the repository with other content",
-                "It was written by " + describe(there->writer) + ". The writer now is " +
-                    describe(writer) + ".",
-                "Two clusters with one system identifier must not use one place: give one of them "
-                "another pg_ark.cluster or repository, or stop it.");
+    throw other_content(name, "It was written by " + describe(there->writer) +
+                                  ". The writer now is " + describe(writer) + ".");
 }
 
-StoreResult store_plain(ObjectStore& store, const std::string& name, ByteView content,
-                        const Writer& writer) {
-    constexpr uint64_t kLimit = 64 << 20;
-    if (store.put_if_absent(name, content) == PutResult::created)
+StoreResult store_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
+                        const std::string& place, ByteView content, const Writer& writer) {
+    const std::string name = prefix + "/" + place;
+    const std::shared_ptr<const Vault> vault = vault_of(store, prefix);
+    const bool encrypts = vault && vault->encrypts();
+    const auto sealed = [&] {
+        ObjectSealer sealer(kSmallLevel);
+        const ByteView bytes =
+            sealer.seal({kind, place, kCipherNone, content.size(), content_hash(content), writer},
+                        content, vault.get());
+        return Bytes(bytes.begin(), bytes.end());
+    };
+    const PutResult result =
+        encrypts ? store.put_if_absent(name, sealed()) : store.put_if_absent(name, content);
+    if (result == PutResult::created)
         return StoreResult::stored;
-    const std::optional<Bytes> there = store.get(name, kLimit);
+    const std::optional<Bytes> there = store.get(name, kSmallLimit);
     if (!there)
         throw Error(ErrorCode::unavailable, "object \"" + name + "\" came and went");
-    if (std::ranges::equal(*there, content))
+    std::optional<bool> same;
+    if (!begins_with_header(*there)) {
+        same = std::ranges::equal(*there, content);
+    } else {
+        const ObjectHeader header = parse_header(*there, name).header;
+        same = has_content(header, content.size(), content_hash(content), vault.get());
+        if (!same)
+            throw not_comparable(name, header.writer);
+        if (*same)
+            check_whole(store, name, kind, place, content.size(), vault.get());
+    }
+    if (*same)
         return StoreResult::present;
-    throw Error(ErrorCode::conflict,
-                "object \"" + name + "\" is in the repository with other content",
-                "The writer now is " + describe(writer) + ".",
-                "Two clusters with one system identifier must not use one place: give one of them "
-                "another pg_ark.cluster or repository, or stop it.");
+    throw other_content(name, "The writer now is " + describe(writer) + ".");
+}
+
+std::optional<Bytes> read_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
+                                const std::string& place, uint64_t limit) {
+    const std::string name = prefix + "/" + place;
+    std::optional<Bytes> stored = store.get(name, limit + kMaxHeaderBytes);
+    if (!stored)
+        return std::nullopt;
+    const std::shared_ptr<const Vault> vault = vault_of(store, prefix);
+    if (begins_with_header(*stored))
+        return open_object(*stored, kind, place, limit, vault.get());
+    if (vault)
+        vault->note_plain(name);
+    return stored;
 }
 
 }  // namespace ark

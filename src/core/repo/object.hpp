@@ -4,9 +4,11 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/crypto/hpke.hpp"
 #include "core/pipeline/content_hash.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/store/object_store.hpp"
@@ -38,8 +40,34 @@ std::string describe(const Writer& writer);
 
 /// What the name of an object promises. The header repeats it, so that an object in the wrong place
 /// is noticed.
-enum class ObjectKind { wal, partial, pack, index, manifest, config, census, tail };
+enum class ObjectKind {
+    wal,
+    partial,
+    pack,
+    index,
+    manifest,
+    config,
+    census,
+    tail,
+    // Objects with a header only where they are encrypted; see store_small.
+    marker,
+    evidence,
+    history,
+};
 const char* name_of(ObjectKind kind) noexcept;
+
+class Vault;  // repo/vault.hpp
+
+constexpr const char* kCipherNone = "none";
+constexpr const char* kCipherAesGcm = "aes-256-gcm";
+
+/// An encrypted object's data key, for one key of the keyring: wrapped under it, or sealed to its
+/// public half by a writer that cannot read.
+struct WrappedDataKey {
+    std::string key_id;
+    Bytes wrapped;       ///< empty where it is sealed
+    HpkeMessage sealed;  ///< empty where it is wrapped
+};
 
 /// The clear header of an object, docs/repository-format.md "Object header": a zstd skippable frame
 ///   u32 magic 0x184D2A5A | u32 length of what follows | "PGARKHDR" | u32 CRC-32C of the JSON |
@@ -48,7 +76,7 @@ const char* name_of(ObjectKind kind) noexcept;
 struct ObjectHeader {
     ObjectKind kind = ObjectKind::wal;
     std::string place;
-    std::string cipher = "none";
+    std::string cipher = kCipherNone;
     std::optional<uint64_t> plain_bytes;  ///< absent where the object was streamed (packs)
     /// Of the plaintext; not known where streamed. Not SHA-256, which costs a fifth of what
     /// compressing does: who can write here could write a fitting digest too.
@@ -57,6 +85,11 @@ struct ObjectHeader {
     /// Pieces of segments: so many bytes from the segment's begin on were durable when this one was
     /// begun. Not known in those of earlier programs.
     std::optional<uint64_t> durable_bytes = {};
+    /// Under a cipher, in the hash's stead: an HMAC of it that only the cluster's own can make.
+    std::string tag = {};
+    std::vector<WrappedDataKey> data_keys = {};
+
+    bool is_encrypted() const { return cipher != kCipherNone; }
 };
 
 /// Largest header frame that a reader accepts, and enough to fetch for one.
@@ -67,10 +100,15 @@ Bytes encode_header(const ObjectHeader& header);
 struct ParsedHeader {
     ObjectHeader header;
     size_t frame_bytes = 0;  ///< where the data begins
+    Bytes digest;            ///< SHA-256 of the JSON where the object is encrypted
 };
 /// Error: corrupt when the bytes don't begin with a whole, valid header frame; unsupported for a
 /// cipher that this version does not know.
 ParsedHeader parse_header(ByteView stored, const std::string& name_for_messages);
+/// False for markers, histories, evidence as they are where nothing is encrypted.
+bool begins_with_header(ByteView stored);
+/// ParsedHeader's digest of what encode_header returned.
+Bytes digest_of_header(ByteView encoded);
 
 /// Makes whole objects in memory, one after another in the same place: fresh memory for each WAL
 /// segment costs a sixth of what compressing it does. One thread.
@@ -78,8 +116,9 @@ class ObjectSealer {
  public:
     explicit ObjectSealer(int level) : compressor_(level) {}
 
-    /// Header, then zstd frames of at most 1 MiB of plaintext each. Valid until the next call.
-    ByteView seal(const ObjectHeader& header, ByteView plaintext);
+    /// Header, then zstd frames of at most 1 MiB of plaintext each; encrypted where there is a
+    /// vault that encrypts, under a data key that is new each time. Valid until the next call.
+    ByteView seal(const ObjectHeader& header, ByteView plaintext, const Vault* vault = nullptr);
 
  private:
     FrameCompressor compressor_;
@@ -90,11 +129,19 @@ class ObjectSealer {
 Bytes seal_object(const ObjectHeader& header, ByteView plaintext, int level);
 
 /// The plaintext of a whole object, everything checked: header, kind, place, every frame, size and
-/// digest. Error: corrupt, naming the object and what is wrong with it.
-Bytes open_object(ByteView stored, ObjectKind kind, const std::string& place, uint64_t limit);
+/// digest. `vault` is the store's (vault_of), which an encrypted object needs. Error: corrupt,
+/// naming the object and what is wrong with it; invalid_key without the key.
+Bytes open_object(ByteView stored, ObjectKind kind, const std::string& place, uint64_t limit,
+                  const Vault* vault = nullptr);
 
 /// Reads only the header. nullopt when the object is not there.
 std::optional<ObjectHeader> read_header(ObjectStore& store, const std::string& name);
+std::optional<ParsedHeader> read_parsed_header(ObjectStore& store, const std::string& name);
+
+/// Whether an object with this header has such content, as far as its header can be believed;
+/// nullopt where it is encrypted and there is no vault to compare with. It need not be readable.
+std::optional<bool> has_content(const ObjectHeader& header, uint64_t plain_bytes,
+                                const Hash128& hash, const Vault* vault);
 
 enum class StoreResult { stored, present };
 
@@ -111,9 +158,13 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
                          const std::string& place, ByteView plaintext, const Writer& writer,
                          int level);
 
-/// For objects that stay as they are (markers, timeline histories): no header, content compared as
-/// a whole. Error: conflict for other content.
-StoreResult store_plain(ObjectStore& store, const std::string& name, ByteView content,
-                        const Writer& writer);
+/// For objects that stay as they are (markers, timeline histories, evidence) where nothing is
+/// encrypted: no header, content compared as a whole. Where the store's vault encrypts it is an
+/// object like any other under the same name. Error: conflict for other content.
+StoreResult store_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
+                        const std::string& place, ByteView content, const Writer& writer);
+/// Such an object's content, whichever it is; nullopt when it is not there. Error: as open_object.
+std::optional<Bytes> read_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
+                                const std::string& place, uint64_t limit);
 
 }  // namespace ark

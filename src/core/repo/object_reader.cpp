@@ -1,6 +1,7 @@
 #include "core/repo/object_reader.hpp"
 
 #include "core/base/error.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -13,7 +14,7 @@ constexpr size_t kFetchBytes = 4 << 20;
 ObjectReader::ObjectReader(ObjectStore& store, const std::string& cluster, ObjectKind kind,
                            const std::string& place)
     : store_(store), name_(cluster + "/" + place), plain_(kFrameBytes) {
-    check_header(kind, place);
+    check_header(cluster, kind, place);
 }
 
 Error ObjectReader::damaged(const std::string& what) const {
@@ -32,13 +33,29 @@ bool ObjectReader::fetch() {
     return n > 0;
 }
 
-void ObjectReader::check_header(ObjectKind kind, const std::string& place) {
+void ObjectReader::check_header(const std::string& cluster, ObjectKind kind,
+                                const std::string& place) {
     fetch();
     const ParsedHeader parsed = parse_header(stored_, name_);
     if (parsed.header.kind != kind || parsed.header.place != place) {
         throw damaged("It is an object of another place: \"" + parsed.header.place + "\".");
     }
+    cipher_ = cipher_of(vault_of(store_, cluster).get(), parsed, name_);
     consumed_ = parsed.frame_bytes;
+}
+
+// The zstd frame; empty for the last one of an encrypted object.
+ByteView ObjectReader::open_frame(ByteView frame) {
+    if (!cipher_)
+        return frame;
+    const uint64_t offset = offset_ - stored_.size() + consumed_;
+    if (ended_)
+        throw damaged("It goes on behind its last frame.");
+    ended_ = is_end_frame(frame);
+    if (!ended_)
+        return cipher_->open(frame, offset, name_);
+    cipher_->check_end(frame, offset, plain_bytes_, frames_, name_);
+    return {};
 }
 
 std::optional<ByteView> ObjectReader::next() {
@@ -46,18 +63,25 @@ std::optional<ByteView> ObjectReader::next() {
         const ByteView rest = ByteView(stored_).subspan(consumed_);
         const auto length = rest.empty() ? std::nullopt : frame_length(rest, name_);
         if (length) {
-            const size_t n = decompressor_.decompress(rest.first(*length), plain_, name_);
+            const ByteView frame = open_frame(rest.first(*length));
+            const size_t n = ended_ ? 0 : decompressor_.decompress(frame, plain_, name_);
             consumed_ += *length;
+            if (ended_)
+                continue;
+            plain_bytes_ += n;
+            ++frames_;
             const ByteView plain = ByteView(plain_).first(n);
             digest_.update(plain);
             return plain;
         }
-        if (rest.size() > FrameCompressor::max_frame_bytes())
+        if (rest.size() > FrameCompressor::max_frame_bytes() + FrameCipher::kOverhead)
             throw damaged("It has a frame that is longer than frames are.");
         if (fetch())
             continue;
         if (!stored_.empty())
             throw damaged("It ends in the middle of a frame.");
+        if (cipher_ && !ended_)
+            throw damaged("It has no last frame: it was cut off.");
         return std::nullopt;
     }
 }

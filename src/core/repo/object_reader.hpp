@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -8,15 +9,17 @@
 #include "core/pipeline/digest.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault.hpp"
 #include "core/store/object_store.hpp"
 
 namespace ark {
 
 /// Reads an object from its beginning to its end, frame by frame; memory is a few MiB whatever its
-/// size. The inverse of ObjectWriter. One thread.
+/// size. The inverse of ObjectWriter; an encrypted object is opened by the store's vault. One
+/// thread.
 class ObjectReader {
  public:
-    /// The header is read and checked. Error: not_found, corrupt.
+    /// The header is read and checked. Error: not_found, corrupt; invalid_key without its key.
     ObjectReader(ObjectStore& store, const std::string& cluster, ObjectKind kind,
                  const std::string& place);
 
@@ -34,7 +37,8 @@ class ObjectReader {
 
  private:
     bool fetch();
-    void check_header(ObjectKind kind, const std::string& place);
+    ByteView open_frame(ByteView frame);
+    void check_header(const std::string& cluster, ObjectKind kind, const std::string& place);
 
     ObjectStore& store_;
     std::string name_;
@@ -42,6 +46,10 @@ class ObjectReader {
     Bytes stored_;
     size_t consumed_ = 0;
     Bytes plain_;
+    std::unique_ptr<FrameCipher> cipher_;  ///< of an encrypted object
+    uint64_t plain_bytes_ = 0;
+    uint64_t frames_ = 0;
+    bool ended_ = false;  ///< the last frame of an encrypted object was there
     FrameDecompressor decompressor_;
     Sha256 digest_;
 };

@@ -5,6 +5,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -15,9 +16,16 @@ ObjectWriter::ObjectWriter(ObjectStore& store, const std::string& cluster, Objec
       hash_plaintext_(hash_plaintext),
       compressor_(level),
       frame_(kFrameBytes),
-      compressed_(FrameCompressor::max_frame_bytes()),
+      compressed_(FrameCompressor::max_frame_bytes() + FrameCipher::kOverhead),
       upload_(store.start_upload(name_)) {
-    send(encode_header({kind, place, "none", std::nullopt, {}, writer}));
+    ObjectHeader header{kind, place, kCipherNone, std::nullopt, {}, writer};
+    const std::shared_ptr<const Vault> vault = vault_of(store, cluster);
+    const bool encrypts = vault && vault->encrypts();
+    const SecretBytes data_key = encrypts ? vault->begin_object(header) : SecretBytes();
+    const Bytes head = encode_header(header);
+    if (encrypts)
+        cipher_.emplace(vault->cipher(data_key, digest_of_header(head)));
+    send(head);
 }
 
 void ObjectWriter::send(ByteView stored) {
@@ -49,20 +57,39 @@ void ObjectWriter::end_frame() {
     if (hash_plaintext_)
         plain_digest_.update(plain);
     const uint64_t offset = stored_bytes_;
-    last_stored_ = static_cast<uint32_t>(compressor_.compress(plain, compressed_));
-    send(ByteView(compressed_).first(last_stored_));
+    const MutableByteView room = MutableByteView(compressed_).subspan(FrameCipher::kBefore);
+    send_compressed(compressor_.compress(plain, room));
     frame_sent(offset, std::exchange(filled_, 0));
+}
+
+// `n` bytes in compressed_, behind the room that encryption needs.
+void ObjectWriter::send_compressed(size_t n) {
+    const MutableByteView buffer = compressed_;
+    const ByteView compressed = buffer.subspan(FrameCipher::kBefore, n);
+    if (cipher_) {
+        last_stored_ = static_cast<uint32_t>(cipher_->seal(compressed, stored_bytes_, buffer));
+        send(buffer.first(last_stored_));
+    } else {
+        last_stored_ = static_cast<uint32_t>(n);
+        send(compressed);
+    }
 }
 
 void ObjectWriter::send_frame(ByteView compressed, size_t plain_bytes) {
     const uint64_t offset = stored_bytes_;
-    last_stored_ = static_cast<uint32_t>(compressed.size());
-    send(compressed);
+    if (cipher_) {
+        std::ranges::copy(compressed, compressed_.begin() + FrameCipher::kBefore);
+        send_compressed(compressed.size());
+    } else {
+        last_stored_ = static_cast<uint32_t>(compressed.size());
+        send(compressed);
+    }
     frame_sent(offset, plain_bytes);
 }
 
 void ObjectWriter::frame_sent(uint64_t offset, size_t plain_bytes) {
     plain_bytes_ += plain_bytes;
+    ++frames_;
     if (on_frame_)
         on_frame_(offset, last_stored_);
     PG_ARK_FAULT_POINT("object_frame_sent");
@@ -70,6 +97,10 @@ void ObjectWriter::frame_sent(uint64_t offset, size_t plain_bytes) {
 
 WrittenObject ObjectWriter::finish() {
     end_frame();
+    if (cipher_) {
+        const MutableByteView buffer = compressed_;
+        send(buffer.first(cipher_->seal_end(plain_bytes_, frames_, stored_bytes_, buffer)));
+    }
     PG_ARK_FAULT_POINT("object_before_finish");
     if (upload_->finish() == PutResult::exists) {
         throw Error(ErrorCode::conflict, "object \"" + name_ + "\" is in the repository already");

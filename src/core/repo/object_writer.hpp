@@ -2,11 +2,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/pipeline/digest.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault.hpp"
 #include "core/store/object_store.hpp"
 
 namespace ark {
@@ -24,7 +26,8 @@ struct WrittenObject {
 ///
 ///     span = writer.room(); n = read(fd, span…); writer.advance(n);
 ///
-/// One thread at a time. `finish()` commits; without it nothing becomes visible.
+/// Where the store's vault encrypts, so does this. One thread at a time. `finish()` commits;
+/// without it nothing becomes visible.
 class ObjectWriter {
  public:
     ObjectWriter(ObjectStore& store, const std::string& cluster, ObjectKind kind,
@@ -44,7 +47,7 @@ class ObjectWriter {
     /// Sends the frame begun, if it holds anything: what follows begins a new frame.
     void end_frame();
     /// Sends a whole frame that was compressed elsewhere (with compressor()'s level); none may be
-    /// begun. Not for a writer that hashes the plaintext.
+    /// begun. Not for a writer that hashes the plaintext. last_frame_stored() is its length here.
     void send_frame(ByteView compressed, size_t plain_bytes);
     FrameCompressor& compressor() { return compressor_; }
 
@@ -62,16 +65,19 @@ class ObjectWriter {
 
  private:
     void send(ByteView stored);
+    void send_compressed(size_t n);
     void frame_sent(uint64_t offset, size_t plain_bytes);
 
     std::string name_;
     bool hash_plaintext_;
     FrameCompressor compressor_;
     Bytes frame_;
-    Bytes compressed_;
+    Bytes compressed_;  ///< with room before and behind it for what encryption adds
+    std::optional<FrameCipher> cipher_;
     size_t filled_ = 0;
     uint64_t stored_bytes_ = 0;
     uint64_t plain_bytes_ = 0;
+    uint64_t frames_ = 0;
     uint32_t last_stored_ = 0;
     Sha256 plain_digest_;
     Sha256 stored_digest_;

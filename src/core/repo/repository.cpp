@@ -9,6 +9,7 @@
 #include "core/base/error.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/probe.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/store/create_race.hpp"
 #include "core/store/local.hpp"
 
@@ -134,6 +135,10 @@ std::unique_ptr<Repository> Repository::open(std::unique_ptr<ObjectStore> store,
     return std::unique_ptr<Repository>(new Repository(std::move(store), std::move(id)));
 }
 
+void Repository::use_vault(const std::string& cluster, std::shared_ptr<const Vault> vault) {
+    store_ = with_vault(std::move(store_), cluster, std::move(vault));
+}
+
 std::vector<std::string> Repository::clusters() {
     std::vector<std::string> names = store_->list_parts("");
     std::erase_if(names, [](const std::string& name) {
@@ -215,6 +220,10 @@ std::string marker(const std::string& backup_id) {
 
 std::string evidence(const std::string& backup_id, const std::string& test_id) {
     return backup(backup_id) + "/tests/" + test_id + ".json";
+}
+
+std::string keyring(uint64_t generation) {
+    return std::string(kKeys) + "/" + std::to_string(generation) + ".json";
 }
 
 }  // namespace place

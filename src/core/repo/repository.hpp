@@ -31,6 +31,9 @@ class Repository {
     static std::unique_ptr<Repository> open(std::unique_ptr<ObjectStore> store, OpenMode mode);
 
     ObjectStore& store() { return *store_; }
+    /// From here on objects of this cluster are encrypted, and read, by the vault. Before anything
+    /// else is done with the cluster: a reference that store() gave earlier knows nothing of it.
+    void use_vault(const std::string& cluster, std::shared_ptr<const Vault> vault);
     const std::string& id() const { return id_; }
     std::string url() const { return store_->url(); }
 
@@ -73,6 +76,10 @@ std::string census(const std::string& backup_id);
 std::string marker(const std::string& backup_id);
 /// backup/<id>/tests/<test id>.json
 std::string evidence(const std::string& backup_id, const std::string& test_id);
+/// keys
+inline constexpr const char* kKeys = "keys";
+/// keys/<generation>.json
+std::string keyring(uint64_t generation);
 }  // namespace place
 
 /// Letters, digits, '_', '-' and '.', at most 128, not beginning with '.': safe as a name part.

@@ -14,6 +14,7 @@
 #include "core/base/file.hpp"
 #include "core/pgdata/wal_segment.hpp"
 #include "core/pipeline/content_hash.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/restore/tree.hpp"
 
 namespace ark {
@@ -26,7 +27,12 @@ constexpr uint64_t kHistoryLimit = 16 << 20;
 constexpr size_t kPageAddressOffset = 8;
 constexpr size_t kPageHeaderBytes = 24;
 
-Hash128 hash_of_file(const std::string& path) {
+struct FileContent {
+    Hash128 hash;
+    uint64_t size = 0;
+};
+
+FileContent content_of_file(const std::string& path) {
     const File file = File::open(path, O_RDONLY);
     ContentHash hash;
     Bytes buffer(1 << 20);
@@ -35,7 +41,7 @@ Hash128 hash_of_file(const std::string& path) {
         hash.update(ByteView(buffer).first(n));
         offset += n;
         if (n < buffer.size())
-            return hash.finish();
+            return {hash.finish(), offset};
     }
 }
 
@@ -48,10 +54,15 @@ bool begins_with_own_page(const std::string& path, uint64_t address) {
     return load<uint64_t>(header, kPageAddressOffset) == address;
 }
 
-bool repository_has_segment(Repository& repository, const std::string& prefix,
+bool repository_has_segment(Repository& repository, const std::string& cluster,
                             const std::string& name, const std::string& path) {
-    const auto header = read_header(repository.store(), prefix + place::segment(name));
-    return header && header->hash == hash_of_file(path);
+    ObjectStore& store = repository.store();
+    const auto header = read_header(store, cluster + "/" + place::segment(name));
+    if (!header)
+        return false;
+    const FileContent local = content_of_file(path);
+    return has_content(*header, local.size, local.hash, vault_of(store, cluster).get())
+        .value_or(false);
 }
 
 // The server's last segment may be there in pieces. What counts of the file is what recovery would
@@ -70,13 +81,14 @@ bool repository_has_pieces(ArchivedWal& wal, const std::string& name, const std:
            std::ranges::equal(ByteView(local).first(valid), ByteView(pieces).first(valid));
 }
 
-bool repository_has_history(Repository& repository, const std::string& prefix, TimelineId timeline,
+bool repository_has_history(Repository& repository, const std::string& cluster, TimelineId timeline,
                             const std::string& path) {
-    const auto stored = repository.store().get(prefix + place::history(timeline), kHistoryLimit);
+    const auto stored = read_small(repository.store(), cluster, ObjectKind::history,
+                                   place::history(timeline), kHistoryLimit);
     return stored && *stored == read_file(path, kHistoryLimit);
 }
 
-bool is_to_be_kept(Repository& repository, ArchivedWal& wal, const std::string& prefix,
+bool is_to_be_kept(Repository& repository, ArchivedWal& wal, const std::string& cluster,
                    const std::string& directory, const std::string& name, uint64_t segment_size) {
     const auto parsed = parse_wal_file_name(name);
     if (!parsed)
@@ -84,7 +96,7 @@ bool is_to_be_kept(Repository& repository, ArchivedWal& wal, const std::string& 
     const std::string path = directory + "/" + name;
     switch (parsed->kind) {
         case WalFileKind::history:
-            return !repository_has_history(repository, prefix, parsed->timeline, path);
+            return !repository_has_history(repository, cluster, parsed->timeline, path);
         case WalFileKind::backup_label:
             return false;
         case WalFileKind::partial:
@@ -95,7 +107,7 @@ bool is_to_be_kept(Repository& repository, ArchivedWal& wal, const std::string& 
     const uint64_t address = parsed->segment_number(segment_size) * segment_size;
     if (!begins_with_own_page(path, address))
         return false;
-    return !repository_has_segment(repository, prefix, name, path) &&
+    return !repository_has_segment(repository, cluster, name, path) &&
            !repository_has_pieces(wal, name, path, segment_size);
 }
 
@@ -131,7 +143,7 @@ std::vector<std::string> wal_not_in_repository(Repository& repository, ArchivedW
         return {};
     std::vector<std::string> names;
     for (const std::string& name : names_in_directory(directory)) {
-        if (is_to_be_kept(repository, wal, cluster + "/", directory, name, segment_size)) {
+        if (is_to_be_kept(repository, wal, cluster, directory, name, segment_size)) {
             names.push_back(name);
         }
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -18,7 +19,8 @@ uint64_t request_end(uint64_t from) {
     return (from / kFetchBytes + 1) * kFetchBytes;
 }
 // Room before what is fetched, for the frame that begins in the window before.
-const size_t kHeadroom = FrameCompressor::max_frame_bytes();
+const size_t kMaxStoredFrame = FrameCompressor::max_frame_bytes() + FrameCipher::kOverhead;
+const size_t kHeadroom = kMaxStoredFrame;
 
 }  // namespace
 
@@ -39,16 +41,17 @@ void PackReader::open(uint32_t number, uint64_t end) {
     const std::string name = cluster_ + "/" + place;
     name_.clear();  // one that was refused is refused again
     forget();
-    const auto header = read_header(repository_.store(), name);
-    if (!header) {
+    const auto parsed = read_parsed_header(repository_.store(), name);
+    if (!parsed) {
         throw Error(ErrorCode::not_found, "object \"" + name + "\" does not exist",
                     "Backup " + backup_id_ + " is not whole: this pack is missing.",
                     "Restore another backup (\"pg_ark list\").");
     }
-    if (header->kind != ObjectKind::pack || header->place != place) {
+    if (parsed->header.kind != ObjectKind::pack || parsed->header.place != place) {
         throw Error(ErrorCode::corrupt, "object \"" + name + "\" is damaged",
-                    "It is an object of another place: \"" + header->place + "\".");
+                    "It is an object of another place: \"" + parsed->header.place + "\".");
     }
+    cipher_ = cipher_of(vault_of(repository_.store(), cluster_).get(), *parsed, name);
     name_ = name;
     number_ = number;
 }
@@ -112,7 +115,7 @@ void PackReader::fetch_ahead() {
 }
 
 ByteView PackReader::stored_frame(const FrameRef& ref) {
-    if (ref.stored == 0 || ref.stored > FrameCompressor::max_frame_bytes()) {
+    if (ref.stored == 0 || ref.stored > kMaxStoredFrame) {
         throw Error(ErrorCode::corrupt, "the index of backup " + backup_id_ + " is damaged",
                     "It has a frame of " + std::to_string(ref.stored) + " bytes.");
     }
@@ -131,7 +134,8 @@ ByteView PackReader::frame(const FrameRef& ref) {
     if (plain_offset_ != ref.offset) {
         plain_offset_ = 0;
         const ByteView stored = stored_frame(ref);
-        plain_size_ = decompressor_.decompress(stored, plain_, name_);
+        plain_size_ = decompressor_.decompress(
+            cipher_ ? cipher_->open(stored, ref.offset, name_) : stored, plain_, name_);
         plain_offset_ = ref.offset;
     }
     return ByteView(plain_).first(plain_size_);

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <string>
 
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/index.hpp"
 #include "core/repo/repository.hpp"
+#include "core/repo/vault.hpp"
 
 namespace ark {
 
@@ -18,7 +20,8 @@ class PackReader {
     PackReader(Repository& repository, std::string cluster, std::string backup_id);
 
     /// Begins with pack `number`; its header is read and checked. Frames are asked for up to the
-    /// byte `end` of the object at most: nothing beyond it is fetched. Error: corrupt, not_found.
+    /// byte `end` of the object at most: nothing beyond it is fetched. Error: corrupt, not_found,
+    /// invalid_key.
     void open(uint32_t number, uint64_t end);
 
     /// The plaintext; valid until the next call. Error: corrupt, naming the pack.
@@ -55,6 +58,7 @@ class PackReader {
     uint64_t end_ = 0;
     Window window_;
     Window next_;
+    std::unique_ptr<FrameCipher> cipher_;  ///< of an encrypted pack
     Bytes plain_;
     size_t plain_size_ = 0;
     uint64_t plain_offset_ = 0;  ///< of the frame in plain_; 0 (where the header is) for none

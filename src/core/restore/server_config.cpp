@@ -14,6 +14,7 @@
 #include "core/pgdata/access_text.hpp"
 #include "core/pgdata/config_text.hpp"
 #include "core/pipeline/tar_reader.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/restore/plan.hpp"
 #include "core/restore/tree.hpp"
 
@@ -159,7 +160,8 @@ void unpack_archive(Repository& repository, const BackupMarker& backup, const Co
     const auto stored = repository.store().get(name, kConfigArchiveLimit);
     if (!stored)
         throw Error(ErrorCode::corrupt, "object \"" + name + "\" does not exist");
-    const Bytes archive = open_object(*stored, ObjectKind::config, place, kConfigArchiveLimit);
+    const Bytes archive = open_object(*stored, ObjectKind::config, place, kConfigArchiveLimit,
+                                      vault_of(repository.store(), backup.cluster).get());
     std::set<std::string> added;  // names in the data directory
     for (const TarMember& member : read_tar(archive, name)) {
         if (member.is_directory)

@@ -14,14 +14,15 @@ using Find = std::function<std::optional<Bytes>(TimelineId timeline)>;
 std::optional<Bytes> store_history(const PushTarget& target, TimelineId timeline,
                                    const Find& find) {
     std::optional<Bytes> content = find(timeline);
-    const std::string name = target.cluster + "/" + place::history(timeline);
-    if (!content)
-        return target.store.get(name, kHistoryLimit);
+    const std::string place = place::history(timeline);
+    if (!content) {
+        return read_small(target.store, target.cluster, ObjectKind::history, place, kHistoryLimit);
+    }
     // What is stored is there for good: a damaged file must not get its name.
     static_cast<void>(TimelineHistory::parse(timeline, as_text(*content)));
     Writer writer = target.writer;
     writer.time = now_micros();
-    store_plain(target.store, name, *content, writer);
+    store_small(target.store, target.cluster, ObjectKind::history, place, *content, writer);
     return content;
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/clock.hpp"
 #include "core/pipeline/tar_reader.hpp"
 #include "core/repo/census.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/verify/manifest.hpp"
 #include "core/verify/packs.hpp"
 #include "core/verify/wal.hpp"
@@ -171,7 +172,9 @@ class Verification {
             const auto stored = repository_.store().get(name, kConfigArchiveLimit);
             if (!stored)
                 throw Error(ErrorCode::not_found, "object \"" + name + "\" does not exist");
-            read_tar(open_object(*stored, ObjectKind::config, place, kConfigArchiveLimit), name);
+            read_tar(open_object(*stored, ObjectKind::config, place, kConfigArchiveLimit,
+                                 vault_of(repository_.store(), request_.cluster).get()),
+                     name);
         });
     }
 

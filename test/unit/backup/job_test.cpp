@@ -13,6 +13,8 @@
 #include "core/pipeline/digest.hpp"
 #include "core/repo/index.hpp"
 #include "core/repo/object_writer.hpp"
+#include "core/repo/vault.hpp"
+#include "core/restore/pack_reader.hpp"
 #include "test/support/archived_wal.hpp"
 #include "test/support/command.hpp"
 #include "test/support/expect_error.hpp"
@@ -201,6 +203,46 @@ TEST_F(Backup, AnyNumberOfLanesGivesTheSameIndex) {
             expected = paths;
         EXPECT_EQ(paths, expected) << jobs;
     }
+}
+
+// Frames of a large file are compressed by other lanes too, and encrypted where they are sent.
+TEST_F(Backup, AnEncryptedOneIsReadFrameByFrame) {
+    std::string large(24 << 20, '\0');
+    for (size_t i = 0; i < large.size(); ++i)
+        large[i] = static_cast<char>((i * 2654435761U) >> 24);
+    cluster.add("large", large);
+    const auto keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make(request.cluster, {KeySecret::Type::key, random_secret(32)}));
+    repository->use_vault(request.cluster, std::make_shared<const Vault>(
+                                               std::vector<Recipient>{keyring->recipient()}));
+    request.jobs = 4;
+    take();
+    for (const std::string& name : objects()) {
+        const Bytes stored = store->get(name, 1 << 30).value();
+        EXPECT_TRUE(parse_header(stored, name).header.is_encrypted()) << name;
+    }
+    const auto vault = std::make_shared<const Vault>(keyring, VaultOptions{.refuses_plain = true});
+    repository->use_vault(request.cluster, vault);
+    const auto marker = find_backup(*repository, request.cluster, request.id);
+    ASSERT_TRUE(marker);
+    IndexReader index(*repository, request.cluster, request.id, marker->index_sha256);
+    PackReader packs(*repository, request.cluster, request.id);
+    size_t files = 0;
+    while (const auto entry = index.next()) {
+        if (entry->frames.empty())
+            continue;
+        ++files;
+        packs.open(entry->pack, UINT64_MAX);
+        Bytes content;
+        for (const FrameRef& ref : entry->frames) {
+            const ByteView frame = packs.frame(ref);
+            content.insert(content.end(), frame.begin(), frame.end());
+        }
+        const ByteView file = ByteView(content).subspan(entry->skip, entry->size);
+        EXPECT_EQ(crc32c(0, file), entry->crc32c) << entry->path;
+        EXPECT_TRUE(entry->path != "large" || as_text(file) == large);
+    }
+    EXPECT_GT(files, 5U);
 }
 
 TEST_F(Backup, TheHostFailingAtAnyCallLeavesNothing) {

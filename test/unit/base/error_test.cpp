@@ -14,6 +14,7 @@ TEST(Error, EveryCodeHasItsOwnRow) {
     EXPECT_STREQ(name_of(ErrorCode::invalid_argument), "invalid_argument");
     EXPECT_STREQ(name_of(ErrorCode::conflict), "conflict");
     EXPECT_STREQ(name_of(ErrorCode::corrupt), "corrupt");
+    EXPECT_STREQ(name_of(ErrorCode::invalid_key), "invalid_key");
     EXPECT_STREQ(name_of(ErrorCode::target_unreachable), "target_unreachable");
     EXPECT_STREQ(name_of(ErrorCode::internal), "internal");
     std::set<std::string> names;

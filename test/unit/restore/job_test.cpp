@@ -12,6 +12,7 @@
 
 #include "core/base/error.hpp"
 #include "core/pipeline/digest.hpp"
+#include "core/repo/vault.hpp"
 #include "core/restore/unfinished.hpp"
 #include "core/store/object_store.hpp"
 #include "test/support/temporary_directory.hpp"
@@ -132,6 +133,30 @@ std::string noise(size_t size, uint32_t seed) {
         c = static_cast<char>(seed >> 24);
     }
     return out;
+}
+
+// Written by a host that cannot read, restored by one that has the key.
+TEST_F(RestoreJobTest, AnEncryptedBackupComesBack) {
+    const auto keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make("7301", {KeySecret::Type::key, random_secret(32)}));
+    repository->use_vault(
+        "7301", std::make_shared<const Vault>(std::vector<Recipient>{keyring->recipient()}));
+    backup.files["base/1/1000"] = "";
+    backup.files["base/1/1002"] = noise(3 * (1 << 20) + 8192, 1);
+    for (int i = 0; i < 300; ++i)
+        backup.files["base/1/2" + std::to_string(i)] = noise(9000, i);
+    backup.store();
+    EXPECT_EQ(restore_error(), ErrorCode::invalid_key) << message;
+    fs::remove_all(data);
+    const auto vault = std::make_shared<const Vault>(keyring, VaultOptions{.refuses_plain = true});
+    repository->use_vault("7301", vault);
+    EXPECT_EQ(restore().files, backup.files.size());
+    for (const auto& [path, content] : backup.files) {
+        if (path == "postgresql.auto.conf")
+            continue;
+        EXPECT_EQ(read(path), content) << path;
+    }
+    EXPECT_EQ(vault->plain_objects(), 0U);
 }
 
 TEST_F(RestoreJobTest, EveryFileComesBack) {

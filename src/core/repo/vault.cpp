@@ -1,0 +1,128 @@
+#include "core/repo/vault.hpp"
+
+#include <utility>
+
+#include "core/base/error.hpp"
+#include "core/crypto/kdf.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr const char* kDataKeyInfo = "pg_ark/1 data key";
+
+ByteView identity_of(const std::vector<Recipient>& recipients) {
+    if (recipients.empty())
+        throw Error(ErrorCode::internal, "a vault has nobody to write for");
+    return recipients.front().identity;
+}
+
+Error no_key(const std::string& name, const ObjectHeader& header, const std::string& detail) {
+    std::string keys;
+    for (const WrappedDataKey& key : header.data_keys)
+        keys += (keys.empty() ? "" : ", ") + key.key_id;
+    return {ErrorCode::invalid_key, "object \"" + name + "\" is encrypted",
+            detail + " It was written under " + (header.data_keys.size() == 1 ? "key " : "keys ") +
+                keys + "."};
+}
+
+}  // namespace
+
+Vault::Vault(std::shared_ptr<const OpenKeyring> keyring, VaultOptions options)
+    : options_(options),
+      keyring_(std::move(keyring)),
+      tag_key_(derive_key(keyring_->identity(), "pg_ark/1 equality")),
+      frames_key_(derive_key(keyring_->identity(), "pg_ark/1 frames")) {}
+
+Vault::Vault(std::vector<Recipient> recipients, VaultOptions options)
+    : options_(options),
+      recipients_(std::move(recipients)),
+      tag_key_(derive_key(identity_of(recipients_), "pg_ark/1 equality")),
+      frames_key_(derive_key(identity_of(recipients_), "pg_ark/1 frames")) {}
+
+SecretBytes Vault::begin_object(ObjectHeader& header) const {
+    SecretBytes data_key = random_secret(kKeyBytes);
+    header.cipher = kCipherAesGcm;
+    if (header.hash.is_known())
+        header.tag = tag_of(header, header.plain_bytes.value_or(0), header.hash);
+    header.hash = {};
+    header.data_keys.clear();
+    if (keyring_) {
+        header.data_keys.push_back(
+            {keyring_->keyring().current, keyring_->wrap_data_key(data_key), {}});
+    }
+    for (const Recipient& recipient : recipients_) {
+        header.data_keys.push_back(
+            {recipient.key_id,
+             {},
+             hpke_seal(recipient.public_key, kDataKeyInfo, as_bytes(header.place), data_key)});
+    }
+    return data_key;
+}
+
+// With a key in it that is the cluster's own: whoever knows a public key could seal a data key to
+// it, and so make objects; only readers and recipients know this one.
+FrameCipher Vault::cipher(const SecretBytes& data_key, Bytes header_digest) const {
+    const SecretBytes key = hkdf(frames_key_, data_key, as_bytes("pg_ark/1 object"), kKeyBytes);
+    return {key, std::move(header_digest)};
+}
+
+FrameCipher Vault::cipher(const ParsedHeader& parsed, const std::string& name) const {
+    return cipher(data_key_of(parsed.header, name), parsed.digest);
+}
+
+SecretBytes Vault::data_key_of(const ObjectHeader& header, const std::string& name) const {
+    if (!keyring_)
+        throw no_key(name, header, "Who has recipients alone writes, and cannot read.");
+    for (const WrappedDataKey& key : header.data_keys) {
+        if (keyring_->keyring().find(key.key_id) == nullptr)
+            continue;
+        std::optional<SecretBytes> data_key =
+            key.wrapped.empty() ? keyring_->open_data_key(key.key_id, key.sealed, kDataKeyInfo,
+                                                          as_bytes(header.place))
+                                : keyring_->unwrap_data_key(key.key_id, key.wrapped);
+        if (data_key && data_key->size() == kKeyBytes)
+            return std::move(*data_key);
+        throw Error(ErrorCode::corrupt, "object \"" + name + "\" is damaged",
+                    "Its data key is not what was wrapped under key " + key.key_id + ".");
+    }
+    throw no_key(name, header,
+                 "Keyring " + std::to_string(keyring_->keyring().generation) +
+                     " of the cluster has none of its keys.");
+}
+
+std::string Vault::tag_of(const ObjectHeader& header, uint64_t plain_bytes,
+                          const Hash128& hash) const {
+    std::string text = name_of(header.kind);
+    text.push_back('\0');
+    text += header.place;
+    text.push_back('\0');
+    text += std::to_string(plain_bytes);
+    text.push_back('\0');
+    text += to_text(hash);
+    return to_hex(hmac_sha256(tag_key_, as_bytes(text)));
+}
+
+void Vault::note_plain(const std::string& name) const {
+    ++plain_objects_;
+    if (options_.refuses_plain) {
+        throw Error(ErrorCode::refused, "object \"" + name + "\" is not encrypted",
+                    "Only what is encrypted is read.",
+                    "Anybody who can write to the repository could have put it there. If it was "
+                    "written before encryption was turned on, do without --require-encryption.");
+    }
+}
+
+std::unique_ptr<FrameCipher> cipher_of(const Vault* vault, const ParsedHeader& parsed,
+                                       const std::string& name) {
+    if (!parsed.header.is_encrypted()) {
+        if (vault != nullptr)
+            vault->note_plain(name);
+        return nullptr;
+    }
+    if (vault == nullptr)
+        throw no_key(name, parsed.header, "No key was given.");
+    return std::make_unique<FrameCipher>(vault->cipher(parsed, name));
+}
+
+}  // namespace ark
