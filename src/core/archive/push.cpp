@@ -116,11 +116,18 @@ void check_piece(const PushTarget& target, const std::string& name, const std::s
     const std::optional<Bytes> stored = target.store.get(object, kMaxStoredTailPiece);
     if (!stored || number.ec != std::errc{} || from > content.size())
         return;
-    const Bytes bytes = open_object(*stored, ObjectKind::tail, place, kMaxTailPiece,
-                                    vault_of(target.store, target.cluster).get());
-    const ByteView ours = content.subspan(from, std::min(content.size() - from, bytes.size()));
-    if (!std::ranges::equal(ours, bytes))
-        throw other_tail(target, name, parse_header(*stored, place).header.writer);
+    const ByteView ours = content.subspan(from);
+    const ObjectHeader header = parse_header(*stored, place).header;
+    const std::shared_ptr<const Vault> vault = vault_of(target.store, target.cluster);
+    if (header.is_encrypted() && vault && !vault->can_read()) {
+        const ByteView same = ours.first(std::min(ours.size(), header.plain_bytes.value_or(0)));
+        if (!has_content(header, same.size(), content_hash(same), vault.get()).value_or(false))
+            throw other_tail(target, name, header.writer);
+        return;
+    }
+    const Bytes bytes = open_object(*stored, ObjectKind::tail, place, kMaxTailPiece, vault.get());
+    if (!std::ranges::equal(ours.first(std::min(ours.size(), bytes.size())), bytes))
+        throw other_tail(target, name, header.writer);
 }
 
 // Whoever wrote pieces of this segment wrote other WAL than this server, and has not stored the
@@ -131,7 +138,9 @@ void check_tail(const PushTarget& target, const std::string& name, ByteView cont
     try {
         size_t count = 0;
         const std::deque<std::string> last = last_pieces(target, name, count);
-        if (count > kLastPieces) {
+        // Who cannot read compares piece by piece, by their tags.
+        const std::shared_ptr<const Vault> vault = vault_of(target.store, target.cluster);
+        if (count > kLastPieces || (vault && !vault->can_read())) {
             for (const std::string& object : last)
                 check_piece(target, name, object, content);
             return;

@@ -29,20 +29,21 @@ bool archiver_is_done(const std::string& data_directory, const std::string& segm
     return !exists(data_directory + "/pg_wal/" + segment);
 }
 
-void push_history(Repository& repository, const BackupRequest& request, TimelineId timeline,
-                  bool required) {
+// The history, where this server has it.
+std::optional<Bytes> push_history(Repository& repository, const BackupRequest& request,
+                                  TimelineId timeline, bool required) {
     const std::string name = request.cluster + "/" + place::history(timeline);
-    const auto content = read_file_if_exists(
-        request.data_directory + "/pg_wal/" + history_name(timeline), kHistoryLimit);
+    auto content = read_file_if_exists(request.data_directory + "/pg_wal/" + history_name(timeline),
+                                       kHistoryLimit);
     if (content) {
         // What is stored is there for good: a damaged file must not get its name.
         static_cast<void>(TimelineHistory::parse(timeline, as_text(*content)));
         store_small(repository.store(), request.cluster, ObjectKind::history,
                     place::history(timeline), *content, make_writer(request.data_directory));
-        return;
+        return content;
     }
     if (!required || repository.store().head(name))
-        return;
+        return std::nullopt;
     throw Error(
         ErrorCode::not_found,
         "timeline history file \"" + history_name(timeline) +
@@ -54,13 +55,15 @@ void push_history(Repository& repository, const BackupRequest& request, Timeline
 void push_histories(Repository& repository, const BackupRequest& request, TimelineId timeline) {
     if (timeline < 2)
         return;
-    push_history(repository, request, timeline, true);
-    const std::string name = request.cluster + "/" + place::history(timeline);
-    const std::optional<Bytes> own =
-        read_small(repository.store(), request.cluster, ObjectKind::history,
-                   place::history(timeline), kHistoryLimit);
+    std::optional<Bytes> own = push_history(repository, request, timeline, true);
+    // A host that only writes could not read it back.
+    if (!own) {
+        own = read_small(repository.store(), request.cluster, ObjectKind::history,
+                         place::history(timeline), kHistoryLimit);
+    }
     if (!own)
-        throw Error(ErrorCode::unavailable, "object \"" + name + "\" came and went");
+        throw Error(ErrorCode::unavailable,
+                    "timeline history file \"" + history_name(timeline) + "\" came and went");
     const TimelineHistory history = TimelineHistory::parse(timeline, as_text(*own));
     for (const TimelineFork& fork : history.forks()) {
         if (fork.parent >= 2)

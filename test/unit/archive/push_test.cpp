@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/archive/fetch.hpp"
+#include "core/repo/vault.hpp"
 #include "test/unit/archive/data_directory.hpp"
 #include "test/unit/archive/fixture.hpp"
 
@@ -49,6 +50,39 @@ TEST_F(Push, StoresASegmentOnce) {
     EXPECT_EQ(fetch_segment(context(), kName), wal.parent.segment(5));
     EXPECT_EQ(push(kName, wal.parent.segment(5)), PushResult::present);
     EXPECT_EQ(push(kName, wal.parent.segment(5), "two"), PushResult::present);
+}
+
+// On a host that cannot read what it wrote, beside its own pieces of the segment.
+TEST_F(Push, AHostThatOnlyWritesKnowsItsOwnAgain) {
+    const auto keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make(kCluster, {KeySecret::Type::key, random_secret(32)}));
+    repo.repository->use_vault(
+        kCluster, std::make_shared<const Vault>(std::vector<Recipient>{keyring->recipient()}));
+    const Bytes segment = wal.parent.segment(5);
+    const auto put_piece = [&](const Bytes& of, uint64_t from, uint64_t to) {
+        store_object(repo.store(), kCluster, ObjectKind::tail,
+                     place::tail(kName, static_cast<uint32_t>(from)),
+                     ByteView(of).subspan(from, to - from), {}, 1);
+    };
+    const auto push_it = [&] {
+        PushTarget here = target();
+        here.repository = repo.repository.get();
+        PushBuffers fresh{1};
+        data.add_wal(kName, segment);
+        return push_wal_file(here, kName, data.wal(kName), fresh);
+    };
+    put_piece(segment, 0, 1000);
+    put_piece(segment, 1000, 5000);
+    EXPECT_EQ(push_it(), PushResult::stored);
+    EXPECT_EQ(push_it(), PushResult::present);
+    repo.base->remove(kCluster + "/" + place::segment(kName));
+    Bytes other = segment;
+    other[5500] ^= std::byte{1};
+    put_piece(other, 5000, 6000);
+    EXPECT_EQ(test::error_of(push_it), ErrorCode::conflict);
+    EXPECT_FALSE(repo.base->head(kCluster + "/" + place::segment(kName)));
+    repo.repository->use_vault(kCluster, std::make_shared<const Vault>(keyring));
+    EXPECT_EQ(test::error_of(push_it), ErrorCode::conflict);
 }
 
 // Two primaries with one identity: the second must hear who was first, and change nothing.
