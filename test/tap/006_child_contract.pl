@@ -60,9 +60,10 @@ for my $mode (@modes) {
     my $id = with_fault($node, 'backup_copy_piece=sleep@3', sub {
         my $id = start_backup_sql($node, 'to be orphaned');
         my ($orphan) = @{ poll_until('the backup has a child', sub { my @c = ark_children($node, 'server-backup'); @c && \@c }) };
-        my $worker = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_ark%' AND backend_type NOT LIKE '%launcher%' LIMIT 1});
-        like($worker, qr/^\d+$/, "$mode: the worker is in pg_stat_activity");
-        kill 'KILL', $handle ? pid_outside($handle, $worker) : $worker;
+        my ($worker) = slurp_file("/proc/$orphan/stat") =~ /\) \S (\d+)/;
+        my @workers = split /\n/, $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_ark%'});
+        ok(scalar(grep { $worker == ($handle ? eval { pid_outside($handle, $_) } // 0 : $_) } @workers), "$mode: the worker is in pg_stat_activity");
+        kill 'KILL', $worker;
         poll_until('the orphan has ended', sub { !kill 0, $orphan });
         wait_log($node, qr/reinitializing/, $before_kill);
         wait_running($node);
