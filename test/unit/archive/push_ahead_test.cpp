@@ -249,17 +249,24 @@ TEST_F(TwoServersTest, WhatWasOnItsWayBesideItIsTheEnd) {
     WalBuilder other(3);
     other.add_commit(1, 1);
     other.fill_segment();
-    repo.hooks->before_range = [](const std::string&) {};
+    std::atomic<bool> is_others = false;
+    std::atomic<bool> is_compared = false;
+    repo.hooks->before_range = [&](const std::string& name) {
+        if (is_others && name.find(WalBuilder::name(3)) != std::string::npos)
+            is_compared = true;
+    };
     repo.hooks->before_put = [&](const std::string& name) {
         if (name.find(WalBuilder::name(2)) != std::string::npos)
             eventually([&] { return go.load(); });
-        if (name.find(WalBuilder::name(3)) != std::string::npos)
+        if (name.find(WalBuilder::name(3)) != std::string::npos) {
             repo.put_segment(WalBuilder::name(3), other.segment(3));
+            is_others = true;
+        }
     };
     begin();
     EXPECT_EQ(push(1), PushResult::stored);
-    ASSERT_TRUE(eventually([&] { return is_stored(3); }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ASSERT_TRUE(eventually([&] { return is_compared.load(); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // a busy machine's
     go = true;
     ASSERT_TRUE(eventually([&] { return is_stored(2); }));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
