@@ -39,8 +39,8 @@ void PackReader::open(uint32_t number, uint64_t end) {
         return;
     const std::string place = place::pack(backup_id_, number);
     const std::string name = cluster_ + "/" + place;
+    forget();       // what is fetched ahead goes by the name
     name_.clear();  // one that was refused is refused again
-    forget();
     const auto parsed = read_parsed_header(repository_.store(), name);
     if (!parsed) {
         throw Error(ErrorCode::not_found, "object \"" + name + "\" does not exist",
