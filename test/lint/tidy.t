@@ -18,7 +18,7 @@ BAIL_OUT("$build/compile_commands.json does not exist (cmake -S . -B $build)") u
 my $cache = ($ENV{PG_ARK_CACHE} // ($ENV{XDG_CACHE_HOME} // "$ENV{HOME}/.cache") . '/pg_ark') . '/tidy';
 make_path($cache);
 # The libraries' headers go by their packages' versions; flags by the build's own file, without the directories' names.
-my $common = join "\0", slurp('.clang-tidy'), slurp($0), `$program --version`, `dpkg-query -W`;
+my $common = join "\0", slurp('.clang-tidy'), slurp($0), `$program --version`, `dpkg-query -W '*-dev' '*-dev-*' 'clang*' 2>/dev/null`;
 my $top = getcwd();
 my %commands;
 for (split /\n\s*\},?/, slurp("$build/compile_commands.json")) {
