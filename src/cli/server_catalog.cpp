@@ -5,6 +5,7 @@
 #include "cli/child/recoverability.hpp"
 #include "cli/command.hpp"
 #include "core/backup/cleanup.hpp"
+#include "core/repo/json_text.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/probe.hpp"
 #include "core/store/store_check.hpp"
@@ -24,22 +25,56 @@ void send_backup(Channel& channel, BackupMarker marker) {
     channel.send(message.add_text("json", to_json(marker)));
 }
 
+// What is known of a backup whose marker this server can't read. Its type and when it was asked for
+// are in its id.
+void send_outline(Channel& channel, const BackupOutline& backup) {
+    const std::optional<BackupName> name = parse_backup_id(backup.backup_id);
+    if (!name)
+        throw Error(ErrorCode::invalid_key,
+                    "backup \"" + backup.backup_id + "\" is encrypted, and its id tells nothing");
+    const nlohmann::json outline{{"backup_id", backup.backup_id},
+                                 {"backup_type", name->backup_type},
+                                 {"started_at", to_iso8601(name->started_at)},
+                                 {"completed_at", to_iso8601(backup.completed_at)},
+                                 {"timeline", backup.range.timeline},
+                                 {"start_lsn", to_text(backup.range.start)},
+                                 {"stop_lsn", to_text(backup.range.stop)}};
+    Message message("backup");
+    channel.send(message.add_text("json", outline.dump()));
+}
+
+void send_backup(Channel& channel, BackupOutline backup) {
+    if (backup.marker) {
+        send_backup(channel, std::move(*backup.marker));
+    } else {
+        send_outline(channel, backup);
+    }
+}
+
 void list(Channel& channel, const Opening& opening) {
-    std::vector<std::string> bad;
-    const auto backups = list_backups(*opening.repository, opening.cluster_name(), &bad);
-    for (const BackupMarker& marker : backups)
-        send_backup(channel, marker);
-    for (const std::string& what : bad) {
-        channel.send(message_of(
-            "warning", Error(ErrorCode::corrupt, "could not read a backup's marker", what + ".")));
+    Repository& repository = *opening.repository;
+    const std::string cluster = opening.cluster_name();
+    for (const std::string& id : repository.store().list_parts(cluster + "/backup")) {
+        try {
+            if (auto backup = outline_backup(repository, cluster, id))
+                send_backup(channel, std::move(*backup));
+        } catch (const Error& error) {
+            if (error.retryable)
+                throw;
+            channel.send(message_of(
+                "warning",
+                Error(error.code, "could not read a backup's marker",
+                      id + ": " + error.message +
+                          (error.detail.empty() ? "" : " (" + error.detail + ")") + ".")));
+        }
     }
     channel.send(Message("end"));
 }
 
 void find(Channel& channel, const Opening& opening, const std::string& id) {
-    const auto marker = find_backup(*opening.repository, opening.cluster_name(), id);
-    if (marker) {
-        send_backup(channel, *marker);
+    auto backup = outline_backup(*opening.repository, opening.cluster_name(), id);
+    if (backup) {
+        send_backup(channel, std::move(*backup));
     } else {
         channel.send(Message("end"));
     }

@@ -24,6 +24,7 @@
 #include "core/pgdata/server_version.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/restore/destination.hpp"
 #include "core/restore/tree.hpp"
 #include "core/verify/packs.hpp"
@@ -127,6 +128,7 @@ class Drill {
 
     // False where the marker itself is damaged.
     bool find_marker() {
+        refuse_without_key(repository_.store(), request_.cluster, "testing a backup");
         std::string id = request_.backup_id;
         if (id.empty())
             id = newest_backup();

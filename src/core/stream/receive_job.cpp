@@ -23,10 +23,17 @@ constexpr uint64_t kLimit = 64 << 20;
 std::optional<Lsn> newest_backup(Repository& repository, const std::string& cluster,
                                  const TimelineHistory& history) {
     std::optional<Lsn> newest;
-    std::vector<std::string> bad;  // verification is who tells of those
-    for (const BackupMarker& backup : list_backups(repository, cluster, &bad)) {
-        if (history.contains_range(backup.timeline, backup.start_lsn, backup.stop_lsn))
-            newest = std::max(newest.value_or(0), backup.start_lsn);
+    for (const std::string& id : repository.store().list_parts(cluster + "/backup")) {
+        try {
+            const auto backup = outline_backup(repository, cluster, id);
+            if (backup && history.contains_range(backup->range.timeline, backup->range.start,
+                                                 backup->range.stop))
+                newest = std::max(newest.value_or(0), backup->range.start);
+        } catch (const Error& error) {
+            // Verification is who tells of bad ones.
+            if (error.retryable)
+                throw;
+        }
     }
     return newest;
 }
