@@ -254,6 +254,8 @@ class Drill {
         plan.recovery.program = request_.program;
         plan.recovery.repository_url = repository_.url();
         plan.recovery.cluster = request_.cluster;
+        plan.recovery.key = request_.key;
+        plan.recovery.require_encryption = request_.require_encryption;
         plan.recovery.timeline = restored_.way.timeline();
         plan.recovery.target.kind = TargetKind::immediate;
         plan.recovery.action = TargetAction::promote;

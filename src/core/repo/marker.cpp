@@ -308,7 +308,8 @@ std::vector<BackupMarker> list_backups(Repository& repository, const std::string
             if (marker)
                 out.push_back(std::move(*marker));
         } catch (const Error& error) {
-            if (bad == nullptr || error.retryable)
+            // Without the key older backups must not pass for all that there are.
+            if (bad == nullptr || error.retryable || error.code == ErrorCode::invalid_key)
                 throw;
             bad->push_back(id + ": " + error.message +
                            (error.detail.empty() ? "" : " (" + error.detail + ")"));

@@ -114,7 +114,8 @@ std::optional<BackupOutline> outline_backup(Repository& repository, const std::s
                                             const std::string& backup_id);
 
 /// Every backup of the cluster that has a marker, oldest first by start LSN and timeline. A marker
-/// that cannot be read is an Error (corrupt) unless `bad` is given: then it is named there.
+/// that cannot be read is an Error (corrupt) unless `bad` is given: then it is named there; one
+/// that is encrypted is an Error (invalid_key) where its key is not there.
 std::vector<BackupMarker> list_backups(Repository& repository, const std::string& cluster,
                                        std::vector<std::string>* bad = nullptr);
 /// nullopt when there is no marker of this id. Error: corrupt.

@@ -79,9 +79,13 @@ PushTarget ReceiveJob::target_for(ReplicationConnection& connection, const Serve
                     "It has system identifier " + std::to_string(server.system_identifier) +
                         ", the one before had " + std::to_string(system_identifier_) + ".");
     }
+    const std::string cluster =
+        request_.cluster.empty() ? std::to_string(server.system_identifier) : request_.cluster;
+    if (system_identifier_ == 0 && request_.prepare)
+        request_.prepare(repository_, cluster);
     system_identifier_ = server.system_identifier;
     return {repository_.store(),
-            request_.cluster.empty() ? std::to_string(server.system_identifier) : request_.cluster,
+            cluster,
             server.system_identifier,
             connection.segment_size(),
             request_.compression_level,
