@@ -34,6 +34,7 @@ void add_repository_options(CLI::App& command, RepositoryOptions& options) {
                     "the cluster's directory in the repository; needed where there are several")
         ->option_text("ID");
     add_output_option(command, options.output);
+    add_key_options(command, options.key);
 }
 
 void add_retry_option(CLI::App& command, RepositoryOptions& options) {

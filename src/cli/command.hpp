@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/key_options.hpp"
 #include "core/base/error.hpp"
 #include "core/repo/repository.hpp"
 
@@ -22,11 +23,12 @@ struct RepositoryOptions {
     std::string cluster;         ///< --cluster
     double retry_timeout = 300;  ///< --retry-timeout, seconds
     OutputFormat output = OutputFormat::text;
+    KeyOptions key;
 };
 
 /// --repo alone.
 void add_repo_option(CLI::App& command, RepositoryOptions& options);
-/// --repo, --cluster, --output.
+/// --repo, --cluster, --output, and where the key comes from.
 void add_repository_options(CLI::App& command, RepositoryOptions& options);
 /// Of those that read for long; wal-get has a budget of its own. The default is what is in
 /// `options`.
@@ -58,6 +60,7 @@ void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);
 void add_wal_get_command(const CommandContext& context);
 void add_wal_receive_command(const CommandContext& context);
+void add_key_command(const CommandContext& context);
 void add_version_command(const CommandContext& context);
 
 /// The roles that the server module starts: standard input and output speak docs/child-protocol.md.

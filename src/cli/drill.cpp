@@ -151,6 +151,9 @@ int drill(DrillOptions& options) {
     request.program = own_program();
     const auto repository = open_repository(options.repository);
     request.cluster = repository->resolve_cluster(options.repository.cluster);
+    request.key = options.repository.key.source();
+    request.require_encryption = options.repository.key.require_encryption;
+    ClusterKeys(request.key).use(*repository, request.cluster, request.require_encryption);
     catch_interrupts();
     sweep_scratch_directory(request.scratch_directory);
     RepositoryArchivedWal wal(*repository, request.cluster);

@@ -44,10 +44,12 @@ void print_text(const BackupMarker& m, const std::string& url) {
 
 int info(const RepositoryOptions& options, const std::string& id) {
     const auto repository = open_repository(options);
+    ClusterKeys keys(options.key.source());
     std::vector<std::string> clusters = repository->clusters();
     if (!options.cluster.empty())
         clusters = {repository->resolve_cluster(options.cluster)};
     for (const std::string& cluster : clusters) {
+        keys.use(*repository, cluster, options.key.require_encryption);
         const std::optional<BackupMarker> marker = find_backup(*repository, cluster, id);
         if (!marker)
             continue;

@@ -52,13 +52,25 @@ void print_cluster(const std::string& cluster, const std::vector<BackupMarker>& 
 // there. A marker that cannot be read must not hide the others, and is a failure all the same.
 int list(const RepositoryOptions& options) {
     const auto repository = open_repository(options);
+    ClusterKeys keys(options.key.source());
     std::vector<std::string> clusters = repository->clusters();
     if (!options.cluster.empty())
         clusters = {repository->resolve_cluster(options.cluster)};
     nlohmann::json all = nlohmann::json::array();
     std::vector<std::string> bad;
+    int status = 0;
     for (const std::string& cluster : clusters) {
-        const std::vector<BackupMarker> backups = list_backups(*repository, cluster, &bad);
+        keys.use(*repository, cluster, options.key.require_encryption);
+        std::vector<BackupMarker> backups;
+        try {
+            backups = list_backups(*repository, cluster, &bad);
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::invalid_key)
+                throw;
+            status = exit_status_of(error.code);
+            print_error(error, OutputFormat::text);
+            continue;
+        }
         for (const BackupMarker& marker : backups)
             all.push_back(summary_of(marker));
         if (options.output == OutputFormat::text)
@@ -72,7 +84,7 @@ int list(const RepositoryOptions& options) {
     for (const std::string& what : bad) {
         std::fprintf(stderr, "pg_ark: error: could not read a backup's marker: %s\n", what.c_str());
     }
-    return bad.empty() ? 0 : exit_status_of(ErrorCode::corrupt);
+    return bad.empty() ? status : exit_status_of(ErrorCode::corrupt);
 }
 
 }  // namespace

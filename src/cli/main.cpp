@@ -105,6 +105,7 @@ int run_command(int argc, char** argv) {
     add_drill_command(context);
     add_wal_get_command(context);
     add_wal_receive_command(context);
+    add_key_command(context);
     add_version_command(context);
     try {
         app.parse(argc, argv);

@@ -92,12 +92,14 @@ void print(const std::string& cluster, const std::vector<RecoverableRange>& rang
 // rest, and is a failure all the same.
 int ranges(const RepositoryOptions& options) {
     const auto repository = open_repository(options);
+    ClusterKeys keys(options.key.source());
     std::vector<std::string> clusters = repository->clusters();
     if (!options.cluster.empty())
         clusters = {repository->resolve_cluster(options.cluster)};
     json all = json::array();
     bool is_whole = true;
     for (const std::string& cluster : clusters) {
+        keys.use(*repository, cluster, options.key.require_encryption);
         RecoverabilitySurvey survey(*repository, cluster);
         const std::vector<RecoverableRange> found = survey.ranges();
         const std::vector<WalGap> gaps = survey.gaps();

@@ -115,6 +115,9 @@ int restore(const RestoreOptions& options) {
     request.program = own_program();
     const auto repository = open_repository(options.repository);
     request.cluster = repository->resolve_cluster(options.repository.cluster);
+    request.key = options.repository.key.source();
+    request.require_encryption = options.repository.key.require_encryption;
+    ClusterKeys(request.key).use(*repository, request.cluster, request.require_encryption);
     RepositoryArchivedWal wal(*repository, request.cluster);
     const RestorePlan plan = plan_restore(*repository, wal, request);
     RestoreReport report(options.repository.output, request, plan);

@@ -5,8 +5,11 @@
 #include "cli/child/recoverability.hpp"
 #include "cli/command.hpp"
 #include "core/backup/cleanup.hpp"
+#include "core/repo/json_text.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/probe.hpp"
+#include "core/repo/stored_keyring.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/store/store_check.hpp"
 
 namespace ark {
@@ -24,22 +27,56 @@ void send_backup(Channel& channel, BackupMarker marker) {
     channel.send(message.add_text("json", to_json(marker)));
 }
 
+// What is known of a backup whose marker this server can't read. Its type and when it was asked for
+// are in its id.
+void send_outline(Channel& channel, const BackupOutline& backup) {
+    const std::optional<BackupName> name = parse_backup_id(backup.backup_id);
+    if (!name)
+        throw Error(ErrorCode::invalid_key,
+                    "backup \"" + backup.backup_id + "\" is encrypted, and its id tells nothing");
+    const nlohmann::json outline{{"backup_id", backup.backup_id},
+                                 {"backup_type", name->backup_type},
+                                 {"started_at", to_iso8601(name->started_at)},
+                                 {"completed_at", to_iso8601(backup.completed_at)},
+                                 {"timeline", backup.range.timeline},
+                                 {"start_lsn", to_text(backup.range.start)},
+                                 {"stop_lsn", to_text(backup.range.stop)}};
+    Message message("backup");
+    channel.send(message.add_text("json", outline.dump()));
+}
+
+void send_backup(Channel& channel, BackupOutline backup) {
+    if (backup.marker) {
+        send_backup(channel, std::move(*backup.marker));
+    } else {
+        send_outline(channel, backup);
+    }
+}
+
 void list(Channel& channel, const Opening& opening) {
-    std::vector<std::string> bad;
-    const auto backups = list_backups(*opening.repository, opening.cluster_name(), &bad);
-    for (const BackupMarker& marker : backups)
-        send_backup(channel, marker);
-    for (const std::string& what : bad) {
-        channel.send(message_of(
-            "warning", Error(ErrorCode::corrupt, "could not read a backup's marker", what + ".")));
+    Repository& repository = *opening.repository;
+    const std::string cluster = opening.cluster_name();
+    for (const std::string& id : repository.store().list_parts(cluster + "/backup")) {
+        try {
+            if (auto backup = outline_backup(repository, cluster, id))
+                send_backup(channel, std::move(*backup));
+        } catch (const Error& error) {
+            if (error.retryable)
+                throw;
+            channel.send(message_of(
+                "warning",
+                Error(error.code, "could not read a backup's marker",
+                      id + ": " + error.message +
+                          (error.detail.empty() ? "" : " (" + error.detail + ")") + ".")));
+        }
     }
     channel.send(Message("end"));
 }
 
 void find(Channel& channel, const Opening& opening, const std::string& id) {
-    const auto marker = find_backup(*opening.repository, opening.cluster_name(), id);
-    if (marker) {
-        send_backup(channel, *marker);
+    auto backup = outline_backup(*opening.repository, opening.cluster_name(), id);
+    if (backup) {
+        send_backup(channel, std::move(*backup));
     } else {
         channel.send(Message("end"));
     }
@@ -58,9 +95,47 @@ void tidy(Channel& channel, const Opening& opening) {
     channel.send(message.add_number("objects", objects).add_text("kept", ""));
 }
 
+StoreFinding encryption_of_recipients(const Opening& opening,
+                                      const std::optional<Keyring>& keyring) {
+    StoreFinding finding{"encryption", CheckLevel::good,
+                         "on, for recipients: this server cannot read what it writes", ""};
+    for (const Recipient& recipient :
+         parse_recipients(opening.setting("encryption_recipients", ""))) {
+        if (!keyring || recipient.key_id == keyring->current)
+            continue;
+        const StoredKey* key = keyring->find(recipient.key_id);
+        finding.level = CheckLevel::warning;
+        finding.detail = "on, for key " + recipient.key_id +
+                         (key == nullptr ? ", which is not one of the cluster's"
+                                         : ", which is no longer the current one");
+        finding.hint =
+            "Set pg_ark.encryption_recipients to what \"pg_ark key export-recipient\" "
+            "prints now.";
+    }
+    return finding;
+}
+
+StoreFinding encryption_of(const Opening& opening) {
+    ObjectStore& store = opening.repository->store();
+    const std::optional<Keyring> keyring = find_keyring(store, opening.cluster_name());
+    const std::shared_ptr<const Vault> vault = vault_of(store, opening.cluster_name());
+    if (!vault || !vault->encrypts()) {
+        if (!keyring)
+            return {"encryption", CheckLevel::note, "off", ""};
+        return {"encryption", CheckLevel::warning, "off, although the cluster has keys",
+                "Set pg_ark.encryption to aes-256-gcm, unless that is wanted."};
+    }
+    if (!vault->can_read())
+        return encryption_of_recipients(opening, keyring);
+    return {"encryption", CheckLevel::good,
+            "on, under key " + (keyring ? keyring->current : std::string()) +
+                ", which this server has opened",
+            ""};
+}
+
 void check(Channel& channel, const Opening& opening, bool with_findings) {
     ObjectStore& store = opening.repository->store();
-    const StoreCheck result = check_store(store, probe_name(), [&](const StoreFinding& finding) {
+    const auto tell = [&](const StoreFinding& finding) {
         if (!with_findings)
             return;
         Message message("finding");
@@ -68,7 +143,10 @@ void check(Channel& channel, const Opening& opening, bool with_findings) {
                          .add_token("level", name_of(finding.level))
                          .add_text("detail", finding.detail)
                          .add_text("hint", finding.hint));
-    });
+    };
+    if (with_findings)
+        tell(encryption_of(opening));
+    const StoreCheck result = check_store(store, probe_name(), tell);
     Message message("checked");
     message.add_number("writable", result.is_writable ? 1 : 0)
         .add_number("create_if_absent", result.creates_if_absent ? 1 : 0)

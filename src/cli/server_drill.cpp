@@ -48,6 +48,7 @@ DrillRequest request_of(Channel& channel, const Opening& opening) {
     request.scratch_directory = first.text("scratch");
     request.program_directory = first.text_or("bindir", "");
     request.program = own_program();
+    request.key = opening.key_source();
     request.jobs = static_cast<int>(first.number_or("jobs", 2));
     request.memory_mb = static_cast<int>(first.number_or("memory_mb", 64));
     request.libraries = names_of(first.text_or("libraries", ""));

@@ -24,6 +24,7 @@
 #include "core/base/cancellation.hpp"
 #include "core/base/error.hpp"
 #include "core/pgdata/control_file.hpp"
+#include "core/repo/cluster_keys.hpp"
 
 namespace ark {
 
@@ -50,11 +51,12 @@ Number number_of(const std::string& word) {
     return value;
 }
 
+constexpr size_t kWords = 12;
+
 // As start_prefetcher writes them.
 PrefetchOrder order_of(const std::vector<std::string>& words) {
-    constexpr size_t kWords = 9;
     if (words.size() != kWords)
-        throw Error(ErrorCode::protocol_violation, "a prefetcher's order has nine words");
+        throw Error(ErrorCode::protocol_violation, "a prefetcher's order has twelve words");
     return {words[0],
             {words[1], words[2], words[3], number_of<uint64_t>(words[4])},
             number_of<int>(words[5]),
@@ -102,7 +104,7 @@ void prefer_to_die_first() {
     close(fd);
 }
 
-void prepare(const PrefetchOrder& order) {
+void prepare(const PrefetchOrder& order, bool has_key) {
     struct sigaction action {};
     action.sa_handler = on_prefetch_stop;
     for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT})
@@ -124,16 +126,23 @@ void prepare(const PrefetchOrder& order) {
     const size_t threads = prefetch_threads(prefetch_depth(order.segments, size), size);
     // A segment's bytes, its compressed bytes, and room to grow.
     constexpr uint64_t kBesides = 96;
-    limit_memory(kBesides + threads * (3 * size >> 20));
+    constexpr uint64_t kForPassphrase = 160;  // scrypt at the cost that keyrings are made with
+    limit_memory(kBesides + (has_key ? kForPassphrase : 0) + threads * (3 * size >> 20));
 }
 
 // Ends by _exit, not by destructors: a thread may be waiting for a store.
-[[noreturn]] void prefetch(const PrefetchOrder& order, SpoolLock& lock) {
+[[noreturn]] void prefetch(const PrefetchOrder& order, ClusterKeys keys, bool require_encryption,
+                           SpoolLock& lock) {
     int status = 0;
     StoreOptions impatient;
     impatient.retry_timeout = kStoreSeconds;
     Prefetcher prefetcher(order, [&] {
-        return Repository::open(order.origin.repository_url, OpenMode::read, impatient);
+        auto repository = Repository::open(order.origin.repository_url, OpenMode::read, impatient);
+        if (keys.source().is_given() || require_encryption) {
+            keys.use(*repository, repository->resolve_cluster(order.origin.cluster),
+                     require_encryption);
+        }
+        return repository;
     });
     try {
         prefetcher.run([] { return g_stop.load(); });
@@ -149,13 +158,15 @@ void prepare(const PrefetchOrder& order) {
 
 int run_server_prefetch(int argc, char** argv) {
     try {
-        const PrefetchOrder order = order_of({argv + 2, argv + argc});
+        const std::vector<std::string> words{argv + 2, argv + argc};
+        const PrefetchOrder order = order_of(words);
+        const KeySource key{words[9], words[10]};
         SpoolLock lock(kPrefetchLockFd, order.data_directory + "/" + kSpoolDirectory);
         if (order.process.under_init)
             stay_apart_from_process_1(lock);
         try {
-            prepare(order);
-            prefetch(order, lock);
+            prepare(order, key.is_given());
+            prefetch(order, ClusterKeys(key), words[11] == "1", lock);
         } catch (...) {  // its wal-get meets the same trouble, and tells of it
             lock.remove_spool();
         }

@@ -58,7 +58,8 @@ class SpawnSettings {
 
 }  // namespace
 
-void start_prefetcher(const PrefetchOrder& order, SpoolLock& lock) {
+void start_prefetcher(const PrefetchOrder& order, const KeySource& key, bool require_encryption,
+                      SpoolLock& lock) {
     // Onto itself dup2 would leave the descriptor to be closed.
     const File above(fcntl(lock.fd(), F_DUPFD_CLOEXEC, kPrefetchLockFd + 1), "lock");
     if (!above.is_open())
@@ -70,7 +71,8 @@ void start_prefetcher(const PrefetchOrder& order, SpoolLock& lock) {
                   order.origin.cluster, order.origin.target_timeline,
                   std::to_string(order.origin.system_identifier), std::to_string(order.segments),
                   std::to_string(order.process.pid), std::to_string(order.process.start_time),
-                  order.process.under_init ? "1" : "0"});
+                  order.process.under_init ? "1" : "0", key.file, key.command,
+                  require_encryption ? "1" : "0"});
     if (error != 0)
         throw system_error(error, "could not start \"" + program + "\"");
 }

@@ -103,6 +103,8 @@ int verify(const VerifyOptions& options) {
     const OutputFormat output = options.repository.output;
     const auto repository = open_repository(options.repository);
     const std::string cluster = repository->resolve_cluster(options.repository.cluster);
+    ClusterKeys(options.repository.key.source())
+        .use(*repository, cluster, options.repository.key.require_encryption);
     nlohmann::json all = nlohmann::json::array();
     size_t damaged = 0;
     const auto ids = backups_to_verify(*repository, cluster, options.backup_id);

@@ -99,11 +99,23 @@ int run(WalGetOptions& options) {
     // wal_get tries again by itself, and tells of it.
     StoreOptions impatient;
     impatient.retry_timeout = kStoreSeconds;
+    const bool require_encryption = options.repository.key.require_encryption;
+    // Read once, for as many tries as it takes.
+    ClusterKeys keys(options.repository.key.source());
+    const auto open = [&] {
+        auto repository = Repository::open(url, OpenMode::read, impatient);
+        if (keys.source().is_given() || require_encryption) {
+            keys.use(*repository, repository->resolve_cluster(options.request.cluster),
+                     require_encryption);
+        }
+        return repository;
+    };
     const WalGetResult result = wal_get(
-        options.request, [&] { return Repository::open(url, OpenMode::read, impatient); },
-        [](const Error& error) { print_warning(error, "trying again"); },
+        options.request, open, [](const Error& error) { print_warning(error, "trying again"); },
         [](const Error& error) { print_warning(error, "archived WAL ends before it"); },
-        start_prefetcher);
+        [&](const PrefetchOrder& order, SpoolLock& lock) {
+            start_prefetcher(order, keys.source(), require_encryption, lock);
+        });
     report(options, result);
     return result == WalGetResult::not_there ? kNotThere : 0;
 }
@@ -169,7 +181,9 @@ void add_wal_get_command(const CommandContext& context) {
         "  restore_command = 'pg_ark wal-get --repo file:///srv/ark %f %p'\n"
         "  restore_command = 'pg_ark wal-get --repo file:///srv/ark --on-error wait %f %p'\n"
         "  restore_command = 'pg_ark wal-get --repo s3://bucket/ark --prefetch 16 %f %p'\n"
-        "  pg_ark wal-get --repo file:///srv/ark 000000010000000000000003 /tmp/segment");
+        "  pg_ark wal-get --repo file:///srv/ark 000000010000000000000003 /tmp/segment\n"
+        "  restore_command = 'pg_ark wal-get --repo file:///srv/ark --key-file /etc/ark.key %f "
+        "%p'");
     command->callback([options, context] { context.status = run_guarded(*options); });
 }
 

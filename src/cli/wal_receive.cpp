@@ -5,16 +5,20 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "cli/command.hpp"
 #include "cli/interrupts.hpp"
 #include "core/base/clock.hpp"
+#include "core/repo/cluster_keys.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/repo/stored_keyring.hpp"
 #include "core/stream/receive_job.hpp"
 
 namespace ark {
@@ -25,11 +29,40 @@ constexpr std::chrono::milliseconds kTurn(100);
 // Longer than a store takes that answers at all.
 constexpr std::chrono::milliseconds kPatience(6000);
 constexpr int64_t kPositionNanos = 1000000000LL;
+constexpr size_t kMaxRecipientsText = 64 * 1024;
 
 struct WalReceiveOptions {
     RepositoryOptions repository;
     ReceiveRequest request;
+    std::vector<std::string> recipient_files;  ///< --recipient-file
 };
+
+// Whoever encrypts the cluster's backups would not want its WAL beside them as it is.
+void prepare_cluster(Repository& repository, const std::string& cluster,
+                     const EncryptionWish& wish) {
+    if (!wish.encrypts && find_keyring(repository.store(), cluster)) {
+        throw Error(ErrorCode::refused, "cluster \"" + cluster + "\" is encrypted",
+                    "It has encryption keys, and this command was given none.",
+                    "Use --key-file or --key-command; or --recipient-file on a host that shall not "
+                    "read.");
+    }
+    prepare_encryption(repository, cluster, wish);
+}
+
+EncryptionWish wish_of(const WalReceiveOptions& options) {
+    EncryptionWish wish;
+    // A recipient that was named counts, whatever the environment says of keys.
+    if (options.recipient_files.empty())
+        wish.source = options.repository.key.source();
+    for (const std::string& file : options.recipient_files) {
+        const SecretBytes text =
+            read_secret_file(std::filesystem::absolute(file).string(), kMaxRecipientsText);
+        wish.recipients += std::string(reinterpret_cast<const char*>(text.data()), text.size());
+        wish.recipients += '\n';
+    }
+    wish.encrypts = wish.source.is_given() || !wish.recipients.empty();
+    return wish;
+}
 
 // Tells of everything as it comes: in words to standard error, as JSON a line to standard output.
 class Reporter final : public StreamJobListener {
@@ -136,8 +169,12 @@ class Receiver {
     std::thread thread_;            ///< last: it uses all the others
 };
 
-void run(const WalReceiveOptions& options) {
+void run(WalReceiveOptions& options) {
     check_conninfo(options.request.conninfo);
+    options.request.prepare = [wish = wish_of(options)](Repository& repository,
+                                                        const std::string& cluster) {
+        prepare_cluster(repository, cluster, wish);
+    };
     StoreOptions store;
     store.retry_timeout = options.repository.retry_timeout;
     auto receiver = std::make_unique<Receiver>(
@@ -181,6 +218,14 @@ void add_wal_receive_command(const CommandContext& context) {
     command->add_option("--compression-level", request.compression_level, "of zstd (default 3)")
         ->check(CLI::Range(1, 19))
         ->option_text("LEVEL");
+    add_key_source_options(*command, options->repository.key);
+    command
+        ->add_option(
+            "--recipient-file", options->recipient_files,
+            "encrypt for whom this file names (pg_ark key export-recipient), on a host that "
+            "shall not read; repeat for each")
+        ->allow_extra_args(false)
+        ->option_text("FILE");
     add_retry_option(*command, options->repository);
     add_output_option(*command, options->repository.output);
     command->footer(

@@ -71,6 +71,10 @@ void put_settings(StringInfo out, const OpenOptions& options) {
     put_number_setting(
         out, "retry_timeout_s",
         options.retry_timeout > 0 ? options.retry_timeout : settings.retry_timeout_s);
+    put_setting(out, "encryption", encryption_name());
+    put_setting(out, "encryption_key_file", settings.encryption_key_file);
+    put_setting(out, "encryption_key_command", settings.encryption_key_command);
+    put_setting(out, "encryption_recipients", settings.encryption_recipients);
     if (settings.fault[0] != '\0')
         put_setting(out, "fault", settings.fault);
 }

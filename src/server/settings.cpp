@@ -87,6 +87,16 @@ bool check_scratch_directory(char** value, void**, GucSource) {
     return false;
 }
 
+bool check_key_file(char** value, void**, GucSource) {
+    if ((*value)[0] == '\0' || is_absolute_path(*value))
+        return true;
+    GUC_check_errdetail("\"%s\" is not an absolute path.", *value);
+    return false;
+}
+
+const struct config_enum_entry kEncryption[] = {
+    {"none", kNoEncryption, false}, {"aes-256-gcm", kAesGcm, false}, {nullptr, 0, false}};
+
 const struct config_enum_entry kWhenBusy[] = {
     {"wait", kWaitWhenBusy, false}, {"refuse", kRefuseWhenBusy, false}, {nullptr, 0, false}};
 
@@ -111,6 +121,18 @@ const StringSetting kStrings[] = {
      "How pg_ark connects to this server to receive its WAL.",
      "Empty: by its first Unix socket, as the role that is called as the server's operating system "
      "user.",
+     GUC_SUPERUSER_ONLY, nullptr},
+    {"pg_ark.encryption_key_file", &settings.encryption_key_file, "",
+     "File with the key that opens the cluster's encryption keys.",
+     "Nobody but its owner and group may read it. \"pg_ark key create\" makes one.",
+     GUC_SUPERUSER_ONLY, check_key_file},
+    {"pg_ark.encryption_key_command", &settings.encryption_key_command, "",
+     "Command that prints the key that opens the cluster's encryption keys.",
+     "Run by each pg_ark process once, when it starts, for at most 30 seconds.", GUC_SUPERUSER_ONLY,
+     nullptr},
+    {"pg_ark.encryption_recipients", &settings.encryption_recipients, "",
+     "Public keys that a server encrypts for that has no key and shall not read.",
+     "What \"pg_ark key export-recipient\" prints; several are separated by commas.",
      GUC_SUPERUSER_ONLY, nullptr},
 #ifdef PG_ARK_TEST_FAULTS
     {"pg_ark.fault", &settings.fault, "", "Name of the step at which a process is to fail.",
@@ -172,6 +194,10 @@ void define_settings(bool preloaded) {
         "pg_ark.restore_test_when_busy", "What a restore test does where no more may run.",
         "wait: for its turn. refuse: an error.", &settings.restore_test_when_busy, kWaitWhenBusy,
         kWhenBusy, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable("pg_ark.encryption", "How backups and WAL are encrypted.",
+                             "Where the key can't be had nothing is archived.",
+                             &settings.encryption, kNoEncryption, kEncryption, PGC_SIGHUP, 0,
+                             nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("pg_ark.wal_streaming",
                              "Sends WAL to the repository as it is written, not by segments alone.",
                              nullptr, &settings.wal_streaming, true, PGC_SIGHUP, 0, nullptr,
@@ -185,6 +211,10 @@ void define_settings(bool preloaded) {
     settings.fault = no_fault;
 #endif
     MarkGUCPrefixReserved("pg_ark");
+}
+
+const char* encryption_name() {
+    return kEncryption[settings.encryption].name;
 }
 
 char* program_path() {

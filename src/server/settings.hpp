@@ -6,6 +6,9 @@ namespace ark {
 /// What a restore test does where as many as may be at once are under way.
 enum WhenBusy : int { kWaitWhenBusy, kRefuseWhenBusy };
 
+/// How what goes to the repository is encrypted.
+enum Encryption : int { kNoEncryption, kAesGcm };
+
 /// The values of the pg_ark.* settings, kept by the server. docs/configuration.md describes each.
 /// Strings are never NULL. Read them on the main thread only, as all of the module does.
 struct Settings {
@@ -29,13 +32,20 @@ struct Settings {
     int restore_test_when_busy;    ///< a WhenBusy
     int restore_test_jobs;         ///< threads and connections of one test
     int restore_test_memory_mb;    ///< of the scratch server
-    char* fault;                   ///< test builds only; else ""
+    int encryption;                ///< an Encryption
+    char* encryption_key_file;     ///< where the key comes from; at most one of the two
+    char* encryption_key_command;
+    char* encryption_recipients;  ///< whom a server writes for that has no key
+    char* fault;                  ///< test builds only; else ""
 };
 extern Settings settings;
 
 /// Defines the settings. Called once, from _PG_init. `preloaded`: whether this is the postmaster
 /// loading shared_preload_libraries; only then may settings exist that need a restart.
 void define_settings(bool preloaded);
+
+/// "none" or "aes-256-gcm".
+const char* encryption_name();
 
 /// Path of the executable: pg_ark.program, else "pg_ark" beside the server's own executable, else
 /// in the directory named at compile time. The result need not exist; it is palloc'd.

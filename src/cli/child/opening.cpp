@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/fault.hpp"
 #include "core/pipeline/zstd.hpp"
+#include "core/repo/cluster_keys.hpp"
 #include "core/store/local.hpp"
 
 namespace ark {
@@ -107,8 +110,56 @@ uint64_t memory_budget(const Opening& opening, uint64_t segments_in_memory) {
                     kProgramItself + segments_in_memory * (opening.cluster.wal_segment_size >> 20));
 }
 
-void open_repository(Opening& opening, const Message& message, uint64_t segments_in_memory,
-                     int most_retry_seconds) {
+// The engine speaks of options; a server has settings.
+std::string in_settings(std::string hint) {
+    const std::pair<std::string_view, std::string_view> words[] = {
+        {"--key-file, PG_ARK_KEY_FILE", "pg_ark.encryption_key_file"},
+        {"--key-command, PG_ARK_KEY_COMMAND", "pg_ark.encryption_key_command"},
+    };
+    for (const auto& [option, setting] : words) {
+        const size_t at = hint.find(option);
+        if (at != std::string::npos)
+            hint.replace(at, option.size(), setting);
+    }
+    return hint;
+}
+
+EncryptionWish wish_of(const Opening& opening) {
+    const std::string cipher = opening.setting("encryption", "none");
+    if (cipher != kCipherNone && cipher != kCipherAesGcm) {
+        throw Error(ErrorCode::unsupported,
+                    "unknown value of pg_ark.encryption: \"" + cipher + "\"", {},
+                    "Install one version of the server's module and the executable.");
+    }
+    EncryptionWish wish;
+    wish.encrypts = cipher != kCipherNone;
+    wish.source = opening.key_source();
+    wish.recipients = opening.setting("encryption_recipients", "");
+    return wish;
+}
+
+// Where nothing is to be encrypted a key that can't be had keeps nobody from writing.
+void set_vault(Channel& channel, const Opening& opening, Repository& repository) {
+    const EncryptionWish wish = wish_of(opening);
+    try {
+        prepare_encryption(repository, opening.cluster_name(), wish);
+    } catch (Error& error) {
+        if (!wish.encrypts) {
+            channel.send(message_of(
+                "warning", Error(error.code, "what was encrypted cannot be read: " + error.message,
+                                 error.detail, in_settings(error.hint))));
+            return;
+        }
+        error.hint = in_settings(error.hint);
+        // The module takes "not found" for a repository that is not mounted.
+        if (error.code == ErrorCode::not_found)
+            error.code = ErrorCode::invalid_key;
+        throw;
+    }
+}
+
+void open_repository(Channel& channel, Opening& opening, const Message& message,
+                     uint64_t segments_in_memory, int most_retry_seconds) {
     const std::string name = opening.cluster_name();
     if (!is_valid_name_part(name) || name == kProbeDirectory || name == "ark.json") {
         throw Error(ErrorCode::invalid_argument,
@@ -118,14 +169,17 @@ void open_repository(Opening& opening, const Message& message, uint64_t segments
     if (!is_valid_compression_level(opening.setting_number("compression_level", 3))) {
         throw Error(ErrorCode::invalid_argument, "invalid value of pg_ark.compression_level");
     }
-    limit_memory(memory_budget(opening, segments_in_memory));
     refuse_inside(opening);
     const bool create = message.number_or("create", 0) != 0;
     StoreOptions options;
     options.retry_timeout = std::min(
         opening.setting_number("retry_timeout_s", kDefaultRetrySeconds), most_retry_seconds);
-    opening.repository = Repository::open(opening.setting("repository", ""),
-                                          create ? OpenMode::create : OpenMode::write, options);
+    auto repository = Repository::open(opening.setting("repository", ""),
+                                       create ? OpenMode::create : OpenMode::write, options);
+    set_vault(channel, opening, *repository);
+    // Not before: a passphrase takes more for a moment than the whole of the work.
+    limit_memory(memory_budget(opening, segments_in_memory));
+    opening.repository = std::move(repository);
 }
 
 }  // namespace
@@ -138,6 +192,10 @@ std::string Opening::cluster_name() const {
 std::string Opening::setting(const std::string& name, const std::string& missing) const {
     const auto found = settings.find(name);
     return found == settings.end() ? missing : found->second;
+}
+
+KeySource Opening::key_source() const {
+    return {setting("encryption_key_file", ""), setting("encryption_key_command", "")};
 }
 
 int Opening::setting_number(const std::string& name, int missing) const {
@@ -164,7 +222,7 @@ std::optional<Opening> open_conversation(Channel& channel, uint64_t segments_in_
             } else if (verb == "cluster") {
                 opening.cluster = cluster_of(*message);
             } else if (verb == "open") {
-                open_repository(opening, *message, segments_in_memory, most_retry_seconds);
+                open_repository(channel, opening, *message, segments_in_memory, most_retry_seconds);
                 Message answer("opened");
                 channel.send(answer.add_token("repository_id", opening.repository->id()));
                 return opening;

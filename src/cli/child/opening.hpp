@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/child/channel.hpp"
+#include "core/repo/key_source.hpp"
 #include "core/repo/repository.hpp"
 
 namespace ark {
@@ -28,6 +29,8 @@ struct Opening {
     /// The cluster's directory in the repository: the setting, else the system identifier.
     std::string cluster_name() const;
     std::string setting(const std::string& name, const std::string& missing) const;
+    /// Where the encryption key comes from, by the settings.
+    KeySource key_source() const;
     /// Error: invalid_argument for something that is not a number.
     int setting_number(const std::string& name, int missing) const;
 };
@@ -38,6 +41,9 @@ struct Opening {
 ///
 /// Memory is limited to memory_limit_mb, but never below what holding `segments_in_memory` whole
 /// WAL segments takes: archiving must not depend on that setting's size.
+///
+/// The repository has the cluster's vault, as the settings say: what can't be encrypted although it
+/// shall be is an error, and no repository is opened.
 ///
 /// An operation on the store is tried again for `most_retry_seconds` at most, where the setting
 /// says more.

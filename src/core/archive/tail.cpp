@@ -27,16 +27,40 @@ constexpr size_t kFewPieces = 4;
 constexpr size_t kPiecesBehindALostOne = 2 * kTailPiecesOnTheWay;
 
 struct Piece {
-    Bytes bytes;
-    Writer writer;
+    Bytes bytes;  // empty where it is sealed
+    uint64_t length = 0;
+    ObjectHeader header;
 };
 
+Error damaged(const std::string& place, const std::string& why) {
+    return {ErrorCode::corrupt, "object \"" + place + "\" is damaged", why};
+}
+
 Piece open_piece(ByteView stored, const std::string& place, const Vault* vault) {
-    Piece piece{open_object(stored, ObjectKind::tail, place, kMaxTailPiece, vault),
-                parse_header(stored, place).header.writer};
-    if (piece.bytes.empty())
-        throw Error(ErrorCode::corrupt, "object \"" + place + "\" is damaged", "It holds no WAL.");
+    Piece piece{open_object(stored, ObjectKind::tail, place, kMaxTailPiece, vault), 0,
+                parse_header(stored, place).header};
+    piece.length = piece.bytes.size();
+    if (piece.length == 0)
+        throw damaged(place, "It holds no WAL.");
     return piece;
+}
+
+// As far as it can be checked without reading it. What it holds its tag tells.
+Piece check_sealed_piece(ByteView stored, const std::string& place, const Vault* vault) {
+    ParsedHeader parsed = parse_header(stored, place);
+    ObjectHeader& header = parsed.header;
+    if (!header.is_encrypted()) {
+        Piece piece = open_piece(stored, place, vault);
+        piece.bytes.clear();
+        return piece;
+    }
+    if (header.kind != ObjectKind::tail || header.place != place)
+        throw damaged(place, "It is in the wrong place.");
+    const uint64_t length = header.plain_bytes.value_or(0);
+    if (length == 0 || length > kMaxTailPiece || header.tag.empty())
+        throw damaged(place, "Its header gives no size and tag, or an impossible size.");
+    check_sealed_frames(stored, parsed.frame_bytes, place);
+    return {{}, length, std::move(header)};
 }
 
 // As the clear header has it, which may be readable where the rest is not.
@@ -102,13 +126,21 @@ class PiecesAhead {
 
 class ChainReader {
  public:
-    ChainReader(const FetchContext& context, const std::string& segment, bool to_mend)
+    ChainReader(const FetchContext& context, const std::string& segment)
         : context_(context),
           store_(context.repository.store()),
           vault_(vault_of(store_, context.cluster)),
           segment_(segment),
-          to_mend_(to_mend),
           ahead_(store_) {}
+
+    // For who has the segment's WAL itself.
+    ChainReader(const FetchContext& context, const std::string& segment, uint64_t segment_size)
+        : ChainReader(context, segment) {
+        to_mend_ = true;
+        is_sealed_ = vault_ && !vault_->can_read();
+        if (is_sealed_)
+            chain_.segment_size = segment_size;
+    }
 
     std::optional<TailChain> run() {
         while (!chain_.complete && !chain_.is_torn_apart) {
@@ -127,7 +159,7 @@ class ChainReader {
                 ahead_.begin(name_of(place::tail_directory(segment_)),
                              name_of(place_at(last_from_)));
         }
-        if (chain_.bytes.empty() && !chain_.damage && !chain_.is_torn_apart)
+        if (chain_.length == 0 && !chain_.damage && !chain_.is_torn_apart)
             return std::nullopt;
         return std::move(chain_);
     }
@@ -141,7 +173,7 @@ class ChainReader {
 
     // nullopt where the chain ends.
     std::optional<Piece> read_next() {
-        const std::string place = place_at(chain_.bytes.size());
+        const std::string place = place_at(chain_.length);
         for (int reads = 1;; ++reads) {
             std::optional<Bytes> stored;
             try {
@@ -150,7 +182,8 @@ class ChainReader {
                     stored = store_.get(name_of(place), kMaxStoredTailPiece);
                 if (!stored)
                     return std::nullopt;
-                return open_piece(*stored, place, vault_.get());
+                return is_sealed_ ? check_sealed_piece(*stored, place, vault_.get())
+                                  : open_piece(*stored, place, vault_.get());
             } catch (const Error& error) {
                 if (error.code != ErrorCode::corrupt)
                     throw;
@@ -169,7 +202,7 @@ class ChainReader {
     // once.
     void refuse_damage_inside(const std::string& place, std::optional<uint64_t> plain_bytes,
                               Error error) const {
-        const uint64_t from = chain_.bytes.size();
+        const uint64_t from = chain_.length;
         const bool followed = (plain_bytes && *plain_bytes > 0 && *plain_bytes <= kMaxTailPiece &&
                                store_.head(name_of(place_at(from + *plain_bytes)))) ||
                               is_listed_behind(name_of(place));
@@ -182,7 +215,7 @@ class ChainReader {
 
     // Behind the piece that begins where the chain ends.
     std::vector<std::string> listed_behind() const {
-        const std::string place = place_at(chain_.bytes.size());
+        const std::string place = place_at(chain_.length);
         std::vector<std::string> behind;
         store_.list(name_of(place::tail_directory(segment_)), [&](const ObjectInfo& object) {
             if (object.name > name_of(place))
@@ -202,7 +235,7 @@ class ChainReader {
     bool is_said_durable_by(const std::vector<std::string>& behind) {
         return std::any_of(behind.rbegin(), behind.rend(), [&](const std::string& name) {
             auto header = header_of(name);
-            if (!header || header->durable_bytes.value_or(0) <= chain_.bytes.size())
+            if (!header || header->durable_bytes.value_or(0) <= chain_.length)
                 return false;
             chain_.witness = std::move(header);
             return true;
@@ -257,28 +290,38 @@ class ChainReader {
     }
 
     void append(Piece&& piece) {
-        const uint64_t from = chain_.bytes.size();
+        const uint64_t from = chain_.length;
         last_from_ = from;
-        chain_.bytes.insert(chain_.bytes.end(), piece.bytes.begin(), piece.bytes.end());
-        chain_.writer = std::move(piece.writer);
+        chain_.length += piece.length;
+        chain_.writer = piece.header.writer;
+        if (is_sealed_) {
+            chain_.sealed.push_back({from, piece.length, std::move(piece.header)});
+        } else {
+            append_bytes(piece.bytes);
+        }
+        if (chain_.segment_size != 0 && chain_.length > chain_.segment_size) {
+            throw damaged(place_at(from),
+                          "It reaches past the end of WAL segment \"" + segment_ + "\".");
+        }
+        chain_.complete = chain_.length == chain_.segment_size;
+    }
+
+    void append_bytes(ByteView bytes) {
+        chain_.bytes.insert(chain_.bytes.end(), bytes.begin(), bytes.end());
         if (chain_.segment_size == 0 && chain_.bytes.size() >= kLongPageHeader) {
             chain_.segment_size =
                 check_segment_begin(chain_.bytes, segment_, {context_.system_identifier, {}})
                     .segment_size;
             chain_.bytes.reserve(chain_.segment_size);
         }
-        if (chain_.segment_size != 0 && chain_.bytes.size() > chain_.segment_size) {
-            throw Error(ErrorCode::corrupt, "object \"" + place_at(from) + "\" is damaged",
-                        "It reaches past the end of WAL segment \"" + segment_ + "\".");
-        }
-        chain_.complete = chain_.bytes.size() == chain_.segment_size;
     }
 
     const FetchContext& context_;
     ObjectStore& store_;
     const std::shared_ptr<const Vault> vault_;
     const std::string& segment_;
-    const bool to_mend_;
+    bool to_mend_ = false;
+    bool is_sealed_ = false;
     TailChain chain_;
     PiecesAhead ahead_;
     size_t pieces_ = 0;
@@ -288,12 +331,12 @@ class ChainReader {
 }  // namespace
 
 std::optional<TailChain> read_tail(const FetchContext& context, const std::string& segment) {
-    return ChainReader(context, segment, false).run();
+    return ChainReader(context, segment).run();
 }
 
-std::optional<TailChain> read_tail_to_mend(const FetchContext& context,
-                                           const std::string& segment) {
-    return ChainReader(context, segment, true).run();
+std::optional<TailChain> read_tail_to_mend(const FetchContext& context, const std::string& segment,
+                                           uint64_t segment_size) {
+    return ChainReader(context, segment, segment_size).run();
 }
 
 // From the last to the first: what a crash leaves of them is a chain still.

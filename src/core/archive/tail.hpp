@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/archive/fetch_context.hpp"
 #include "core/base/bytes.hpp"
@@ -20,9 +21,19 @@ constexpr uint64_t kMaxStoredTailPiece = kMaxTailPiece + (kMaxTailPiece >> 6) + 
 /// So many pieces a writer has on their way at a time, at most.
 constexpr size_t kTailPiecesOnTheWay = 4;
 
+/// A piece that a host that only writes knows by its header: to be compared (has_content) with what
+/// the server sends.
+struct SealedPiece {
+    uint64_t from = 0;    ///< where in the chain it begins
+    uint64_t length = 0;  ///< in bytes of WAL
+    ObjectHeader header;
+};
+
 /// What the pieces of one segment hold together (docs/repository-format.md "Tail").
 struct TailChain {
-    Bytes bytes;                  ///< from the segment's begin, without a gap
+    Bytes bytes;                      ///< from the segment's begin, without a gap
+    uint64_t length = 0;              ///< of the chain: where it was read, of `bytes`
+    std::vector<SealedPiece> sealed;  ///< in place of `bytes`, where they can't be read
     uint64_t segment_size = 0;    ///< as the first page says; 0: `bytes` are too short to say it
     bool complete = false;        ///< it reaches the segment's end
     Writer writer;                ///< of the last piece
@@ -47,7 +58,12 @@ std::optional<TailChain> read_tail(const FetchContext& context, const std::strin
 /// The same for who has the segment's WAL and writes anew what the pieces lack. A damaged piece
 /// that others follow ends the chain, too, where one of them says that it was durable: the chain
 /// has both `damage` and `is_torn_apart`. Without the damaged piece every reader is told the same.
-std::optional<TailChain> read_tail_to_mend(const FetchContext& context, const std::string& segment);
+///
+/// A host that only writes gets the pieces' headers, in `sealed`. Of a piece that is encrypted it
+/// is known then that all of its frames are there and are what their checksums say; `segment_size`
+/// tells where the segment ends.
+std::optional<TailChain> read_tail_to_mend(const FetchContext& context, const std::string& segment,
+                                           uint64_t segment_size);
 
 /// Removes all pieces of a segment, which is durable as a whole. Returns how many. Best effort:
 /// what the store refuses stays, and never throws an Error.

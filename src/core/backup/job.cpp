@@ -115,7 +115,7 @@ BackupMarker BackupJob::run(bool& ours) {
 }
 
 void BackupJob::check_request() {
-    if (find_backup(repository_, request_.cluster, request_.id)) {
+    if (outline_backup(repository_, request_.cluster, request_.id)) {
         throw Error(ErrorCode::already_exists,
                     "backup \"" + request_.id + "\" is in the repository already");
     }
@@ -428,7 +428,8 @@ void BackupJob::commit() {
     marker_ = describe_backup();
     PG_ARK_FAULT_POINT("backup_before_marker");
     store_small(repository_.store(), request_.cluster, ObjectKind::marker,
-                place::marker(request_.id), as_bytes(to_json(marker_)), marker_.writer);
+                place::marker(request_.id), as_bytes(to_json(marker_)), marker_.writer,
+                BackupRange{marker_.timeline, marker_.start_lsn, marker_.stop_lsn});
     PG_ARK_FAULT_POINT("backup_after_marker");
 }
 

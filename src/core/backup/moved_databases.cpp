@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/base/error.hpp"
+#include "core/base/file.hpp"
 #include "core/pgdata/wal_reader.hpp"
 #include "core/repo/object.hpp"
 #include "core/repo/vault_store.hpp"
@@ -49,17 +50,21 @@ void add_places(const fs::path& directory, uint32_t tablespace, DatabasePlaces& 
 
 class RepositorySegments {
  public:
-    RepositorySegments(Repository& repository, std::string cluster, TimelineId timeline,
+    RepositorySegments(Repository& repository, const BackupRequest& request, TimelineId timeline,
                        uint64_t segment_size, BackupHost& host)
         : repository_(repository),
-          cluster_(std::move(cluster)),
+          cluster_(request.cluster),
+          data_directory_(request.data_directory),
           timeline_(timeline),
           segment_size_(segment_size),
           host_(host) {}
 
     std::optional<ByteView> read(uint64_t number) {
         host_.wait(0);  // it may be cancelled
-        const std::string place = place::segment(segment_name({timeline_, number}, segment_size_));
+        const std::string name = segment_name({timeline_, number}, segment_size_);
+        const std::string place = place::segment(name);
+        if (only_writes(repository_.store(), cluster_))
+            return read_own(name);
         const auto stored = repository_.store().get(cluster_ + "/" + place, kMostStored);
         if (!stored)
             return std::nullopt;
@@ -69,8 +74,32 @@ class RepositorySegments {
     }
 
  private:
+    // The server's file of it, where it is what the repository has.
+    ByteView read_own(const std::string& name) {
+        const auto header = read_header(repository_.store(), cluster_ + "/" + place::segment(name));
+        auto content = read_file_if_exists(data_directory_ + "/pg_wal/" + name, segment_size_);
+        const bool same = header && content &&
+                          has_content(*header, content->size(), content_hash(*content),
+                                      vault_of(repository_.store(), cluster_).get())
+                              .value_or(false);
+        if (!same) {
+            throw Error(
+                ErrorCode::refused,
+                "a database came or went while the backup ran, and this host cannot look "
+                "whether the backup has all of it",
+                "WAL segment \"" + name +
+                    "\" is not in pg_wal any more, and what is in the repository this host "
+                    "cannot read: it has recipients alone.",
+                "Take the backup again, not beside CREATE, ALTER or DROP DATABASE; a larger "
+                "wal_keep_size helps, too.");
+        }
+        segment_ = std::move(*content);
+        return segment_;
+    }
+
     Repository& repository_;
     const std::string cluster_;
+    const std::string data_directory_;
     const TimelineId timeline_;
     const uint64_t segment_size_;
     BackupHost& host_;
@@ -111,7 +140,7 @@ void check_moved_databases(Repository& repository, const BackupRequest& request,
                            BackupHost& host) {
     if (!any_missing(before, after) || !any_missing(after, before))
         return;
-    RepositorySegments segments(repository, request.cluster, start.timeline, segment_size, host);
+    RepositorySegments segments(repository, request, start.timeline, segment_size, host);
     WalReader reader(segment_size, [&](uint64_t number) { return segments.read(number); });
     reader.seek(start.lsn);
     for (auto record = reader.next(); record && record->lsn < stop.lsn; record = reader.next()) {

@@ -1,5 +1,7 @@
 #include "core/crypto/secret.hpp"
 
+#include <new>
+
 #include <openssl/rand.h>
 
 #include "core/base/error.hpp"
@@ -14,6 +16,24 @@ void check(int result) {
 }
 
 }  // namespace
+
+void* allocate_secret(size_t bytes) {
+    constexpr size_t kHeapBytes = 64 * 1024;
+    constexpr size_t kLeastBytes = 32;
+    // Once, and for the process's life: statics that hold secrets may outlive any object of ours.
+    static const bool has_heap = CRYPTO_secure_malloc_init(kHeapBytes, kLeastBytes) != 0;
+    void* memory = has_heap ? OPENSSL_secure_malloc(bytes) : nullptr;
+    if (memory == nullptr)
+        memory = OPENSSL_malloc(bytes);
+    if (memory == nullptr)
+        throw std::bad_alloc();
+    return memory;
+}
+
+void free_secret(void* memory, size_t bytes) noexcept {
+    // Knows its own heap's from others.
+    OPENSSL_secure_clear_free(memory, bytes);
+}
 
 void fill_random(MutableByteView out) {
     check(RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(out.size())));

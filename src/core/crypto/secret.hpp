@@ -11,8 +11,20 @@
 
 namespace ark {
 
+/// Memory that is never swapped out, nor part of a core: 64 KiB of it, and where that is used up or
+/// the system allows no locked memory, ordinary memory. Thread-safe.
+void* allocate_secret(size_t bytes);
+void free_secret(void* memory, size_t bytes) noexcept;
+
+template <typename T>
+struct LockedMemory {
+    T* allocate(size_t n) { return static_cast<T*>(allocate_secret(n * sizeof(T))); }
+    void deallocate(T* memory, size_t n) noexcept { free_secret(memory, n * sizeof(T)); }
+    bool operator==(const LockedMemory& /*other*/) const = default;
+};
+
 /// Gives memory back only after it was overwritten, in a way that no compiler leaves out.
-template <typename T, typename Memory = std::allocator<T>>
+template <typename T, typename Memory = LockedMemory<T>>
 struct CleansingAllocator {
     using value_type = T;
 

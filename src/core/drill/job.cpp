@@ -24,6 +24,7 @@
 #include "core/pgdata/server_version.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/restore/destination.hpp"
 #include "core/restore/tree.hpp"
 #include "core/verify/packs.hpp"
@@ -127,6 +128,7 @@ class Drill {
 
     // False where the marker itself is damaged.
     bool find_marker() {
+        refuse_without_key(repository_.store(), request_.cluster, "testing a backup");
         std::string id = request_.backup_id;
         if (id.empty())
             id = newest_backup();
@@ -252,6 +254,8 @@ class Drill {
         plan.recovery.program = request_.program;
         plan.recovery.repository_url = repository_.url();
         plan.recovery.cluster = request_.cluster;
+        plan.recovery.key = request_.key;
+        plan.recovery.require_encryption = request_.require_encryption;
         plan.recovery.timeline = restored_.way.timeline();
         plan.recovery.target.kind = TargetKind::immediate;
         plan.recovery.action = TargetAction::promote;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/repo/evidence.hpp"
+#include "core/repo/key_source.hpp"
 #include "core/repo/repository.hpp"
 #include "core/restore/archived_wal.hpp"
 
@@ -18,6 +19,8 @@ struct DrillRequest {
     std::string program_directory;  ///< where postgres and pg_verifybackup of the backup's major
                                     ///< version are; empty: looked for
     std::string program;            ///< absolute path of this executable, for restore_command
+    KeySource key = {};             ///< likewise: where it has the encryption key from
+    bool require_encryption = false;
     int jobs = 2;
     int memory_mb =
         64;  ///< of the scratch server: maintenance_work_mem in all; shared_buffers half of it

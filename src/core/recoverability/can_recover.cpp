@@ -8,6 +8,7 @@
 #include "core/recoverability/plan.hpp"
 #include "core/recoverability/recovery_stop.hpp"
 #include "core/repo/stored_segments.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/restore/planning.hpp"
 
 namespace ark {
@@ -135,6 +136,7 @@ RecoveryAnswer yes(Repository& repository, const Resolved& source) {
 
 RecoveryAnswer can_recover(Repository& repository, ArchivedWal& archive, const std::string& cluster,
                            UnixMicros target) {
+    refuse_without_key(repository.store(), cluster, "finding out what can be recovered");
     try {
         return yes(repository, resolve(repository, archive, cluster, target));
     } catch (const Error& error) {

@@ -13,6 +13,7 @@
 #include "core/base/fault.hpp"
 #include "core/recoverability/limited_wal.hpp"
 #include "core/recoverability/local_wal.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/restore/plan.hpp"
 
 namespace ark {
@@ -81,6 +82,7 @@ void read_moments(WalSource& wal, const BackupRun& run, RecoverableRange& range)
 RecoverabilitySurvey::RecoverabilitySurvey(Repository& repository, std::string cluster,
                                            std::optional<ThisServer> server)
     : repository_(repository), cluster_(std::move(cluster)), server_(std::move(server)) {
+    refuse_without_key(repository_.store(), cluster_, "finding out what can be recovered");
     std::vector<std::string> bad;
     backups_ = list_backups(repository_, cluster_, &bad);
     for (const std::string& what : bad)

@@ -1,6 +1,7 @@
 #include "core/repo/marker.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <tuple>
 
@@ -254,6 +255,50 @@ std::optional<BackupMarker> find_backup(Repository& repository, const std::strin
     return marker;
 }
 
+std::optional<BackupName> parse_backup_id(const std::string& backup_id) {
+    constexpr std::array<std::string_view, 5> kTypes{"manual", "full", "incremental",
+                                                     "differential", "scheduled"};
+    constexpr size_t kTimeBegin = 1;    // behind the type: "_20261120_021500_"
+    constexpr size_t kBehindType = 25;  // and eight digits
+    const size_t type_end = backup_id.find('_');
+    if (type_end == std::string::npos || backup_id.size() != type_end + kBehindType ||
+        std::ranges::find(kTypes, backup_id.substr(0, type_end)) == kTypes.end())
+        return std::nullopt;
+    const std::string at = backup_id.substr(type_end + kTimeBegin);
+    const auto started_at =
+        parse_time(at.substr(0, 4) + "-" + at.substr(4, 2) + "-" + at.substr(6, 2) + " " +
+                       at.substr(9, 2) + ":" + at.substr(11, 2) + ":" + at.substr(13, 2) + "+00",
+                   false);
+    if (!started_at)
+        return std::nullopt;
+    return BackupName{backup_id.substr(0, type_end), *started_at};
+}
+
+std::optional<BackupOutline> outline_backup(Repository& repository, const std::string& cluster,
+                                            const std::string& backup_id) {
+    try {
+        std::optional<BackupMarker> marker = find_backup(repository, cluster, backup_id);
+        if (!marker)
+            return std::nullopt;
+        const BackupRange range{marker->timeline, marker->start_lsn, marker->stop_lsn};
+        const UnixMicros completed_at = marker->completed_at;
+        return BackupOutline{backup_id, range, completed_at, std::move(marker)};
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::invalid_key)
+            throw;
+    }
+    const std::string name = cluster + "/" + place::marker(backup_id);
+    const std::optional<ObjectHeader> header = read_header(repository.store(), name);
+    if (!header)
+        return std::nullopt;
+    if (header->kind != ObjectKind::marker || header->place != place::marker(backup_id) ||
+        !header->range) {
+        throw Error(ErrorCode::corrupt, "object \"" + name + "\" is damaged",
+                    "Its header is not that of this backup's marker.");
+    }
+    return BackupOutline{backup_id, *header->range, header->writer.time, std::nullopt};
+}
+
 std::vector<BackupMarker> list_backups(Repository& repository, const std::string& cluster,
                                        std::vector<std::string>* bad) {
     std::vector<BackupMarker> out;
@@ -263,7 +308,8 @@ std::vector<BackupMarker> list_backups(Repository& repository, const std::string
             if (marker)
                 out.push_back(std::move(*marker));
         } catch (const Error& error) {
-            if (bad == nullptr || error.retryable)
+            // Without the key older backups must not pass for all that there are.
+            if (bad == nullptr || error.retryable || error.code == ErrorCode::invalid_key)
                 throw;
             bad->push_back(id + ": " + error.message +
                            (error.detail.empty() ? "" : " (" + error.detail + ")"));

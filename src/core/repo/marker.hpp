@@ -92,8 +92,30 @@ std::string to_json(const BackupMarker& marker);
 /// `name`: for messages. Error: corrupt, naming the field; unsupported for a newer format.
 BackupMarker parse_marker(std::string_view text, const std::string& name);
 
+/// What a backup's id tells: "manual_20261120_021500_9f3a01bc".
+struct BackupName {
+    std::string backup_type;
+    UnixMicros started_at = 0;
+};
+/// nullopt for an id of another form.
+std::optional<BackupName> parse_backup_id(const std::string& backup_id);
+
+/// What a backup is known by, where its marker may be unreadable.
+struct BackupOutline {
+    std::string backup_id;
+    BackupRange range;
+    UnixMicros completed_at = 0;
+    std::optional<BackupMarker> marker;  ///< nullopt without the key
+};
+
+/// nullopt when there is no marker of this id. Of an encrypted one the clear header tells, where
+/// there is no key, or a host only writes. Error: corrupt.
+std::optional<BackupOutline> outline_backup(Repository& repository, const std::string& cluster,
+                                            const std::string& backup_id);
+
 /// Every backup of the cluster that has a marker, oldest first by start LSN and timeline. A marker
-/// that cannot be read is an Error (corrupt) unless `bad` is given: then it is named there.
+/// that cannot be read is an Error (corrupt) unless `bad` is given: then it is named there; one
+/// that is encrypted is an Error (invalid_key) where its key is not there.
 std::vector<BackupMarker> list_backups(Repository& repository, const std::string& cluster,
                                        std::vector<std::string>* bad = nullptr);
 /// nullopt when there is no marker of this id. Error: corrupt.

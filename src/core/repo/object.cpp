@@ -89,6 +89,20 @@ json json_of_data_key(const WrappedDataKey& key) {
             {"sealed", to_base64(key.sealed.sealed)}};
 }
 
+json json_of_range(const BackupRange& range) {
+    return {{"timeline", range.timeline},
+            {"start_lsn", to_text(range.start)},
+            {"stop_lsn", to_text(range.stop)}};
+}
+
+BackupRange range_of_json(const json& j) {
+    const auto start = parse_lsn(member<std::string>(j, "start_lsn"));
+    const auto stop = parse_lsn(member<std::string>(j, "stop_lsn"));
+    if (!start || !stop)
+        throw json::type_error::create(302, "range: not an LSN", nullptr);
+    return {member<uint32_t>(j, "timeline"), *start, *stop};
+}
+
 // What only encrypted objects have in their headers.
 void encryption_of_json(const json& j, ObjectHeader& h) {
     if (j.contains("tag")) {
@@ -101,6 +115,8 @@ void encryption_of_json(const json& j, ObjectHeader& h) {
         throw json::type_error::create(302, "data_key: not a list, or too long", nullptr);
     for (const json& key : keys)
         h.data_keys.push_back(data_key_of_json(key));
+    if (j.contains("range"))
+        h.range = range_of_json(j.at("range"));
 }
 
 ObjectHeader header_of_json(const json& j, const std::string& name) {
@@ -256,6 +272,8 @@ Bytes encode_header(const ObjectHeader& header) {
         j["tag"] = header.tag;
     for (const WrappedDataKey& key : header.data_keys)
         j["data_key"].push_back(json_of_data_key(key));
+    if (header.range)
+        j["range"] = json_of_range(*header.range);
     const std::string text = j.dump();
     Bytes out(kHeaderPrefix + text.size());
     store<uint32_t>(out, 0, kHeaderMagic);
@@ -436,15 +454,17 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
 }
 
 StoreResult store_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
-                        const std::string& place, ByteView content, const Writer& writer) {
+                        const std::string& place, ByteView content, const Writer& writer,
+                        const std::optional<BackupRange>& range) {
     const std::string name = prefix + "/" + place;
     const std::shared_ptr<const Vault> vault = vault_of(store, prefix);
     const bool encrypts = vault && vault->encrypts();
     const auto sealed = [&] {
         ObjectSealer sealer(kSmallLevel);
-        const ByteView bytes =
-            sealer.seal({kind, place, kCipherNone, content.size(), content_hash(content), writer},
-                        content, vault.get());
+        ObjectHeader header{kind,  place, kCipherNone, content.size(), content_hash(content),
+                            writer};
+        header.range = range;
+        const ByteView bytes = sealer.seal(header, content, vault.get());
         return Bytes(bytes.begin(), bytes.end());
     };
     const PutResult result =

@@ -9,6 +9,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
 #include "core/crypto/hpke.hpp"
+#include "core/pgdata/wal_name.hpp"
 #include "core/pipeline/content_hash.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/store/object_store.hpp"
@@ -69,6 +70,16 @@ struct WrappedDataKey {
     HpkeMessage sealed;  ///< empty where it is wrapped
 };
 
+/// The WAL that makes a backup's files consistent. Encrypted markers say it in the clear, for hosts
+/// that cannot read them. Nothing proves it to those: it is for looking after what they write.
+struct BackupRange {
+    TimelineId timeline = 0;
+    Lsn start = 0;
+    Lsn stop = 0;
+
+    bool operator==(const BackupRange&) const = default;
+};
+
 /// The clear header of an object, docs/repository-format.md "Object header": a zstd skippable frame
 ///   u32 magic 0x184D2A5A | u32 length of what follows | "PGARKHDR" | u32 CRC-32C of the JSON |
 ///   JSON
@@ -88,6 +99,7 @@ struct ObjectHeader {
     /// Under a cipher, in the hash's stead: an HMAC of it that only the cluster's own can make.
     std::string tag = {};
     std::vector<WrappedDataKey> data_keys = {};
+    std::optional<BackupRange> range = {};  ///< encrypted markers only
 
     bool is_encrypted() const { return cipher != kCipherNone; }
 };
@@ -160,9 +172,11 @@ StoreResult store_object(ObjectStore& store, const std::string& prefix, ObjectKi
 
 /// For objects that stay as they are (markers, timeline histories, evidence) where nothing is
 /// encrypted: no header, content compared as a whole. Where the store's vault encrypts it is an
-/// object like any other under the same name. Error: conflict for other content.
+/// object like any other under the same name, with `range` in its header. Error: conflict for other
+/// content.
 StoreResult store_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
-                        const std::string& place, ByteView content, const Writer& writer);
+                        const std::string& place, ByteView content, const Writer& writer,
+                        const std::optional<BackupRange>& range = {});
 /// Such an object's content, whichever it is; nullopt when it is not there. Error: as open_object.
 std::optional<Bytes> read_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
                                 const std::string& place, uint64_t limit);

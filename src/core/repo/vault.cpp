@@ -23,7 +23,9 @@ Error no_key(const std::string& name, const ObjectHeader& header, const std::str
         keys += (keys.empty() ? "" : ", ") + key.key_id;
     return {ErrorCode::invalid_key, "object \"" + name + "\" is encrypted",
             detail + " It was written under " + (header.data_keys.size() == 1 ? "key " : "keys ") +
-                keys + "."};
+                keys + ".",
+            "Name where the key is: --key-file or --key-command; for a server "
+            "pg_ark.encryption_key_file or pg_ark.encryption_key_command."};
 }
 
 }  // namespace

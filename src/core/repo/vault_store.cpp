@@ -106,6 +106,21 @@ std::shared_ptr<const Vault> vault_of(const ObjectStore& store, const std::strin
     return held == nullptr ? nullptr : held->vault(cluster);
 }
 
+bool only_writes(const ObjectStore& store, const std::string& cluster) {
+    const std::shared_ptr<const Vault> vault = vault_of(store, cluster);
+    return vault && !vault->can_read();
+}
+
+void refuse_without_key(const ObjectStore& store, const std::string& cluster,
+                        const std::string& what) {
+    if (!only_writes(store, cluster))
+        return;
+    throw Error(ErrorCode::invalid_key, what + " needs an encryption key",
+                "This host has recipients alone: it writes backups and WAL and cannot read them.",
+                "Do it on a host that has a key of the cluster: \"pg_ark\" takes it from "
+                "--key-file or --key-command.");
+}
+
 std::unique_ptr<ObjectStore> with_vault(std::unique_ptr<ObjectStore> store,
                                         const std::string& cluster,
                                         std::shared_ptr<const Vault> vault) {

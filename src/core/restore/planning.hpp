@@ -27,6 +27,8 @@ struct RestoreRequest {
                            ///< tablespaces are the caller's to contain
     int jobs = 2;
     std::string program;  ///< absolute path of this executable, for restore_command
+    KeySource key = {};   ///< likewise: where it has the encryption key from
+    bool require_encryption = false;
 };
 
 /// Everything that was found out and decided before the first change.

@@ -120,11 +120,17 @@ TargetAction parse_target_action(const std::string& text) {
 }
 
 std::string restore_command(const RecoverySettings& s) {
+    std::vector<std::string> words{
+        s.program, "wal-get",           "--repo",       s.repository_url, "--cluster",
+        s.cluster, "--target-timeline", timeline_of(s), "--on-error",     on_error_of(s)};
+    if (!s.key.file.empty())
+        words.insert(words.end(), {"--key-file", s.key.file});
+    if (!s.key.command.empty())
+        words.insert(words.end(), {"--key-command", s.key.command});
+    if (s.require_encryption)
+        words.emplace_back("--require-encryption");
     std::string command;
-    for (const std::string& word :
-         {s.program, std::string("wal-get"), std::string("--repo"), s.repository_url,
-          std::string("--cluster"), s.cluster, std::string("--target-timeline"), timeline_of(s),
-          std::string("--on-error"), std::string(on_error_of(s))}) {
+    for (const std::string& word : words) {
         for (const char c : quote_shell_word(word))
             command += c == '%' ? "%%" : std::string(1, c);
         command += ' ';

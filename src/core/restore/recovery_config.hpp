@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/pgdata/wal_name.hpp"
+#include "core/repo/key_source.hpp"
 #include "core/restore/target.hpp"
 
 namespace ark {
@@ -26,6 +27,8 @@ struct RecoverySettings {
     /// mean nothing then.
     bool standby = false;
     std::string primary_conninfo = {};  ///< where a standby streams from; empty: nowhere
+    KeySource key = {};                 ///< where the encryption key comes from
+    bool require_encryption = false;
 };
 
 /// The command that fetches one WAL file, as the value of restore_command: words quoted for the

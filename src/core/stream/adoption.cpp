@@ -30,11 +30,11 @@ std::optional<TailChain> adopt_segment(Repository& repository, const PushTarget&
                                        WalSegment segment, Lsn flushed,
                                        const std::function<void(const Error&)>& warn) {
     const std::string name = segment_name(segment, target.segment_size);
-    std::optional<TailChain> chain =
-        read_tail_to_mend({repository, target.cluster, target.system_identifier, nullptr}, name);
+    std::optional<TailChain> chain = read_tail_to_mend(
+        {repository, target.cluster, target.system_identifier, nullptr}, name, target.segment_size);
     if (!chain)
         return std::nullopt;
-    const auto length = static_cast<uint32_t>(chain->bytes.size());
+    const auto length = static_cast<uint32_t>(chain->length);
     const Lsn end = segment.number * target.segment_size + length;
     if (end > flushed) {
         throw ahead(target, segment.timeline,
@@ -78,11 +78,17 @@ std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& ta
     while (chain && chain->complete) {
         ++segment.number;
         // Before the next is read: it is as long as this one.
-        chain->bytes.reserve(chain->bytes.size() + target.segment_size);
+        if (chain->sealed.empty())
+            chain->bytes.reserve(chain->bytes.size() + target.segment_size);
         std::optional<TailChain> next = adopt_segment(repository, target, segment, flushed, warn);
         if (!next)
             break;
         chain->bytes.insert(chain->bytes.end(), next->bytes.begin(), next->bytes.end());
+        for (SealedPiece& piece : next->sealed) {
+            piece.from += chain->length;
+            chain->sealed.push_back(std::move(piece));
+        }
+        chain->length += next->length;
         chain->writer = std::move(next->writer);
         chain->complete = next->complete;
     }

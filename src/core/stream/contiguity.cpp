@@ -6,6 +6,7 @@
 #include "core/archive/tail.hpp"
 #include "core/archive/wal_source.hpp"
 #include "core/base/error.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -19,7 +20,7 @@ Contiguity::Contiguity(Repository& repository, const PushTarget& target, Archive
 // Where the one begins that would be restored. Only markers that are new are read.
 std::optional<Lsn> Contiguity::newest_backup(const TimelineHistory& history) {
     std::optional<Lsn> newest;
-    std::map<std::string, Range> found;
+    std::map<std::string, BackupRange> found;
     for (const std::string& id : repository_.store().list_parts(cluster_ + "/backup")) {
         const auto known = backups_.find(id);
         if (known != backups_.end()) {
@@ -27,8 +28,8 @@ std::optional<Lsn> Contiguity::newest_backup(const TimelineHistory& history) {
             continue;
         }
         try {
-            if (const auto marker = find_backup(repository_, cluster_, id))
-                found[id] = {marker->timeline, marker->start_lsn, marker->stop_lsn};
+            if (const auto backup = outline_backup(repository_, cluster_, id))
+                found[id] = backup->range;
         } catch (const Error& error) {
             // One that can't be read can't be restored either; verification is who tells.
             if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported)
@@ -46,7 +47,10 @@ std::optional<Lsn> Contiguity::newest_backup(const TimelineHistory& history) {
 bool Contiguity::is_there(const std::string& segment) {
     if (archived_.is_stored(segment) || archived_.push(segment))
         return true;
-    const auto chain = read_tail({repository_, cluster_, system_identifier_, nullptr}, segment);
+    const FetchContext context{repository_, cluster_, system_identifier_, nullptr};
+    const auto chain = only_writes(repository_.store(), cluster_)
+                           ? read_tail_to_mend(context, segment, segment_size_)
+                           : read_tail(context, segment);
     return chain && chain->complete;
 }
 

@@ -29,11 +29,6 @@ class Contiguity {
     std::optional<ArchiveGap> find_gap(const TimelineHistory& history, Lsn before);
 
  private:
-    struct Range {
-        TimelineId timeline = 0;
-        Lsn start = 0;
-        Lsn stop = 0;
-    };
     std::optional<Lsn> newest_backup(const TimelineHistory& history);
     bool is_there(const std::string& segment);
 
@@ -42,7 +37,7 @@ class Contiguity {
     const uint64_t system_identifier_;
     const uint64_t segment_size_;
     Archived& archived_;
-    std::map<std::string, Range> backups_;  ///< by id: a marker never changes
+    std::map<std::string, BackupRange> backups_;  ///< by id: a marker never changes
 };
 
 }  // namespace ark

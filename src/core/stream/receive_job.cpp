@@ -23,10 +23,17 @@ constexpr uint64_t kLimit = 64 << 20;
 std::optional<Lsn> newest_backup(Repository& repository, const std::string& cluster,
                                  const TimelineHistory& history) {
     std::optional<Lsn> newest;
-    std::vector<std::string> bad;  // verification is who tells of those
-    for (const BackupMarker& backup : list_backups(repository, cluster, &bad)) {
-        if (history.contains_range(backup.timeline, backup.start_lsn, backup.stop_lsn))
-            newest = std::max(newest.value_or(0), backup.start_lsn);
+    for (const std::string& id : repository.store().list_parts(cluster + "/backup")) {
+        try {
+            const auto backup = outline_backup(repository, cluster, id);
+            if (backup && history.contains_range(backup->range.timeline, backup->range.start,
+                                                 backup->range.stop))
+                newest = std::max(newest.value_or(0), backup->range.start);
+        } catch (const Error& error) {
+            // Verification is who tells of bad ones.
+            if (error.retryable)
+                throw;
+        }
     }
     return newest;
 }
@@ -72,9 +79,13 @@ PushTarget ReceiveJob::target_for(ReplicationConnection& connection, const Serve
                     "It has system identifier " + std::to_string(server.system_identifier) +
                         ", the one before had " + std::to_string(system_identifier_) + ".");
     }
+    const std::string cluster =
+        request_.cluster.empty() ? std::to_string(server.system_identifier) : request_.cluster;
+    if (system_identifier_ == 0 && request_.prepare)
+        request_.prepare(repository_, cluster);
     system_identifier_ = server.system_identifier;
     return {repository_.store(),
-            request_.cluster.empty() ? std::to_string(server.system_identifier) : request_.cluster,
+            cluster,
             server.system_identifier,
             connection.segment_size(),
             request_.compression_level,

@@ -19,6 +19,8 @@ struct ReceiveRequest {
     int64_t interval_ms = 1000;
     int compression_level = 3;
     bool synchronous = false;
+    /// Called once, when the cluster's directory is known and nothing was done in it.
+    std::function<void(Repository& repository, const std::string& cluster)> prepare = {};
 };
 
 /// Receives a server's WAL from another host: pieces of the segment that is being written, and each

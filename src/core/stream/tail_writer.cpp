@@ -7,6 +7,7 @@
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/repo/repository.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -52,44 +53,71 @@ TailWriter::~TailWriter() = default;
 
 void TailWriter::begin(Lsn at, const std::optional<TailChain>& chain) {
     received_ = durable_ = cut_ = chain_begin_ = at;
-    if (!chain || chain->bytes.empty())
+    if (!chain || chain->length == 0)
         return;
     chain_ = chain;
-    cut_ = at + chain->bytes.size();
+    cut_ = at + chain->length;
     for (uint64_t number = at / target_.segment_size; number * target_.segment_size < cut_;
          ++number)
         with_pieces_.insert(number);
 }
 
-void TailWriter::compare_with_chain(ByteView wal) const {
+Error TailWriter::other_wal(Lsn at, const Writer& writer) const {
+    return {ErrorCode::conflict,
+            "the repository holds other WAL than this server's from " + to_text(at) +
+                " of timeline " + std::to_string(timeline_) + " on",
+            "The pieces of WAL segment \"" +
+                segment_name({timeline_, at / target_.segment_size}, target_.segment_size) +
+                "\" were written by " + describe(writer) + ". The writer now is " +
+                describe(target_.writer) + ".",
+            "Two servers write one timeline, or this one was set back. Find out which of them "
+            "is the right one and stop the other; see \"Two servers, one timeline\" in "
+            "docs/wal-streaming.md."};
+}
+
+// `wal` has just come. Returns the end of what was compared.
+Lsn TailWriter::compare_with_chain(ByteView wal) {
+    if (!chain_->sealed.empty())
+        return compare_with_sealed(wal);
     const ByteView theirs =
         ByteView(chain_->bytes).subspan(received_ - chain_begin_).first(wal.size());
     const auto [mine, other] = std::ranges::mismatch(wal, theirs);
-    if (mine == wal.end())
-        return;
-    const Lsn at = received_ + static_cast<uint64_t>(mine - wal.begin());
-    throw Error(ErrorCode::conflict,
-                "the repository holds other WAL than this server's from " + to_text(at) +
-                    " of timeline " + std::to_string(timeline_) + " on",
-                "The pieces of WAL segment \"" +
-                    segment_name({timeline_, at / target_.segment_size}, target_.segment_size) +
-                    "\" were written by " + describe(chain_->writer) + ". The writer now is " +
-                    describe(target_.writer) + ".",
-                "Two servers write one timeline, or this one was set back. Find out which of them "
-                "is the right one and stop the other; see \"Two servers, one timeline\" in "
-                "docs/wal-streaming.md.");
+    if (mine != wal.end())
+        throw other_wal(received_ + static_cast<uint64_t>(mine - wal.begin()), chain_->writer);
+    return received_ + wal.size();
+}
+
+// A piece is compared when all of its bytes have come: its tag is of the whole.
+Lsn TailWriter::compare_with_sealed(ByteView wal) {
+    const std::shared_ptr<const Vault> vault = vault_of(target_.store, target_.cluster);
+    uncompared_.insert(uncompared_.end(), wal.begin(), wal.end());
+    size_t compared = 0;
+    for (; next_sealed_ < chain_->sealed.size(); ++next_sealed_) {
+        const SealedPiece& piece = chain_->sealed[next_sealed_];
+        if (uncompared_.size() - compared < piece.length)
+            break;
+        const ByteView ours = ByteView(uncompared_).subspan(compared, piece.length);
+        if (!has_content(piece.header, piece.length, content_hash(ours), vault.get())
+                 .value_or(false))
+            throw other_wal(chain_begin_ + piece.from, piece.header.writer);
+        compared += piece.length;
+    }
+    uncompared_.erase(uncompared_.begin(), uncompared_.begin() + static_cast<ptrdiff_t>(compared));
+    return received_ + wal.size() - uncompared_.size();
 }
 
 void TailWriter::append(ByteView wal) {
     if (chain_) {
-        const Lsn chain_end = chain_begin_ + chain_->bytes.size();
+        const Lsn chain_end = chain_begin_ + chain_->length;
         const ByteView known = wal.first(std::min<uint64_t>(wal.size(), chain_end - received_));
-        compare_with_chain(known);
+        const Lsn compared = compare_with_chain(known);
         received_ += known.size();
-        durable_ = std::max(durable_, received_);
+        durable_ = std::max(durable_, compared);
         wal = wal.subspan(known.size());
-        if (received_ == chain_end)
+        if (received_ == chain_end) {
             chain_.reset();
+            uncompared_ = Bytes();
+        }
     }
     buffer_.append(wal);
     received_ += wal.size();

@@ -58,7 +58,8 @@ class TailWriter {
     void begin(Lsn at, const std::optional<TailChain>& chain);
 
     /// Bytes that follow those before. Error: conflict where the chain has others; then nothing was
-    /// written and nothing may be.
+    /// written and nothing may be. A chain that can't be read is compared piece by piece, as soon
+    /// as all of one has come.
     void append(ByteView wal);
 
     /// Sends one piece on its way if there is something to cut, if there is room on the way, and if
@@ -100,7 +101,9 @@ class TailWriter {
     };
 
     Lsn segment_begin(Lsn lsn) const { return lsn - lsn % target_.segment_size; }
-    void compare_with_chain(ByteView wal) const;
+    Lsn compare_with_chain(ByteView wal);
+    Lsn compare_with_sealed(ByteView wal);
+    Error other_wal(Lsn at, const Writer& writer) const;
     Lsn end_of_next_piece(CutRule rule) const;
     void put(Piece& piece, const std::string& segment, const Bytes& wal);
     void look_for_whole(Piece& piece, const std::string& segment);
@@ -118,6 +121,8 @@ class TailWriter {
     Lsn durable_ = 0;
     Lsn chain_begin_ = 0;
     std::optional<TailChain> chain_;  ///< until it was compared to its end
+    size_t next_sealed_ = 0;          ///< of the chain's pieces, where they are compared by tags
+    Bytes uncompared_;                ///< what has come of that piece
     WalBuffer buffer_;                ///< from cut_ on
     std::set<uint64_t> with_pieces_;
     uint64_t stored_ = 0;

@@ -74,6 +74,7 @@ class Verification {
 
     // False where it is damaged.
     bool read_marker() {
+        refuse_without_key(repository_.store(), request_.cluster, "verifying a backup");
         const std::string name = request_.cluster + "/" + place::marker(request_.backup_id);
         try {
             auto found = find_backup(repository_, request_.cluster, request_.backup_id);

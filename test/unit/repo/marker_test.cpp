@@ -244,5 +244,15 @@ TEST_F(Backups, AMarkerInTheWrongPlaceIsCorrupt) {
     test::expect_error(ErrorCode::corrupt, [&] { return find_backup(*repository, "main", "one"); });
 }
 
+TEST(Marker, AnIdTellsItsTypeAndWhen) {
+    const auto name = parse_backup_id("manual_20261120_021500_9f3a01bc");
+    ASSERT_TRUE(name);
+    EXPECT_EQ(name->backup_type, "manual");
+    EXPECT_EQ(to_iso8601(name->started_at), "2026-11-20T02:15:00.000000Z");
+    for (const char* other : {"", "manual", "other_20261120_021500_9f3a01bc",
+                              "manual_20261120_021500_9f3a01b", "manual_20261320_021500_9f3a01bc"})
+        EXPECT_FALSE(parse_backup_id(other)) << other;
+}
+
 }  // namespace
 }  // namespace ark

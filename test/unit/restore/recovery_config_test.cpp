@@ -56,6 +56,22 @@ TEST(RestoreCommand, PercentSignsAreDoubled) {
     EXPECT_NE(command.find("'/opt/it'\\''s 100%% mine/pg_ark'"), std::string::npos) << command;
 }
 
+// Where the key is, and never the key.
+TEST(RestoreCommand, SaysWhereTheKeyIs) {
+    RecoverySettings s = settings();
+    s.key.file = "/etc/ark's.key";
+    std::string command = restore_command(s);
+    EXPECT_NE(command.find("'--on-error' 'abort' '--key-file' '/etc/ark'\\''s.key' %f"),
+              std::string::npos)
+        << command;
+    s.key = {{}, "vault read 100% | cat"};
+    s.require_encryption = true;
+    command = restore_command(s);
+    EXPECT_NE(command.find("'--key-command' 'vault read 100%% | cat' '--require-encryption' %f"),
+              std::string::npos)
+        << command;
+}
+
 TEST(AutoConf, CommandSurvivesTheFile) {
     RecoverySettings s = settings();
     s.program = "/opt/it's/pg_ark";

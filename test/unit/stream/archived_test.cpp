@@ -3,8 +3,10 @@
 #include <atomic>
 #include <filesystem>
 
+#include "core/repo/vault.hpp"
 #include "core/stream/adoption.hpp"
 #include "core/stream/contiguity.hpp"
+#include "core/stream/histories.hpp"
 #include "test/support/sample_marker.hpp"
 #include "test/unit/archive/data_directory.hpp"
 #include "test/unit/stream/fixture.hpp"
@@ -238,6 +240,138 @@ TEST_F(MendingTest, WhatWasDurableBehindTheServersEndIsAConflict) {
     EXPECT_TRUE(base->head(piece(5, 2000)));
     base->remove(piece(5, 2000));
     EXPECT_EQ(test::error_of([&] { adopt(kBegin + 2999); }), ErrorCode::conflict);
+}
+
+// A host that has recipients alone, and pieces that it wrote before it started again.
+class WriteOnlyTest : public AdoptionTest {
+ protected:
+    WriteOnlyTest() {
+        repository->use_vault(
+            kCluster, std::make_shared<const Vault>(std::vector<Recipient>{keyring->recipient()}));
+    }
+    void put_sealed(uint64_t number, Lsn from, Lsn to) {
+        put_sealed(number, from, slice(from, to));
+    }
+    void put_sealed(uint64_t number, Lsn from, ByteView content) {
+        store_object(
+            repository->store(), kCluster, ObjectKind::tail,
+            place::tail(name(number), static_cast<uint32_t>(from % kSize)), content,
+            {"one", "boot", "/d", 0}, sealer, false, [] {}, from % kSize);
+    }
+    // What is durable after the server has sent so much again.
+    Lsn send_again(const std::optional<TailChain>& chain, Lsn end) {
+        TailWriter writer(target("two"), 1, 0, [] {});
+        writer.begin(kBegin, chain);
+        for (Lsn at = kBegin; at < end; at += 700)
+            writer.append(slice(at, std::min(end, at + 700)));
+        return writer.durable();
+    }
+
+    const std::shared_ptr<const OpenKeyring> keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make(kCluster, {KeySecret::Type::key, random_secret(32)}));
+    ObjectSealer sealer{1};
+};
+
+TEST_F(WriteOnlyTest, GoesOnBehindItsOwnPieces) {
+    put_sealed(5, kBegin, kBegin + 1000);
+    put_sealed(5, kBegin + 1000, kBegin + 5000);
+    const auto chain = adopt(kBegin + 9000);
+    ASSERT_TRUE(chain);
+    EXPECT_EQ(chain->length, 5000);
+    EXPECT_TRUE(chain->bytes.empty());
+    EXPECT_FALSE(chain->complete);
+    EXPECT_TRUE(warnings.empty());
+    EXPECT_EQ(send_again(chain, kBegin + 4900), kBegin + 1000);  // the second has not come whole
+    EXPECT_EQ(send_again(chain, kBegin + 5000), kBegin + 5000);
+    EXPECT_EQ(test::error_of([&] { adopt(kBegin + 4999); }), ErrorCode::conflict);
+    // A reader needs what is in them.
+    EXPECT_EQ(test::error_of([&] { read_tail(context(), name(5)); }), ErrorCode::invalid_key);
+}
+
+TEST_F(WriteOnlyTest, OtherWalInAPieceIsAConflict) {
+    const ByteView ours = slice(kBegin + 1000, kBegin + 5000);
+    Bytes other(ours.begin(), ours.end());
+    other[3999] ^= std::byte{1};
+    put_sealed(5, kBegin, kBegin + 1000);
+    put_sealed(5, kBegin + 1000, other);
+    const auto chain = adopt(kBegin + 5000);
+    EXPECT_EQ(test::error_of([&] { send_again(chain, kBegin + 5000); }), ErrorCode::conflict);
+}
+
+// While commits wait, those of the next segment may be there.
+TEST_F(WriteOnlyTest, PiecesOfSeveralSegmentsAreOneChain) {
+    put_sealed(5, kBegin, kBegin + kSize);
+    put_sealed(6, kBegin + kSize, kBegin + kSize + 3000);
+    const auto chain = adopt(kBegin + kSize + 3000);
+    EXPECT_EQ(chain->length, kSize + 3000);
+    EXPECT_EQ(send_again(chain, kBegin + kSize + 2000), kBegin + kSize);
+    EXPECT_EQ(send_again(chain, kBegin + kSize + 3000), kBegin + kSize + 3000);
+}
+
+TEST_F(WriteOnlyTest, PiecesFromBeforeEncryptionCountToo) {
+    put_piece(5, 0, slice(kBegin, kBegin + 1000));
+    put_sealed(5, kBegin + 1000, kBegin + 5000);
+    const auto chain = adopt(kBegin + 5000);
+    EXPECT_EQ(chain->length, 5000);
+    EXPECT_EQ(send_again(chain, kBegin + 5000), kBegin + 5000);
+}
+
+TEST_F(WriteOnlyTest, ATornPieceIsSeenWithoutReadingIt) {
+    put_sealed(5, kBegin, kBegin + 1000);
+    put_sealed(5, kBegin + 1000, kBegin + 5000);
+    const Bytes stored = base->get(piece(5, 1000), 1 << 20).value();
+    base->remove(piece(5, 1000));
+    base->put_if_absent(piece(5, 1000), ByteView(stored).first(stored.size() - 30));
+    EXPECT_EQ(adopt(kBegin + 5000)->length, 1000);
+    EXPECT_EQ(warnings.size(), 1);
+    EXPECT_FALSE(base->head(piece(5, 1000)));
+}
+
+TEST_F(WriteOnlyTest, ALostPieceIsWrittenAnew) {
+    put_sealed(5, kBegin, kBegin + 1000);
+    put_sealed(5, kBegin + 1000, kBegin + 2000);
+    put_sealed(5, kBegin + 2000, kBegin + 3000);
+    base->remove(piece(5, 1000));
+    const auto chain = adopt(kBegin + 3000);
+    EXPECT_EQ(chain->length, 1000);
+    EXPECT_TRUE(chain->is_torn_apart);
+    EXPECT_EQ(warnings.size(), 1);
+}
+
+// Of the backups it knows what their markers say in the clear.
+TEST_F(WriteOnlyTest, LooksForHolesBehindTheNewestBackup) {
+    BackupMarker marker = test::sample_marker();
+    marker.cluster = kCluster;
+    const std::string place = place::marker(marker.backup_id);
+    store_small(repository->store(), kCluster, ObjectKind::marker, place, as_bytes(to_json(marker)),
+                {"one", "boot", "/d", 7}, BackupRange{1, 5 * kSize + 40, 5 * kSize + 50});
+    const auto backup = outline_backup(*repository, kCluster, marker.backup_id);
+    EXPECT_FALSE(backup->marker);
+    EXPECT_EQ(backup->range, (BackupRange{1, 5 * kSize + 40, 5 * kSize + 50}));
+    EXPECT_EQ(backup->completed_at, 7);
+    EXPECT_FALSE(outline_backup(*repository, kCluster, "manual_20261120_021501_9f3a01bc"));
+    EXPECT_EQ(gap(6 * kSize), name(5));
+    put_sealed(5, kBegin, kBegin + 1000);
+    EXPECT_EQ(gap(6 * kSize), name(5));
+    put_sealed(5, kBegin + 1000, kBegin + kSize);
+    EXPECT_EQ(gap(6 * kSize), "");
+    // Who reads gets the marker itself.
+    repository->use_vault(kCluster, std::make_shared<const Vault>(keyring));
+    EXPECT_TRUE(outline_backup(*repository, kCluster, marker.backup_id)->marker);
+}
+
+// An ancestor's history that only the repository has is nothing to read.
+TEST_F(WriteOnlyTest, StoresTheHistoriesThatTheServerHas) {
+    const std::string third = "1\t0/5000000\tno\n2\t0/6000000\tno\n";
+    store_small(repository->store(), kCluster, ObjectKind::history, place::history(2),
+                as_bytes(std::string_view("1\t0/5000000\tno\n")), {});
+    const auto find = [&](TimelineId timeline) {
+        return timeline == 3 ? std::optional(Bytes(as_bytes(third).begin(), as_bytes(third).end()))
+                             : std::nullopt;
+    };
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(store_histories(target(), 3, find).forks().size(), 2);
+    EXPECT_EQ(test::error_of([&] { store_histories(target(), 2, find); }), ErrorCode::invalid_key);
 }
 
 TEST_F(AdoptionTest, OldPiecesGoWhereTheWholeIsThere) {
