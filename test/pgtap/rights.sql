@@ -1,0 +1,112 @@
+-- Every function, procedure, table and view of the extension times every role of docs/rights.md: what may be done, and nothing besides.
+-- Run by pg_prove in a database with pg_ark and pgtap.
+BEGIN;
+SELECT * FROM no_plan();
+
+CREATE ROLE app NOLOGIN;
+CREATE ROLE alice NOLOGIN;
+CREATE ROLE onlooker NOLOGIN IN ROLE pg_monitor;
+CREATE ROLE stranger NOLOGIN;
+-- The grants of docs/rights.md, word for word: test/lint/grants.t compares them.
+CREATE ROLE backup_operator NOLOGIN;
+GRANT USAGE ON SCHEMA ark TO backup_operator;
+GRANT SELECT ON ALL TABLES IN SCHEMA ark TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.running_backups, ark.running_tests, ark.archiver_state, ark.wal_state TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.find_wal_gaps, ark.find_recoverable_ranges, ark.can_recover TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.create_manual_backup, ark.start_backup, ark.cancel_backup, ark.verify_backup, ark.preflight TO backup_operator;
+GRANT EXECUTE ON PROCEDURE ark.backup, ark.wait_for_backup TO backup_operator;
+GRANT backup_operator TO alice;
+GRANT USAGE ON SCHEMA ark TO app;
+GRANT EXECUTE ON FUNCTION ark.create_manual_backup TO app;
+GRANT EXECUTE ON PROCEDURE ark.wait_for_backup TO app;
+
+CREATE TEMP VIEW members AS
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_ark';
+
+-- Who may execute what. m: pg_monitor, o: operator, a: application. A call with these arguments does nothing and passes or
+-- fails by itself; by SQLSTATE one sees whether it was let in. NULL: too much is done to call it here.
+CREATE TEMP TABLE routines (name text PRIMARY KEY, who text NOT NULL, call text);
+INSERT INTO routines VALUES
+    ('create_manual_backup',     'oa', 'SELECT ark.create_manual_backup(NULL)'),
+    ('start_backup',             'o',  'SELECT ark.start_backup(NULL)'),
+    ('cancel_backup',            'o',  'SELECT ark.cancel_backup(NULL)'),
+    ('backup',                   'o',  'CALL ark.backup(NULL)'),
+    ('wait_for_backup',          'oa', 'CALL ark.wait_for_backup(NULL)'),
+    ('verify_backup',            'o',  'SELECT ark.verify_backup(NULL)'),
+    ('preflight',                'o',  NULL),
+    ('start_restore_test',       '',   'SELECT ark.start_restore_test(NULL)'),
+    ('test_backup_restoration',  '',   'SELECT ark.test_backup_restoration(NULL)'),
+    ('restore_test',             '',   'CALL ark.restore_test(NULL)'),
+    ('cancel_restore_test',      '',   'SELECT ark.cancel_restore_test(NULL)'),
+    ('adopt',                    '',   'SELECT ark.adopt()'),
+    ('running_backups',          'mo', 'SELECT ark.running_backups()'),
+    ('running_tests',            'mo', 'SELECT ark.running_tests()'),
+    ('archiver_state',           'mo', 'SELECT ark.archiver_state()'),
+    ('wal_state',                'mo', 'SELECT ark.wal_state()'),
+    ('find_wal_gaps',            'mo', NULL),
+    ('find_recoverable_ranges',  'mo', NULL),
+    ('can_recover',              'mo', 'SELECT ark.can_recover(NULL)'),
+    ('marker_text',              '',   'SELECT ark.marker_text(NULL)'),
+    ('marker_fields',            '',   'SELECT ark.marker_fields(NULL)');
+CREATE TEMP TABLE relations (name text PRIMARY KEY, who text NOT NULL);
+INSERT INTO relations VALUES
+    ('backup_log', 'mo'), ('backup_verification', 'mo'), ('backup_tests', 'mo'), ('backup_progress', 'mo'), ('test_progress', 'mo'),
+    ('archiver_status', 'mo'), ('wal_status', 'mo'), ('wal_gaps', 'mo'), ('recoverable_ranges', 'mo');
+-- alice has hers by membership, stranger has none, public is everybody.
+CREATE TEMP TABLE roles (role name PRIMARY KEY, letter text NOT NULL);
+INSERT INTO roles VALUES ('public', '-'), ('stranger', '-'), ('pg_monitor', 'm'), ('onlooker', 'm'), ('backup_operator', 'o'),
+    ('alice', 'o'), ('app', 'a');
+
+SELECT set_eq($$SELECT DISTINCT p.proname::text FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass$$,
+    'SELECT name FROM routines', 'every function and procedure is in the table of rights');
+SELECT set_eq($$SELECT c.relname::text FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass
+                WHERE c.relkind NOT IN ('i', 't')$$,
+    'SELECT name FROM relations', 'every table and view is in the table of rights');
+
+SELECT is(CASE WHEN r.role = 'public' THEN has_schema_privilege('public', 'ark', 'USAGE') ELSE has_schema_privilege(r.role, 'ark', 'USAGE') END,
+          r.letter <> '-', format('%s: may %sname what is in the schema', r.role, CASE WHEN r.letter = '-' THEN 'not ' ELSE '' END))
+    FROM roles r;
+SELECT is(has_schema_privilege(r.role, 'ark', 'CREATE'), false, format('%s: may not create anything in the schema', r.role)) FROM roles r;
+SELECT is(has_function_privilege(r.role, p.oid, 'EXECUTE'), f.who LIKE '%' || r.letter || '%',
+          format('%s: %s %s', r.role, CASE WHEN f.who LIKE '%' || r.letter || '%' THEN 'may execute' ELSE 'may not execute' END,
+                 p.oid::regprocedure))
+    FROM routines f JOIN pg_proc p ON p.proname = f.name AND p.pronamespace = 'ark'::regnamespace CROSS JOIN roles r;
+SELECT is(has_table_privilege(r.role, c.oid, 'SELECT'), t.who LIKE '%' || r.letter || '%',
+          format('%s: %s %s', r.role, CASE WHEN t.who LIKE '%' || r.letter || '%' THEN 'may read' ELSE 'may not read' END, t.name))
+    FROM relations t JOIN pg_class c ON c.relname = t.name AND c.relnamespace = 'ark'::regnamespace CROSS JOIN roles r;
+SELECT is(has_table_privilege(r.role, c.oid, p), false, format('%s: may not %s %s', r.role, p, t.name))
+    FROM relations t JOIN pg_class c ON c.relname = t.name AND c.relnamespace = 'ark'::regnamespace CROSS JOIN roles r
+    CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p;
+SELECT is(has_any_column_privilege(r.role, c.oid, p), false, format('%s: may not %s a column of %s', r.role, p, t.name))
+    FROM relations t JOIN pg_class c ON c.relname = t.name AND c.relnamespace = 'ark'::regnamespace CROSS JOIN roles r
+    CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'REFERENCES']) p;
+
+-- What the catalogs say, and what happens, are two things: each role calls and reads.
+CREATE FUNCTION pg_temp.sqlstate_as(p_role name, p_statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('SET LOCAL ROLE %I', p_role);
+    EXECUTE p_statement;
+    RESET ROLE;
+    RETURN '00000';
+EXCEPTION WHEN OTHERS THEN
+    -- The role goes with the subtransaction.
+    RETURN SQLSTATE;
+END $$;
+SELECT is(pg_temp.sqlstate_as(r.role, f.call) <> '42501', f.who LIKE '%' || r.letter || '%',
+          format('%s: %s: %s', r.role, f.call, CASE WHEN f.who LIKE '%' || r.letter || '%' THEN 'is let in' ELSE 'is turned away' END))
+    FROM routines f CROSS JOIN roles r WHERE r.role <> 'public' AND f.call IS NOT NULL;
+-- These two ask the repository, which takes seconds.
+SELECT is(pg_temp.sqlstate_as(r.role, format('SELECT FROM ark.%I', t.name)) <> '42501', t.who LIKE '%' || r.letter || '%',
+          format('%s: reads ark.%s: %s', r.role, t.name, t.who LIKE '%' || r.letter || '%'))
+    FROM relations t CROSS JOIN roles r
+    WHERE r.role <> 'public' AND (t.name NOT IN ('wal_gaps', 'recoverable_ranges') OR r.role IN ('alice', 'app'));
+SELECT is(pg_temp.sqlstate_as(r.role, format('DELETE FROM ark.%I', t.name)), '42501', format('%s: deletes nothing from ark.%s', r.role, t.name))
+    FROM relations t JOIN pg_class c ON c.relname = t.name AND c.relnamespace = 'ark'::regnamespace AND c.relkind = 'r'
+    CROSS JOIN roles r WHERE r.role <> 'public';
+-- adopt() is a superuser's even where somebody granted it.
+GRANT EXECUTE ON FUNCTION ark.adopt TO backup_operator;
+SELECT is(pg_temp.sqlstate_as('backup_operator', 'SELECT ark.adopt()'), '42501', 'adopt() refuses all but superusers');
+
+SELECT * FROM finish();
+ROLLBACK;
