@@ -1,6 +1,10 @@
 #pragma once
 #include "server/pg_version.hpp"
 
+extern "C" {
+#include "nodes/pg_list.h"
+}
+
 namespace ark {
 
 /// What a restore test does where as many as may be at once are under way.
@@ -29,6 +33,7 @@ struct Settings {
     int restore_test_when_busy;    ///< a WhenBusy
     int restore_test_jobs;         ///< threads and connections of one test
     int restore_test_memory_mb;    ///< of the scratch server
+    int audit_retention_days;      ///< 0: entries of the audit log stay
     char* fault;                   ///< test builds only; else ""
 };
 extern Settings settings;
@@ -36,6 +41,11 @@ extern Settings settings;
 /// Defines the settings. Called once, from _PG_init. `preloaded`: whether this is the postmaster
 /// loading shared_preload_libraries; only then may settings exist that need a restart.
 void define_settings(bool preloaded);
+
+/// Names of all settings, as a new List of const char*; and whether only superusers may see what
+/// one is set to.
+List* setting_names();
+bool is_secret_setting(const char* name);
 
 /// Path of the executable: pg_ark.program, else "pg_ark" beside the server's own executable, else
 /// in the directory named at compile time. The result need not exist; it is palloc'd.
