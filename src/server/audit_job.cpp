@@ -1,5 +1,6 @@
 #include "server/audit_job.hpp"
 
+#include "server/audit_mirror.hpp"
 #include "server/audit_rows.hpp"
 #include "server/audit_spool.hpp"
 #include "server/settings.hpp"
@@ -23,6 +24,7 @@ constexpr int kMostDoublings = 6;
 struct AuditJob {
     MemoryContext context;
     ErrorData* error;  ///< NULL: all went well
+    CatalogClient* catalog;
 };
 
 using Step = void (*)(AuditJob* job, char* value);
@@ -106,8 +108,53 @@ void write_loss(AuditJob*, char*) {
 
 void expire(AuditJob*, char*) {
     begin_sql("pg_ark: expired entries of the audit log");
-    expire_audit_rows();
+    expire_audit_rows(audit_has_mirror());
     commit_sql();
+}
+
+// Every failure of it comes here, and keeps nobody from anything.
+void note_mirror(const ErrorData* error) {
+    LWLockAcquire(shared->audit_lock, LW_EXCLUSIVE);
+    AuditStatus* status = &shared->audit;
+    status->mirror_wanted = error != nullptr;
+    status->mirror_error = {};
+    if (error == nullptr) {
+        status->mirror_failures = 0;
+        status->mirror_not_before = 0;
+        status->last_mirrored_at = GetCurrentTimestamp();
+    } else {
+        copy_error(&status->mirror_error, *error);
+        status->mirror_not_before = TimestampTzPlusMilliseconds(
+            GetCurrentTimestamp(), kRetryMs << Min(status->mirror_failures, kMostDoublings));
+        status->mirror_failures++;
+    }
+    LWLockRelease(shared->audit_lock);
+    if (error != nullptr)
+        ereport(LOG, (errmsg("could not put entries of ark.audit_log into the repository: %s",
+                             error->message),
+                      error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0,
+                      errhint("They stay in the table, and it is tried again.")));
+}
+
+bool mirror_is_due() {
+    LWLockAcquire(shared->audit_lock, LW_SHARED);
+    const bool due = shared->audit.mirror_not_before <= GetCurrentTimestamp();
+    LWLockRelease(shared->audit_lock);
+    return due && audit_has_mirror();
+}
+
+void mirror(AuditJob* job, char*) {
+    mirror_audit_rows(&job->catalog);
+}
+
+void mirror_all(AuditJob* job) {
+    if (worker_is_ending() || !mirror_is_due())
+        return;
+    const bool done = try_step(job, mirror, nullptr);
+    if (job->catalog != nullptr)
+        catalog_close(job->catalog);
+    job->catalog = nullptr;
+    note_mirror(done ? nullptr : job->error);
 }
 
 void write_all(AuditJob* job, char*) {
@@ -119,6 +166,9 @@ void write_all(AuditJob* job, char*) {
     (void)try_step(job, write_spooled, nullptr);
     if (job->error == nullptr)
         (void)try_step(job, write_loss, nullptr);
+    ErrorData* error = job->error;
+    mirror_all(job);
+    job->error = error;
     if (job->error == nullptr)
         (void)try_step(job, expire, nullptr);
 }

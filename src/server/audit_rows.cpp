@@ -1,9 +1,11 @@
 #include "server/audit_rows.hpp"
 
+#include "server/audit_spool.hpp"
 #include "server/settings.hpp"
 #include "server/sql_call.hpp"
 
 extern "C" {
+#include "access/xact.h"
 #include "miscadmin.h"
 }
 
@@ -12,6 +14,26 @@ namespace {
 
 const char* or_null(const char* text) {
     return text == nullptr || text[0] == '\0' ? nullptr : text;
+}
+
+bool rows_in_this_transaction = false;
+
+// The repository gets them once they can be seen.
+void on_transaction_end(XactEvent event, void*) {
+    if (!rows_in_this_transaction)
+        return;
+    if (event == XACT_EVENT_COMMIT)
+        request_audit();
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+        rows_in_this_transaction = false;
+}
+
+void note_rows() {
+    static bool registered = false;
+    if (!registered)
+        RegisterXactCallback(on_transaction_end, nullptr);
+    registered = true;
+    rows_in_this_transaction = true;
 }
 
 }  // namespace
@@ -27,6 +49,7 @@ void insert_audit_accepted(const JobRequest& request) {
         or_null(actor.session_role), or_null(actor.acting_role), or_null(actor.client),
         or_null(actor.application), or_null(actor.backend),
         actor.pid == 0 ? nullptr : number_text(static_cast<uint64>(actor.pid)));
+    note_rows();
 }
 
 void insert_audit_end(const char* target, const char* outcome, int sqlstate, const char* message) {
@@ -37,6 +60,7 @@ void insert_audit_end(const char* target, const char* outcome, int sqlstate, con
         "outcome = 'accepted' AND backup_id IS NOT NULL AND NOT EXISTS (SELECT FROM ark.audit_log "
         "AS ended WHERE ended.target = $1 AND ended.outcome = $2) ORDER BY at LIMIT 1",
         target, outcome, sqlstate == 0 ? nullptr : unpack_sql_state(sqlstate), or_null(message));
+    note_rows();
 }
 
 void insert_audit_lines(const char* lines) {
@@ -76,12 +100,14 @@ void insert_audit_loss(uint64 entries) {
         number_text(entries));
 }
 
-void expire_audit_rows() {
+void expire_audit_rows(bool mirrored_only) {
     if (settings.audit_retention_days == 0)
         return;
     sql("DELETE FROM ark.audit_log WHERE at < pg_catalog.clock_timestamp() - "
-        "pg_catalog.make_interval(days => $1::pg_catalog.int4)",
-        number_text(static_cast<uint64>(settings.audit_retention_days)));
+        "pg_catalog.make_interval(days => $1::pg_catalog.int4) "
+        "AND (mirrored_at IS NOT NULL OR NOT $2::pg_catalog.bool)",
+        number_text(static_cast<uint64>(settings.audit_retention_days)),
+        mirrored_only ? "true" : "false");
 }
 
 }  // namespace ark

@@ -15,7 +15,7 @@ void insert_audit_end(const char* target, const char* outcome, int sqlstate, con
 void insert_audit_lines(const char* lines);
 /// Entries that were lost.
 void insert_audit_loss(uint64 entries);
-/// Removes what is older than pg_ark.audit_retention says.
-void expire_audit_rows();
+/// Removes what is older than pg_ark.audit_retention says; `mirrored_only`: and in the repository.
+void expire_audit_rows(bool mirrored_only);
 
 }  // namespace ark

@@ -200,7 +200,7 @@ void start_sweep() {
 
 bool audit_is_wanted() {
     LWLockAcquire(shared->audit_lock, LW_SHARED);
-    const bool wanted = shared->audit.requested;
+    const bool wanted = shared->audit.requested || shared->audit.mirror_wanted;
     LWLockRelease(shared->audit_lock);
     return wanted;
 }
@@ -208,7 +208,10 @@ bool audit_is_wanted() {
 // A writer needs the database; where that does not exist yet what waits stays for later.
 bool audit_is_due() {
     LWLockAcquire(shared->audit_lock, LW_SHARED);
-    const bool due = shared->audit.requested && shared->audit.not_before <= GetCurrentTimestamp();
+    const AuditStatus& status = shared->audit;
+    const TimestampTz now = GetCurrentTimestamp();
+    const bool due = (status.requested && status.not_before <= now) ||
+                     (status.mirror_wanted && status.mirror_not_before <= now);
     LWLockRelease(shared->audit_lock);
     return due && !is_running(JobKind::kAudit) && database_exists();
 }

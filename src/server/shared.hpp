@@ -165,7 +165,12 @@ struct AuditStatus {
     int failures;            ///< of writers, in a row
     uint64 lost;             ///< entries that had no room, or could not be read
     TimestampTz last_written_at;
-    JobError error;  ///< why the last writer failed; sqlstate 0: it did not
+    JobError error;      ///< why the last writer failed; sqlstate 0: it did not
+    bool mirror_wanted;  ///< rows wait for the repository, after a failure
+    TimestampTz mirror_not_before;
+    int mirror_failures;  ///< in a row
+    TimestampTz last_mirrored_at;
+    JobError mirror_error;
 };
 
 struct Shared {

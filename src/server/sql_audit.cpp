@@ -43,6 +43,11 @@ ARK_SQL_FUNCTION(pg_ark_audit_state) {
     ark::add_text(&row,
                   status.error.sqlstate != 0 ? unpack_sql_state(status.error.sqlstate) : nullptr);
     ark::add_text(&row, status.error.message);
+    ark::add_time(&row, status.last_mirrored_at);
+    ark::add_number(&row, static_cast<uint64>(status.mirror_failures));
+    const ark::JobError& mirror = status.mirror_error;
+    ark::add_text(&row, mirror.sqlstate != 0 ? unpack_sql_state(mirror.sqlstate) : nullptr);
+    ark::add_text(&row, mirror.message);
     ark::emit(fcinfo, row);
     return Datum(0);
 }

@@ -53,6 +53,7 @@ enum class ObjectKind {
     marker,
     evidence,
     history,
+    audit,
 };
 const char* name_of(ObjectKind kind) noexcept;
 
