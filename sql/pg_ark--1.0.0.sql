@@ -124,6 +124,58 @@ COMMENT ON COLUMN ark.backup_tests.data_verified IS 'What was checked, how much 
 COMMENT ON COLUMN ark.backup_tests.tested_by IS 'Whoever the caller named';
 COMMENT ON COLUMN ark.backup_tests.notes IS 'What the caller noted, and what could not be checked';
 
+CREATE TABLE ark.audit_log (
+    id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    act text NOT NULL,
+    outcome text NOT NULL CONSTRAINT audit_log_outcome_check
+        CHECK (outcome IN ('accepted', 'refused', 'completed', 'failed', 'cancelled', 'lost')),
+    target text,
+    backup_id text,
+    session_role text,
+    acting_role text,
+    client text,
+    application text,
+    backend text,
+    pid integer,
+    sqlstate text,
+    message text,
+    times bigint NOT NULL DEFAULT 1,
+    mirrored_at timestamptz
+);
+CREATE INDEX audit_log_at ON ark.audit_log (at);
+CREATE INDEX audit_log_unmirrored ON ark.audit_log (at) WHERE mirrored_at IS NULL;
+CREATE INDEX audit_log_target ON ark.audit_log (target) WHERE target IS NOT NULL;
+COMMENT ON TABLE ark.audit_log IS 'Who did what with backups, from where, when, and with which outcome; refused calls too. Append-only for everyone but superusers';
+COMMENT ON INDEX ark.audit_log_at IS 'For the newest entries';
+COMMENT ON INDEX ark.audit_log_unmirrored IS 'For what is on its way to the repository';
+COMMENT ON INDEX ark.audit_log_target IS 'For what became of one act';
+COMMENT ON COLUMN ark.audit_log.id IS 'Identity of the entry';
+COMMENT ON COLUMN ark.audit_log.at IS 'When; of several refusals that are alike, the first';
+COMMENT ON COLUMN ark.audit_log.act IS 'Function or procedure that was called; setting: a setting that a reload changed; access: a refused use of a table or of the schema; audit: the log itself';
+COMMENT ON COLUMN ark.audit_log.outcome IS 'accepted, refused; then of what was accepted completed, failed, cancelled; lost: entries that could not be kept';
+COMMENT ON COLUMN ark.audit_log.target IS 'Backup that was started or cancelled, test or verification, setting, table';
+COMMENT ON COLUMN ark.audit_log.backup_id IS 'Backup that was taken or tested';
+COMMENT ON COLUMN ark.audit_log.session_role IS 'session_user: who logged in. Of an end: of whoever began it';
+COMMENT ON COLUMN ark.audit_log.acting_role IS 'current_user: differs after SET ROLE, and in a SECURITY DEFINER function';
+COMMENT ON COLUMN ark.audit_log.client IS 'Address of the client; [local] for a Unix socket; null for a process of the server';
+COMMENT ON COLUMN ark.audit_log.application IS 'application_name, which the client chooses';
+COMMENT ON COLUMN ark.audit_log.backend IS 'Kind of process: client backend, or what a background worker calls itself';
+COMMENT ON COLUMN ark.audit_log.pid IS 'Its process id';
+COMMENT ON COLUMN ark.audit_log.sqlstate IS 'Why it was refused or failed';
+COMMENT ON COLUMN ark.audit_log.message IS 'The same in words; of a setting from what to what, unless only superusers may see it';
+COMMENT ON COLUMN ark.audit_log.times IS 'How many refusals that are alike, or lost entries, the row stands for';
+COMMENT ON COLUMN ark.audit_log.mirrored_at IS 'Since when the repository has it; null: not yet';
+
+CREATE FUNCTION ark.audit_guard() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_audit_guard';
+COMMENT ON FUNCTION ark.audit_guard() IS 'Lets superusers alone write ark.audit_log, whoever owns it';
+CREATE TRIGGER audit_log_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ark.audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION ark.audit_guard();
+-- Also where session_replication_role is replica.
+ALTER TABLE ark.audit_log ENABLE ALWAYS TRIGGER audit_log_guard;
+
 ----------------------------------------------------------------------------------------------------
 -- Functions that start a job and return
 ----------------------------------------------------------------------------------------------------
@@ -289,6 +341,30 @@ COMMENT ON COLUMN ark.archiver_status.error_message IS 'Its message';
 COMMENT ON COLUMN ark.archiver_status.error_detail IS 'Its detail';
 COMMENT ON COLUMN ark.archiver_status.error_hint IS 'What to do';
 
+CREATE FUNCTION ark.audit_state(
+    OUT waiting_bytes bigint, OUT lost bigint, OUT last_written_at timestamptz, OUT failures bigint,
+    OUT error_sqlstate text, OUT error_message text, OUT last_mirrored_at timestamptz,
+    OUT mirror_failures bigint, OUT mirror_error_sqlstate text, OUT mirror_error_message text) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_audit_state';
+COMMENT ON FUNCTION ark.audit_state() IS 'How ark.audit_log is written; see the view ark.audit_status';
+
+CREATE VIEW ark.audit_status AS
+    SELECT s.*, (SELECT pg_catalog.count(*) FROM ark.audit_log WHERE mirrored_at IS NULL) AS unmirrored
+    FROM ark.audit_state() AS s;
+COMMENT ON VIEW ark.audit_status IS 'One row: whether ark.audit_log has everything, and the repository too';
+COMMENT ON COLUMN ark.audit_status.last_mirrored_at IS 'When nothing was left to put into the repository, since the start of the server';
+COMMENT ON COLUMN ark.audit_status.mirror_failures IS 'Tries to put entries into the repository that failed, in a row';
+COMMENT ON COLUMN ark.audit_status.mirror_error_sqlstate IS 'SQLSTATE of the last of them';
+COMMENT ON COLUMN ark.audit_status.mirror_error_message IS 'Its message';
+COMMENT ON COLUMN ark.audit_status.unmirrored IS 'Entries that the repository does not have yet';
+COMMENT ON COLUMN ark.audit_status.waiting_bytes IS 'Entries that are on their way into the table; more than a moment of it means that they cannot be written';
+COMMENT ON COLUMN ark.audit_status.lost IS 'Entries that had no room, and are not yet in the table as such';
+COMMENT ON COLUMN ark.audit_status.last_written_at IS 'When a writer last ended well, since the start of the server';
+COMMENT ON COLUMN ark.audit_status.failures IS 'Writers that failed, in a row';
+COMMENT ON COLUMN ark.audit_status.error_sqlstate IS 'SQLSTATE of the last failure; null where the last writer ended well';
+COMMENT ON COLUMN ark.audit_status.error_message IS 'Its message';
+
 CREATE FUNCTION ark.wal_state(
     OUT state text, OUT mode text, OUT timeline bigint, OUT durable_lsn pg_catalog.pg_lsn, OUT durable_at timestamptz,
     OUT flush_lsn pg_catalog.pg_lsn, OUT unprotected_bytes bigint, OUT unprotected interval, OUT missing_segment text,
@@ -422,6 +498,8 @@ COMMENT ON FUNCTION ark.marker_fields(jsonb) IS 'Columns of ark.backup_log from 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ark FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA ark FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA ark FROM PUBLIC;
+-- Also of an owner to come who is no superuser.
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON ark.audit_log FROM CURRENT_USER;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO pg_monitor;
-GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state(), ark.wal_state() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state(), ark.wal_state(), ark.audit_state() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION ark.find_wal_gaps(), ark.find_recoverable_ranges(), ark.can_recover(timestamptz) TO pg_monitor;

@@ -55,6 +55,7 @@ void add_restore_command(const CommandContext& context);
 void add_list_command(const CommandContext& context);
 void add_info_command(const CommandContext& context);
 void add_ranges_command(const CommandContext& context);
+void add_audit_command(const CommandContext& context);
 void add_check_command(const CommandContext& context);
 void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);

@@ -100,6 +100,7 @@ int run_command(int argc, char** argv) {
     add_list_command(context);
     add_info_command(context);
     add_ranges_command(context);
+    add_audit_command(context);
     add_check_command(context);
     add_verify_command(context);
     add_drill_command(context);

@@ -5,6 +5,7 @@
 #include "cli/child/recoverability.hpp"
 #include "cli/command.hpp"
 #include "core/backup/cleanup.hpp"
+#include "core/repo/audit.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/probe.hpp"
@@ -168,6 +169,11 @@ void answer(Channel& channel, const Opening& opening, const Message& message) {
         tidy(channel, opening);
     } else if (verb == "check") {
         check(channel, opening, message.number_or("findings", 0) != 0);
+    } else if (verb == "audit") {
+        store_audit(*opening.repository, opening.cluster_name(),
+                    static_cast<UnixMicros>(message.number("at")), message.token("id"),
+                    message.text("entries"));
+        channel.send(Message("stored"));
     } else if (verb == "ranges") {
         send_ranges(channel, opening, message);
     } else if (verb == "gaps") {

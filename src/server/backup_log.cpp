@@ -1,5 +1,6 @@
 #include "server/backup_log.hpp"
 
+#include "server/audit_rows.hpp"
 #include "server/settings.hpp"
 #include "server/sql_call.hpp"
 
@@ -49,6 +50,7 @@ void insert_backup_row(const JobRequest& request, TimestampTz started_at) {
         timestamptz_to_str(started_at), settings.repositories, cluster_name(),
         GetConfigOption("server_version", false, false),
         psprintf(INT64_FORMAT, static_cast<int64>(GetSystemIdentifier())), request.role);
+    insert_audit_accepted(request);
 }
 
 void complete_backup_row(const char* backup_id, const BackupResult& result) {
@@ -67,6 +69,7 @@ void complete_backup_row(const char* backup_id, const BackupResult& result) {
             number_text(result.database_bytes), number_text(result.stored_bytes), pages,
             number_text(result.corrupt_pages), or_null(result.repository_id));
     // Somebody deleted the row: the sweep inserts it again from the repository.
+    insert_audit_end(backup_id, "completed", 0, nullptr);
     if (rows > 0)
         insert_verification(backup_id, result);
     else
@@ -74,37 +77,44 @@ void complete_backup_row(const char* backup_id, const BackupResult& result) {
 }
 
 bool adopt_marker(const char* backup_id, const char* json, const char* repository_id) {
-    return sql("INSERT INTO ark.backup_log AS log (backup_id, backup_type, reason, created_by, "
-               "started_at, completed_at, status, parent, timeline, start_lsn, stop_lsn, "
-               "start_segment, stop_segment, files, database_bytes, stored_bytes, repository, "
-               "repository_id, cluster, pg_version, system_identifier, requested_by, "
-               "corrupt_page_count) "
-               "SELECT $1, backup_type, reason, created_by, started_at, completed_at, 'completed', "
-               "parent, timeline, start_lsn, stop_lsn, start_segment, stop_segment, files, "
-               "database_bytes, stored_bytes, $3, $4, $5, pg_version, system_identifier, "
-               "requested_by, "
-               "corrupt_page_count FROM ark.marker_fields($2::pg_catalog.jsonb) "
-               "ON CONFLICT (backup_id) DO UPDATE SET status = 'completed', error = NULL, "
-               "completed_at = excluded.completed_at, parent = excluded.parent, "
-               "timeline = excluded.timeline, start_lsn = excluded.start_lsn, "
-               "stop_lsn = excluded.stop_lsn, start_segment = excluded.start_segment, "
-               "stop_segment = excluded.stop_segment, files = excluded.files, "
-               "database_bytes = excluded.database_bytes, stored_bytes = excluded.stored_bytes, "
-               "repository = excluded.repository, repository_id = excluded.repository_id, "
-               "cluster = excluded.cluster, "
-               "corrupt_page_count = excluded.corrupt_page_count "
-               "WHERE log.status <> 'completed'",
-               backup_id, json, settings.repositories, or_null(repository_id), cluster_name()) > 0;
+    const bool changed =
+        sql("INSERT INTO ark.backup_log AS log (backup_id, backup_type, reason, created_by, "
+            "started_at, completed_at, status, parent, timeline, start_lsn, stop_lsn, "
+            "start_segment, stop_segment, files, database_bytes, stored_bytes, repository, "
+            "repository_id, cluster, pg_version, system_identifier, requested_by, "
+            "corrupt_page_count) "
+            "SELECT $1, backup_type, reason, created_by, started_at, completed_at, 'completed', "
+            "parent, timeline, start_lsn, stop_lsn, start_segment, stop_segment, files, "
+            "database_bytes, stored_bytes, $3, $4, $5, pg_version, system_identifier, "
+            "requested_by, "
+            "corrupt_page_count FROM ark.marker_fields($2::pg_catalog.jsonb) "
+            "ON CONFLICT (backup_id) DO UPDATE SET status = 'completed', error = NULL, "
+            "completed_at = excluded.completed_at, parent = excluded.parent, "
+            "timeline = excluded.timeline, start_lsn = excluded.start_lsn, "
+            "stop_lsn = excluded.stop_lsn, start_segment = excluded.start_segment, "
+            "stop_segment = excluded.stop_segment, files = excluded.files, "
+            "database_bytes = excluded.database_bytes, stored_bytes = excluded.stored_bytes, "
+            "repository = excluded.repository, repository_id = excluded.repository_id, "
+            "cluster = excluded.cluster, "
+            "corrupt_page_count = excluded.corrupt_page_count "
+            "WHERE log.status <> 'completed'",
+            backup_id, json, settings.repositories, or_null(repository_id), cluster_name()) > 0;
+    if (changed)
+        insert_audit_end(backup_id, "completed", 0, nullptr);
+    return changed;
 }
 
 void fail_backup_row(const char* backup_id, const BackupFailure& failure) {
-    sql("UPDATE ark.backup_log SET status = $2, completed_at = pg_catalog.clock_timestamp(), "
-        "error = pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('sqlstate', $3, "
-        "'message', $4, 'detail', $5, 'hint', $6, 'phase', $7, 'leftovers', "
-        "$8::pg_catalog.bool)) WHERE backup_id = $1 AND status = 'in_progress'",
-        backup_id, failure.status, unpack_sql_state(failure.sqlstate), failure.message,
-        or_null(failure.detail), or_null(failure.hint), or_null(failure.phase),
-        failure.leftovers ? "true" : nullptr);
+    const uint64 rows =
+        sql("UPDATE ark.backup_log SET status = $2, completed_at = pg_catalog.clock_timestamp(), "
+            "error = pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('sqlstate', $3, "
+            "'message', $4, 'detail', $5, 'hint', $6, 'phase', $7, 'leftovers', "
+            "$8::pg_catalog.bool)) WHERE backup_id = $1 AND status = 'in_progress'",
+            backup_id, failure.status, unpack_sql_state(failure.sqlstate), failure.message,
+            or_null(failure.detail), or_null(failure.hint), or_null(failure.phase),
+            failure.leftovers ? "true" : nullptr);
+    if (rows > 0)
+        insert_audit_end(backup_id, failure.status, failure.sqlstate, failure.message);
 }
 
 }  // namespace ark

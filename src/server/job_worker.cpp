@@ -1,5 +1,6 @@
 #include "server/job_worker.hpp"
 
+#include "server/audit_job.hpp"
 #include "server/backup_job.hpp"
 #include "server/settings.hpp"
 #include "server/sweep.hpp"
@@ -25,6 +26,8 @@ const char* name_of(JobKind kind) {
             return "pg_ark restore test";
         case JobKind::kVerification:
             return "pg_ark verification";
+        case JobKind::kAudit:
+            return "pg_ark audit";
         case JobKind::kBackup:
             break;
     }
@@ -78,6 +81,8 @@ void pg_ark_job_main(Datum slot) {
     const ark::JobKind kind = ark::job_kind(ark::own_job);
     if (kind == ark::JobKind::kSweep)
         ark::run_sweep(ark::own_job);
+    else if (kind == ark::JobKind::kAudit)
+        ark::run_audit(ark::own_job);
     else if (ark::is_test(kind))
         ark::run_test(ark::own_job);
     else

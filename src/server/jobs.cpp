@@ -76,6 +76,8 @@ int free_slot(int reserved) {
 [[noreturn]] void refuse_second(JobKind kind, const char* running) {
     if (kind == JobKind::kSweep)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a sweep is under way")));
+    if (kind == JobKind::kAudit)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the audit log is being written")));
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE), errmsg("backup \"%s\" is under way", running),
              errdetail("One backup of a cluster runs at a time."),

@@ -1,5 +1,6 @@
 #include "server/launch_backup.hpp"
 
+#include "server/audit_call.hpp"
 #include "server/launch.hpp"
 #include "server/preconditions.hpp"
 
@@ -53,6 +54,8 @@ JobRequest* new_request(const char* backup_type, const char* reason) {
     strlcpy(request->reason, reason, sizeof(request->reason));
     strlcpy(request->backup_type, backup_type, sizeof(request->backup_type));
     strlcpy(request->role, GetUserNameFromId(GetUserId(), false), sizeof(request->role));
+    strlcpy(request->act, audited_act(), sizeof(request->act));
+    fill_actor(&request->actor, true);
     make_backup_id(request->backup_id, sizeof(request->backup_id), backup_type);
     return request;
 }
@@ -61,6 +64,7 @@ char* launch_backup(JobRequest* request, bool adopting) {
     require_preconditions(adopting);
     const JobRef ref = job_request(JobKind::kBackup, request, true);
     wait_or_withdraw(ref, request->backup_id);
+    audit_started();
     job_release(ref);
     return pstrdup(request->backup_id);
 }

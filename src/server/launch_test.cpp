@@ -1,5 +1,6 @@
 #include "server/launch_test.hpp"
 
+#include "server/audit_call.hpp"
 #include "server/launch.hpp"
 #include "server/log_lookup.hpp"
 #include "server/preconditions.hpp"
@@ -139,6 +140,8 @@ JobRequest* new_test_request(const char* backup_id) {
             sizeof(request->test_id));
     strlcpy(request->backup_id, backup_id, sizeof(request->backup_id));
     strlcpy(request->role, GetUserNameFromId(GetUserId(), false), sizeof(request->role));
+    strlcpy(request->act, audited_act(), sizeof(request->act));
+    fill_actor(&request->actor, true);
     return request;
 }
 
@@ -150,6 +153,7 @@ Verdict launch_test(JobKind kind, const JobRequest& request, TestWait wait) {
         call->ref = job_request(kind, &request, true);
         call->asked = true;
         wait_for_row(call->ref, kind, request.test_id);
+        audit_started();
         if (wait != TestWait::kForRow)
             verdict = wait_for_end(call->ref, request, wait == TestWait::kForEndOpen);
     }

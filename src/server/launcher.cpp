@@ -1,5 +1,7 @@
 #include "server/launcher.hpp"
 
+#include "server/audit_settings.hpp"
+#include "server/audit_spool.hpp"
 #include "server/clone.hpp"
 #include "server/job_worker.hpp"
 #include "server/jobs.hpp"
@@ -108,15 +110,18 @@ int watch_workers() {
         const JobRef ref = {i, shared->jobs[i].generation};
         const bool started = state >= JobState::kStarting && state <= JobState::kVisible;
         const bool gone = started && worker_is_gone(i, shared->jobs[i]);
-        const bool sweeping = shared->jobs[i].kind == JobKind::kSweep;
+        const JobKind kind = shared->jobs[i].kind;
         unlock_shared();
         if (gone) {
             const JobError error =
                 make_error(ERRCODE_CONNECTION_FAILURE, "the worker ended without a result",
                            "The server's log says why.");
             job_end(ref, &error);
-            if (!sweeping)
+            if (kind != JobKind::kSweep && kind != JobKind::kAudit)
                 request_sweep();
+            // What it had taken is still there.
+            if (kind == JobKind::kAudit)
+                request_audit();
         }
         if (gone || !started) {
             if (handles[i] != nullptr)
@@ -164,12 +169,12 @@ void start_requested_jobs() {
     }
 }
 
-bool sweep_is_running() {
+bool is_running(JobKind kind) {
     bool running = false;
     lock_shared(LW_SHARED);
     for (const Job& job : shared->jobs)
-        running |= job.kind == JobKind::kSweep && job.state != JobState::kFree &&
-                   job.state != JobState::kEnded;
+        running |=
+            job.kind == kind && job.state != JobState::kFree && job.state != JobState::kEnded;
     unlock_shared();
     return running;
 }
@@ -182,7 +187,7 @@ bool sweep_is_due() {
     const bool old = shared->last_sweep_at != 0 &&
                      TimestampDifferenceExceeds(shared->last_sweep_at, now, kSweepEveryMs);
     unlock_shared();
-    return (asked || old) && settings.repositories[0] != '\0' && !sweep_is_running() &&
+    return (asked || old) && settings.repositories[0] != '\0' && !is_running(JobKind::kSweep) &&
            database_exists();
 }
 
@@ -193,9 +198,36 @@ void start_sweep() {
     (void)job_request(JobKind::kSweep, nullptr, false);
 }
 
+bool audit_is_wanted() {
+    LWLockAcquire(shared->audit_lock, LW_SHARED);
+    const bool wanted = shared->audit.requested || shared->audit.mirror_wanted;
+    LWLockRelease(shared->audit_lock);
+    return wanted;
+}
+
+// A writer needs the database; where that does not exist yet what waits stays for later.
+bool audit_is_due() {
+    LWLockAcquire(shared->audit_lock, LW_SHARED);
+    const AuditStatus& status = shared->audit;
+    const TimestampTz now = GetCurrentTimestamp();
+    const bool due = (status.requested && status.not_before <= now) ||
+                     (status.mirror_wanted && status.mirror_not_before <= now);
+    LWLockRelease(shared->audit_lock);
+    return due && !is_running(JobKind::kAudit) && database_exists();
+}
+
+void start_audit() {
+    LWLockAcquire(shared->audit_lock, LW_EXCLUSIVE);
+    shared->audit.requested = false;
+    LWLockRelease(shared->audit_lock);
+    (void)job_request(JobKind::kAudit, nullptr, false);
+}
+
 void reload() {
     char* before = pstrdup(settings.repositories);
+    const SettingValues* values = remember_settings();
     ProcessConfigFile(PGC_SIGHUP);
+    record_changed_settings(values);
     if (strcmp(before, settings.repositories) != 0)
         request_sweep();
     pfree(before);
@@ -211,8 +243,10 @@ void run_once() {
     int working = watch_workers();
     if (sweep_is_due())
         start_sweep();
+    if (audit_is_due())
+        start_audit();
     start_requested_jobs();
-    working += sweep_is_running() ? 1 : 0;
+    working += is_running(JobKind::kSweep) || audit_is_wanted() ? 1 : 0;
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
                     working > 0 ? kBusyMs : kIdleMs, wait_event());
     ResetLatch(MyLatch);

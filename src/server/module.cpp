@@ -1,4 +1,5 @@
 // Entry point of pg_ark.so.
+#include "server/audit_refusals.hpp"
 #include "server/launcher.hpp"
 #include "server/settings.hpp"
 #include "server/shared.hpp"
@@ -22,6 +23,7 @@ void _PG_init(void) {  // NOLINT(readability-identifier-naming)
     if (!preloaded)
         return;
     ark::request_shared_memory();
+    ark::watch_refusals();
     ark::register_launcher();
     ark::register_wal_worker();
 }

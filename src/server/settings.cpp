@@ -96,6 +96,9 @@ bool check_key_file(char** value, void**, GucSource) {
 
 const struct config_enum_entry kEncryption[] = {
     {"none", kNoEncryption, false}, {"aes-256-gcm", kAesGcm, false}, {nullptr, 0, false}};
+const char kEncryptionName[] = "pg_ark.encryption";
+const char kWhenBusyName[] = "pg_ark.restore_test_when_busy";
+const char kStreamingName[] = "pg_ark.wal_streaming";
 
 const struct config_enum_entry kWhenBusy[] = {
     {"wait", kWaitWhenBusy, false}, {"refuse", kRefuseWhenBusy, false}, {nullptr, 0, false}};
@@ -175,6 +178,8 @@ const IntSetting kInts[] = {
     {"pg_ark.restore_test_memory", &settings.restore_test_memory_mb, 64, 16, 65536,
      "Memory that the scratch server of a restore test is given.",
      "So much for its shared buffers, and as much for its checks.", GUC_UNIT_MB},
+    {"pg_ark.audit_retention", &settings.audit_retention_days, 0, 0, 36500,
+     "Days that entries stay in ark.audit_log.", "0: for ever.", 0},
 };
 
 void define_string(const StringSetting& s, GucContext context) {
@@ -190,18 +195,17 @@ void define_settings(bool preloaded) {
     for (const IntSetting& s : kInts)
         DefineCustomIntVariable(s.name, s.short_description, s.long_description, s.value, s.boot,
                                 s.min, s.max, PGC_SIGHUP, s.flags, nullptr, nullptr, nullptr);
-    DefineCustomEnumVariable(
-        "pg_ark.restore_test_when_busy", "What a restore test does where no more may run.",
-        "wait: for its turn. refuse: an error.", &settings.restore_test_when_busy, kWaitWhenBusy,
-        kWhenBusy, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-    DefineCustomEnumVariable("pg_ark.encryption", "How backups and WAL are encrypted.",
+    DefineCustomEnumVariable(kWhenBusyName, "What a restore test does where no more may run.",
+                             "wait: for its turn. refuse: an error.",
+                             &settings.restore_test_when_busy, kWaitWhenBusy, kWhenBusy, PGC_SIGHUP,
+                             0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(kEncryptionName, "How backups and WAL are encrypted.",
                              "Where the key can't be had nothing is archived.",
                              &settings.encryption, kNoEncryption, kEncryption, PGC_SIGHUP, 0,
                              nullptr, nullptr, nullptr);
-    DefineCustomBoolVariable("pg_ark.wal_streaming",
-                             "Sends WAL to the repository as it is written, not by segments alone.",
-                             nullptr, &settings.wal_streaming, true, PGC_SIGHUP, 0, nullptr,
-                             nullptr, nullptr);
+    DefineCustomBoolVariable(
+        kStreamingName, "Sends WAL to the repository as it is written, not by segments alone.",
+        nullptr, &settings.wal_streaming, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     // Loaded late (by archive_library alone) a PGC_POSTMASTER setting would be a FATAL error.
     define_string({"pg_ark.database", &settings.database, "postgres",
                    "Database in which the extension pg_ark is created.", nullptr, 0, nullptr},
@@ -215,6 +219,25 @@ void define_settings(bool preloaded) {
 
 const char* encryption_name() {
     return kEncryption[settings.encryption].name;
+}
+
+List* setting_names() {
+    List* names = NIL;
+    for (const StringSetting& s : kStrings)
+        names = lappend(names, const_cast<char*>(s.name));
+    for (const IntSetting& s : kInts)
+        names = lappend(names, const_cast<char*>(s.name));
+    names = lappend(names, const_cast<char*>(kWhenBusyName));
+    names = lappend(names, const_cast<char*>(kEncryptionName));
+    return lappend(names, const_cast<char*>(kStreamingName));
+}
+
+bool is_secret_setting(const char* name) {
+    for (const StringSetting& s : kStrings) {
+        if (strcmp(s.name, name) == 0)
+            return (s.flags & GUC_SUPERUSER_ONLY) != 0;
+    }
+    return false;
 }
 
 char* program_path() {

@@ -1,6 +1,10 @@
 #pragma once
 #include "server/pg_version.hpp"
 
+extern "C" {
+#include "nodes/pg_list.h"
+}
+
 namespace ark {
 
 /// What a restore test does where as many as may be at once are under way.
@@ -36,6 +40,7 @@ struct Settings {
     char* encryption_key_file;     ///< where the key comes from; at most one of the two
     char* encryption_key_command;
     char* encryption_recipients;  ///< whom a server writes for that has no key
+    int audit_retention_days;     ///< 0: entries of the audit log stay
     char* fault;                  ///< test builds only; else ""
 };
 extern Settings settings;
@@ -46,6 +51,11 @@ void define_settings(bool preloaded);
 
 /// "none" or "aes-256-gcm".
 const char* encryption_name();
+
+/// Names of all settings, as a new List of const char*; and whether only superusers may see what
+/// one is set to.
+List* setting_names();
+bool is_secret_setting(const char* name);
 
 /// Path of the executable: pg_ark.program, else "pg_ark" beside the server's own executable, else
 /// in the directory named at compile time. The result need not exist; it is palloc'd.

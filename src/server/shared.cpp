@@ -21,7 +21,7 @@ void on_request() {
     if (previous_request_hook != nullptr)
         previous_request_hook();
     RequestAddinShmemSpace(sizeof(Shared));
-    RequestNamedLWLockTranche(kName, 1);
+    RequestNamedLWLockTranche(kName, 2);
 }
 
 void on_startup() {
@@ -32,8 +32,12 @@ void on_startup() {
     shared = static_cast<Shared*>(ShmemInitStruct(kName, sizeof(Shared), &found));
     if (!found) {
         memset(static_cast<void*>(shared), 0, sizeof(Shared));
-        shared->lock = &GetNamedLWLockTranche(kName)->lock;
+        LWLockPadded* locks = GetNamedLWLockTranche(kName);
+        shared->lock = &locks[0].lock;
+        shared->audit_lock = &locks[1].lock;
         shared->sweep_requested = true;
+        // A crash may have left a spool.
+        shared->audit.requested = true;
     }
     LWLockRelease(AddinShmemInitLock);
 }

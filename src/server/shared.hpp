@@ -23,11 +23,12 @@ inline constexpr int kTokenSize = 32;
 inline constexpr int kDoingSize = 256;
 inline constexpr int kWalNameSize = 64;
 inline constexpr int kRepositoryIdSize = 64;
+inline constexpr int kClientSize = 64;
 inline constexpr int kFlushSamples = 128;
 /// A sample each five seconds, so that five minutes are seen.
 inline constexpr int kRateSamples = 61;
 
-enum class JobKind : int { kBackup, kSweep, kRestoreTest, kVerification };
+enum class JobKind : int { kBackup, kSweep, kRestoreTest, kVerification, kAudit };
 
 /// A slot goes through these in order; from any of them to kEnded.
 enum class JobState : int {
@@ -40,6 +41,16 @@ enum class JobState : int {
     kEnded,       ///< the slot may be taken again unless somebody is waiting
 };
 
+/// Who acts, and from where: what ark.audit_log says of it. "" where it does not apply.
+struct AuditActor {
+    char session_role[NAMEDATALEN];
+    char acting_role[NAMEDATALEN];  ///< current_user
+    char client[kClientSize];       ///< address; "[local]" for a Unix socket
+    char application[NAMEDATALEN];
+    char backend[NAMEDATALEN];  ///< kind of process, as in pg_stat_activity
+    int pid;
+};
+
 /// What a job is asked to do. A backup is known by its backup_id, a test or verification by its
 /// test_id.
 struct JobRequest {
@@ -49,6 +60,8 @@ struct JobRequest {
     char reason[kReasonSize];       ///< of a test: its notes
     char created_by[kUuidSize];     ///< "" where not given
     char role[NAMEDATALEN];
+    char act[kTokenSize];   ///< the function that was called; "": by pg_ark itself
+    AuditActor actor;       ///< who called it
     int jobs;               ///< 0: as the setting says
     int compression_level;  ///< 0: as the setting says
 };
@@ -145,8 +158,24 @@ struct WalStatus {
     uint64 rates_count;              ///< ever put into it
 };
 
+/// How the audit log fares. Guarded by audit_lock, as the spool is.
+struct AuditStatus {
+    bool requested;          ///< something waits to be written
+    TimestampTz not_before;  ///< the next writer
+    int failures;            ///< of writers, in a row
+    uint64 lost;             ///< entries that had no room, or could not be read
+    TimestampTz last_written_at;
+    JobError error;      ///< why the last writer failed; sqlstate 0: it did not
+    bool mirror_wanted;  ///< rows wait for the repository, after a failure
+    TimestampTz mirror_not_before;
+    int mirror_failures;  ///< in a row
+    TimestampTz last_mirrored_at;
+    JobError mirror_error;
+};
+
 struct Shared {
     LWLock* lock;
+    LWLock* audit_lock;  ///< never taken while `lock` is held
     pid_t launcher_pid;  ///< 0: not running
     Latch* launcher_latch;
     uint64 last_generation;
@@ -157,6 +186,7 @@ struct Shared {
     Job jobs[kJobSlots];
     ArchiverStatus archiver;
     WalStatus wal;
+    AuditStatus audit;
 };
 
 /// NULL where the library was not preloaded. Set in the postmaster, inherited or attached by every

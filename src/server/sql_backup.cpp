@@ -1,6 +1,7 @@
 // The functions that start and cancel backups. Those that wait are in sql_wait.cpp.
 #include "server/sql_backup.hpp"
 
+#include "server/audit_call.hpp"
 #include "server/backup_options.hpp"
 #include "server/clone.hpp"
 #include "server/launch_backup.hpp"
@@ -55,7 +56,7 @@ JobRequest* request_from_arguments(FunctionCallInfo fcinfo) {
 }  // namespace ark
 
 /// ark.create_manual_backup(p_reason text, p_created_by uuid) RETURNS text
-ARK_SQL_FUNCTION(pg_ark_create_manual_backup) {
+ARK_AUDITED_FUNCTION(pg_ark_create_manual_backup, "create_manual_backup") {
     ark::require_loaded_here();
     ark::JobRequest* request = ark::new_request("manual", ark::text_argument(fcinfo, 0));
     if (!PG_ARGISNULL(1)) {
@@ -66,27 +67,32 @@ ARK_SQL_FUNCTION(pg_ark_create_manual_backup) {
 }
 
 /// ark.start_backup(p_type text, p_reason text, p_options jsonb) RETURNS text
-ARK_SQL_FUNCTION(pg_ark_start_backup) {
+ARK_AUDITED_FUNCTION(pg_ark_start_backup, "start_backup") {
     ark::require_loaded_here();
     PG_RETURN_TEXT_P(
         cstring_to_text(ark::launch_backup(ark::request_from_arguments(fcinfo), false)));
 }
 
 /// ark.cancel_backup(p_backup_id text) RETURNS boolean
-ARK_SQL_FUNCTION(pg_ark_cancel_backup) {
+ARK_AUDITED_FUNCTION(pg_ark_cancel_backup, "cancel_backup") {
     ark::require_loaded_here();
     const char* id = ark::text_argument(fcinfo, 0);
     ark::require_backup_id(id);
     const ark::JobView job = ark::job_of_backup(id);
-    if (job.found && ark::job_cancel(job.ref))
-        PG_RETURN_BOOL(true);
+    if (job.found) {
+        ark::audit_accepted(id, nullptr);
+        if (ark::job_cancel(job.ref))
+            PG_RETURN_BOOL(true);
+    }
     // It may have ended; an id that never was is an error.
     (void)ark::look_up_backup(id);
+    if (!job.found)
+        ark::audit_accepted(id, "it had ended");
     PG_RETURN_BOOL(false);
 }
 
 /// ark.adopt() RETURNS text
-ARK_SQL_FUNCTION(pg_ark_adopt) {
+ARK_AUDITED_FUNCTION(pg_ark_adopt, "adopt") {
     ark::require_loaded_here();
     if (!superuser())
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -99,6 +105,7 @@ ARK_SQL_FUNCTION(pg_ark_adopt) {
                  errdetail("There is no file \"%s\" in its data directory.", ark::kCloneMarker),
                  errhint("There is nothing to adopt. A backup is taken with SELECT "
                          "ark.create_manual_backup(...).")));
+    ark::audit_accepted(nullptr, nullptr);
     ark::remove_clone_marker();
     ereport(LOG, (errmsg("the restored cluster has been adopted: archiving goes on from here")));
     ark::request_sweep();

@@ -1,4 +1,5 @@
 // Restore tests and verifications, for SQL.
+#include "server/audit_call.hpp"
 #include "server/job_options.hpp"
 #include "server/launch_test.hpp"
 #include "server/log_lookup.hpp"
@@ -95,7 +96,7 @@ void emit_test(FunctionCallInfo fcinfo, const Job& job) {
 }  // namespace ark
 
 /// ark.start_restore_test(p_backup_id text, p_options jsonb) RETURNS uuid
-ARK_SQL_FUNCTION(pg_ark_start_restore_test) {
+ARK_AUDITED_FUNCTION(pg_ark_start_restore_test, "start_restore_test") {
     ark::require_loaded_here();
     const ark::JobRequest* request = ark::test_request(fcinfo, true);
     (void)ark::launch_test(ark::JobKind::kRestoreTest, *request, ark::TestWait::kForRow);
@@ -103,7 +104,7 @@ ARK_SQL_FUNCTION(pg_ark_start_restore_test) {
 }
 
 /// ark.test_backup_restoration(p_backup_id text) RETURNS boolean
-ARK_SQL_FUNCTION(pg_ark_test_backup_restoration) {
+ARK_AUDITED_FUNCTION(pg_ark_test_backup_restoration, "test_backup_restoration") {
     ark::require_loaded_here();
     const ark::JobRequest* request = ark::test_request(fcinfo, false);
     PG_RETURN_BOOL(ark::launch_test(ark::JobKind::kRestoreTest, *request, ark::TestWait::kForEnd) ==
@@ -112,7 +113,7 @@ ARK_SQL_FUNCTION(pg_ark_test_backup_restoration) {
 
 /// ark.restore_test(p_backup_id text, p_options jsonb, INOUT p_test_id uuid, INOUT p_success
 /// boolean)
-ARK_SQL_FUNCTION(pg_ark_restore_test) {
+ARK_AUDITED_FUNCTION(pg_ark_restore_test, "restore_test") {
     ark::require_loaded_here();
     ark::require_own_transactions(fcinfo, "ark.restore_test", "test", "ark.start_restore_test",
                                   "ark.backup_tests");
@@ -125,7 +126,7 @@ ARK_SQL_FUNCTION(pg_ark_restore_test) {
 }
 
 /// ark.verify_backup(p_backup_id text, p_options jsonb) RETURNS uuid
-ARK_SQL_FUNCTION(pg_ark_verify_backup) {
+ARK_AUDITED_FUNCTION(pg_ark_verify_backup, "verify_backup") {
     ark::require_loaded_here();
     ark::JobRequest* request = ark::test_request(fcinfo, false);
     ark::VerifyOptions options = {request, true};
@@ -138,7 +139,7 @@ ARK_SQL_FUNCTION(pg_ark_verify_backup) {
 }
 
 /// ark.cancel_restore_test(p_test_id uuid) RETURNS boolean
-ARK_SQL_FUNCTION(pg_ark_cancel_restore_test) {
+ARK_AUDITED_FUNCTION(pg_ark_cancel_restore_test, "cancel_restore_test") {
     ark::require_loaded_here();
     if (PG_ARGISNULL(0))
         ereport(ERROR,
@@ -146,12 +147,17 @@ ARK_SQL_FUNCTION(pg_ark_cancel_restore_test) {
                  errhint("Running tests are in ark.test_progress.")));
     const char* id = DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(0)));
     const ark::JobView job = ark::job_of_test(id);
-    if (job.found && ark::job_cancel(job.ref))
-        PG_RETURN_BOOL(true);
+    if (job.found) {
+        ark::audit_accepted(id, nullptr);
+        if (ark::job_cancel(job.ref))
+            PG_RETURN_BOOL(true);
+    }
     if (!ark::test_is_known(id))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("test \"%s\" does not exist", id),
                         errhint("The tests are in ark.backup_tests, verifications in "
                                 "ark.backup_verification.")));
+    if (!job.found)
+        ark::audit_accepted(id, "it had ended");
     PG_RETURN_BOOL(false);
 }
 

@@ -1,5 +1,6 @@
 // The procedures that wait. They commit between their looks, so that a wait of hours holds no
 // snapshot back.
+#include "server/audit_call.hpp"
 #include "server/launch_backup.hpp"
 #include "server/log_lookup.hpp"
 #include "server/preconditions.hpp"
@@ -151,7 +152,7 @@ ARK_SQL_FUNCTION(pg_ark_wait_for_backup) {
 }
 
 /// ark.backup(p_type text, p_reason text, p_options jsonb, INOUT p_backup_id text)
-ARK_SQL_FUNCTION(pg_ark_backup) {
+ARK_AUDITED_FUNCTION(pg_ark_backup, "backup") {
     ark::require_loaded_here();
     ark::require_no_block(fcinfo, "ark.backup");
     ark::JobRequest* request = ark::request_from_arguments(fcinfo);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "server/audit_rows.hpp"
 #include "server/scratch.hpp"
 #include "server/sql_call.hpp"
 
@@ -55,6 +56,27 @@ void complete_verification(const JobRequest& request, const char* evidence) {
         request.test_id, evidence);
 }
 
+// Whether the row had no end yet.
+bool write_failure(JobKind kind, const char* test_id, const TestFailure& failure) {
+    sql("SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('sqlstate', $1, "
+        "'message', $2, 'detail', $3, 'hint', $4, 'phase', $5))",
+        unpack_sql_state(failure.sqlstate), failure.message, or_null(failure.detail),
+        or_null(failure.hint), or_null(failure.phase));
+    const char* error = result(0, 1);
+    const char* note = psprintf("nothing is known about the backup: %s", failure.message);
+    if (kind == JobKind::kRestoreTest)
+        return sql("UPDATE ark.backup_tests SET completed_at = pg_catalog.clock_timestamp(), "
+                   "errors = pg_catalog.jsonb_build_array($2::pg_catalog.jsonb), notes = "
+                   "pg_catalog.concat_ws(E'\\n', notes, $3) WHERE id = $1::pg_catalog.uuid AND "
+                   "completed_at IS NULL",
+                   test_id, error, note) > 0;
+    return sql("UPDATE ark.backup_verification SET verification_date = "
+               "pg_catalog.clock_timestamp(), details = pg_catalog.jsonb_build_object('error', "
+               "$2::pg_catalog.jsonb, 'notes', pg_catalog.concat_ws(E'\\n', details->>'notes', "
+               "$3)) WHERE id = $1::pg_catalog.uuid AND details->>'in_progress' = 'true'",
+               test_id, error, note) > 0;
+}
+
 }  // namespace
 
 const char kOpenTests[] = "SELECT id FROM ark.backup_tests WHERE completed_at IS NULL";
@@ -76,6 +98,7 @@ void insert_test_row(JobKind kind, const JobRequest& request, TimestampTz starte
             "$4::pg_catalog.uuid)",
             request.test_id, request.backup_id, timestamptz_to_str(started_at),
             or_null(request.created_by), or_null(request.reason));
+    insert_audit_accepted(request);
 }
 
 void complete_test_row(JobKind kind, const JobRequest& request, const char* evidence) {
@@ -83,26 +106,19 @@ void complete_test_row(JobKind kind, const JobRequest& request, const char* evid
         complete_test(request, evidence);
     else
         complete_verification(request, evidence);
+    sql("SELECT CASE WHEN ($1::pg_catalog.jsonb->>'success')::pg_catalog.bool THEN 'nothing wrong "
+        "was found' ELSE 'damage was found' END",
+        evidence);
+    insert_audit_end(request.test_id, "completed", 0, result(0, 1));
 }
 
 bool fail_test_row(JobKind kind, const char* test_id, const TestFailure& failure) {
-    sql("SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('sqlstate', $1, "
-        "'message', $2, 'detail', $3, 'hint', $4, 'phase', $5))",
-        unpack_sql_state(failure.sqlstate), failure.message, or_null(failure.detail),
-        or_null(failure.hint), or_null(failure.phase));
-    const char* error = result(0, 1);
-    const char* note = psprintf("nothing is known about the backup: %s", failure.message);
-    if (kind == JobKind::kRestoreTest)
-        return sql("UPDATE ark.backup_tests SET completed_at = pg_catalog.clock_timestamp(), "
-                   "errors = pg_catalog.jsonb_build_array($2::pg_catalog.jsonb), notes = "
-                   "pg_catalog.concat_ws(E'\\n', notes, $3) WHERE id = $1::pg_catalog.uuid AND "
-                   "completed_at IS NULL",
-                   test_id, error, note) > 0;
-    return sql("UPDATE ark.backup_verification SET verification_date = "
-               "pg_catalog.clock_timestamp(), details = pg_catalog.jsonb_build_object('error', "
-               "$2::pg_catalog.jsonb, 'notes', pg_catalog.concat_ws(E'\\n', details->>'notes', "
-               "$3)) WHERE id = $1::pg_catalog.uuid AND details->>'in_progress' = 'true'",
-               test_id, error, note) > 0;
+    const bool had_none = write_failure(kind, test_id, failure);
+    if (had_none)
+        insert_audit_end(test_id,
+                         failure.sqlstate == ERRCODE_QUERY_CANCELED ? "cancelled" : "failed",
+                         failure.sqlstate, failure.message);
+    return had_none;
 }
 
 }  // namespace ark

@@ -76,6 +76,14 @@ SELECT has_function('ark', 'can_recover', ARRAY['timestamp with time zone']);
 SELECT is_empty($$SELECT v FROM unnest(ARRAY['ark.wal_gaps', 'ark.recoverable_ranges']) v
                   WHERE NOT has_table_privilege('pg_monitor', v, 'SELECT')$$, 'pg_monitor sees what can be recovered');
 SELECT has_view('ark', 'backup_progress', 'backup_progress is a view');
+SELECT columns_are('ark', 'audit_log', ARRAY['id', 'at', 'act', 'outcome', 'target', 'backup_id', 'session_role', 'acting_role', 'client',
+    'application', 'backend', 'pid', 'sqlstate', 'message', 'times', 'mirrored_at'], 'the columns of audit_log');
+SELECT columns_are('ark', 'audit_status', ARRAY['waiting_bytes', 'lost', 'last_written_at', 'failures', 'error_sqlstate', 'error_message',
+    'last_mirrored_at', 'mirror_failures', 'mirror_error_sqlstate', 'mirror_error_message', 'unmirrored'], 'the columns of audit_status');
+SELECT is((SELECT count(*)::int FROM ark.audit_status), 1, 'audit_status has one row');
+SELECT results_eq($$SELECT tgenabled::text FROM pg_trigger WHERE tgrelid = 'ark.audit_log'::regclass AND NOT tgisinternal$$, ARRAY['A'],
+    'the guard of audit_log is on in replicas too');
+SELECT throws_ok($$INSERT INTO ark.audit_log (act, outcome) VALUES ('x', 'perhaps')$$, '23514', NULL, 'an outcome that nobody defined is refused');
 SELECT columns_are('ark', 'backup_verification', ARRAY['id', 'backup_id', 'verification_type', 'verification_date',
     'success', 'details', 'verified_by'], 'the columns of backup_verification');
 SELECT columns_are('ark', 'backup_tests', ARRAY['id', 'backup_id', 'test_type', 'test_environment', 'started_at',

@@ -11,7 +11,7 @@ CREATE ROLE stranger NOLOGIN;
 CREATE ROLE backup_operator NOLOGIN;
 GRANT USAGE ON SCHEMA ark TO backup_operator;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO backup_operator;
-GRANT EXECUTE ON FUNCTION ark.running_backups, ark.running_tests, ark.archiver_state, ark.wal_state TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.running_backups, ark.running_tests, ark.archiver_state, ark.wal_state, ark.audit_state TO backup_operator;
 GRANT EXECUTE ON FUNCTION ark.find_wal_gaps, ark.find_recoverable_ranges, ark.can_recover TO backup_operator;
 GRANT EXECUTE ON FUNCTION ark.create_manual_backup, ark.start_backup, ark.cancel_backup, ark.verify_backup, ark.preflight TO backup_operator;
 GRANT EXECUTE ON PROCEDURE ark.backup, ark.wait_for_backup TO backup_operator;
@@ -47,11 +47,13 @@ INSERT INTO routines VALUES
     ('find_wal_gaps',            'mo', NULL),
     ('find_recoverable_ranges',  'mo', NULL),
     ('can_recover',              'mo', 'SELECT ark.can_recover(NULL)'),
+    ('audit_state',              'mo', 'SELECT ark.audit_state()'),
+    ('audit_guard',              '',   NULL),
     ('marker_text',              '',   'SELECT ark.marker_text(NULL)'),
     ('marker_fields',            '',   'SELECT ark.marker_fields(NULL)');
 CREATE TEMP TABLE relations (name text PRIMARY KEY, who text NOT NULL);
 INSERT INTO relations VALUES
-    ('backup_log', 'mo'), ('backup_verification', 'mo'), ('backup_tests', 'mo'), ('backup_progress', 'mo'), ('test_progress', 'mo'),
+    ('audit_log', 'mo'), ('audit_status', 'mo'), ('backup_log', 'mo'), ('backup_verification', 'mo'), ('backup_tests', 'mo'), ('backup_progress', 'mo'), ('test_progress', 'mo'),
     ('archiver_status', 'mo'), ('wal_status', 'mo'), ('wal_gaps', 'mo'), ('recoverable_ranges', 'mo');
 -- alice has hers by membership, stranger has none, public is everybody.
 CREATE TEMP TABLE roles (role name PRIMARY KEY, letter text NOT NULL);

@@ -27,13 +27,13 @@ constexpr uint32_t kHeaderMagic = 0x184D2A5A;
 constexpr std::string_view kHeaderTag = "PGARKHDR";
 constexpr size_t kHeaderPrefix = 4 + 4 + 8 + 4;  // magic, length, tag, CRC
 constexpr int kFormat = 1;
-// Of markers, histories and evidence, which are small.
+// Of markers, histories, evidence and the audit log, which are small.
 constexpr int kSmallLevel = 3;
 constexpr uint64_t kSmallLimit = 64 << 20;
 
-constexpr std::array<const char*, 11> kKindNames{"wal",      "partial",  "pack",   "index",
-                                                 "manifest", "config",   "census", "tail",
-                                                 "marker",   "evidence", "history"};
+constexpr std::array<const char*, 12> kKindNames{"wal",      "partial",  "pack",    "index",
+                                                 "manifest", "config",   "census",  "tail",
+                                                 "marker",   "evidence", "history", "audit"};
 
 ObjectKind kind_of(const std::string& text, const std::string& name) {
     const auto found = std::find(kKindNames.begin(), kKindNames.end(), text);

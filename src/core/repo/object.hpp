@@ -54,6 +54,7 @@ enum class ObjectKind {
     marker,
     evidence,
     history,
+    audit,
 };
 const char* name_of(ObjectKind kind) noexcept;
 

@@ -222,6 +222,12 @@ std::string evidence(const std::string& backup_id, const std::string& test_id) {
     return backup(backup_id) + "/tests/" + test_id + ".json";
 }
 
+std::string audit(UnixMicros at, const std::string& id) {
+    const std::string time = to_iso8601(at);  // 2026-11-20T02:15:00.123456Z
+    return std::string(kAudit) + "/" + time.substr(0, 10) + "/" + time.substr(11, 2) +
+           time.substr(14, 2) + time.substr(17, 9) + "-" + id + ".json";
+}
+
 std::string keyring(uint64_t generation) {
     return std::string(kKeys) + "/" + std::to_string(generation) + ".json";
 }

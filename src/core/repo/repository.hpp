@@ -76,6 +76,10 @@ std::string census(const std::string& backup_id);
 std::string marker(const std::string& backup_id);
 /// backup/<id>/tests/<test id>.json
 std::string evidence(const std::string& backup_id, const std::string& test_id);
+/// audit
+inline constexpr const char* kAudit = "audit";
+/// audit/<date>/<time>-<id>.json, the time in UTC
+std::string audit(UnixMicros at, const std::string& id);
 /// keys
 inline constexpr const char* kKeys = "keys";
 /// keys/<generation>.json
