@@ -307,6 +307,7 @@ SERVER_SOURCES += src/server/walsender.cpp
 SERVER_SOURCES += src/server/wal_directory.cpp
 SERVER_SOURCES += src/server/wal_status.cpp
 SERVER_SOURCES += src/server/stream_child.cpp
+SERVER_SOURCES += src/server/segment_pieces.cpp
 SERVER_SOURCES += src/server/wal_worker.cpp
 SERVER_SOURCES += src/server/launch.cpp
 SERVER_SOURCES += src/server/launch_backup.cpp

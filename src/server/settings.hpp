@@ -29,6 +29,7 @@ struct Settings {
     int shutdown_timeout_s;        ///< bound of the archiver's last cycle
     bool wal_streaming;            ///< WAL goes to the repository as it is written
     int wal_stream_interval_ms;    ///< how often, where no commit waits for it
+    int wal_stream_pieces;         ///< of a segment, before a new one is begun; 0: any number
     char* wal_conninfo;            ///< how the child connects; "": see wal_conninfo()
     char* scratch_directory;       ///< of restore tests; "": see scratch_directory()
     char* restore_test_libraries;  ///< shared_preload_libraries of the scratch server

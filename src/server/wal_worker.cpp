@@ -4,6 +4,7 @@
 #include "server/known_repository.hpp"
 #include "server/preconditions.hpp"
 #include "server/repository_url.hpp"
+#include "server/segment_pieces.hpp"
 #include "server/settings.hpp"
 #include "server/stream_child.hpp"
 #include "server/throttle.hpp"
@@ -241,6 +242,7 @@ void tick() {
         note_rates(wal_directory_bytes());
     }
     supervise();
+    bound_pieces();
     wake_failing_archiver(now);
     warn_of_standstill(now);
 }

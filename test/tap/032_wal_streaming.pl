@@ -133,7 +133,25 @@ archive_now($node);
 poll_until('until it is archived', sub { status($node, q{durable_lsn > '0/0' AND unprotected_bytes < 10000}) eq 't' });
 set_config($node, 'pg_ark.wal_streaming' => undef, 'pg_ark.wal_stream_interval' => '100ms');
 streams($node);
-set_config($node, 'pg_ark.wal_stream_interval' => undef);
+# Many pieces of one segment: the server is asked for a new one.
+set_config($node, 'pg_ark.wal_stream_pieces' => 5);
+my $insert_segment = 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())';
+my $first_segment = archive_now($node) && $node->safe_psql('postgres', $insert_segment);
+my $few_pieces = 0;
+poll_until('after five pieces a new segment is begun', sub {
+    $node->safe_psql('postgres', q{INSERT INTO tail VALUES (2002, 'a piece')});
+    $few_pieces++;
+    $node->safe_psql('postgres', $insert_segment) gt $first_segment;
+});
+cmp_ok($few_pieces, '>=', 5, 'and not before');
+set_config($node, 'pg_ark.wal_stream_pieces' => 0);
+$first_segment = $node->safe_psql('postgres', $insert_segment);
+for (1 .. 8) {
+    $node->safe_psql('postgres', q{INSERT INTO tail VALUES (2002, 'a piece')});
+    wait_durable($node);
+}
+is($node->safe_psql('postgres', $insert_segment), $first_segment, 'at 0 the segment goes on');
+set_config($node, 'pg_ark.wal_stream_interval' => undef, 'pg_ark.wal_stream_pieces' => undef);
 streams($node);
 
 # ---- a hole in the repository: filled where the server still has the segment, else told
