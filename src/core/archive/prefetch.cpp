@@ -58,9 +58,14 @@ class DirectoryWatch {
     bool works_ = false;
 };
 
-// The object of a complete segment, or nothing: neither pieces of it nor a .partial.
-std::optional<Bytes> fetch_whole(Repository& repository, const std::string& cluster,
-                                 const std::string& name, const ControlFile& control) {
+struct WholeSegment {
+    Bytes content;
+    Hash128 hash;
+};
+
+// A complete segment, or nothing: neither pieces of it nor a .partial.
+std::optional<WholeSegment> fetch_whole(Repository& repository, const std::string& cluster,
+                                        const std::string& name, const ControlFile& control) {
     const std::string where = place::segment(name);
     const auto stored =
         repository.store().get(cluster + "/" + where, kMaxSegmentBytes + (kMaxSegmentBytes >> 6));
@@ -69,7 +74,10 @@ std::optional<Bytes> fetch_whole(Repository& repository, const std::string& clus
     Bytes content = open_object(*stored, ObjectKind::wal, where, kMaxSegmentBytes,
                                 vault_of(repository.store(), cluster).get());
     check_segment_header(content, name, {control.system_identifier, control.wal_segment_size});
-    return content;
+    // Which open_object has compared.
+    const Hash128 known = parse_header(*stored, where).header.hash;
+    const Hash128 hash = known.is_known() ? known : content_hash(content);
+    return WholeSegment{std::move(content), hash};
 }
 
 }  // namespace
@@ -158,6 +166,7 @@ class Prefetcher::Work {
             ahead_ = segments_ahead(*position_, window_, way_ ? &*way_ : nullptr, size_);
         std::erase_if(failed_, [&](const auto& entry) { return !is_ahead(entry.first); });
         std::erase_if(published_, [&](const std::string& name) { return !is_ahead(name); });
+        std::erase_if(neighbours_, [&](const auto& entry) { return !is_ahead(entry.first); });
     }
 
     bool is_ahead(const std::string& name) const { return std::ranges::count(ahead_, name) != 0; }
@@ -238,6 +247,7 @@ class Prefetcher::Work {
             return;
         spool_.clear();
         published_.clear();
+        neighbours_.clear();
         ++generation_;
         way_ = std::move(way);
         way_is_known_ = true;
@@ -275,23 +285,20 @@ class Prefetcher::Work {
         try {
             spool_.begin(name);
             lock.unlock();
-            const auto content = fetch_whole(*repository_, cluster_, name, control_);
-            Hash128 hash;
-            bool is_free = false;
-            if (content) {
+            const auto segment = fetch_whole(*repository_, cluster_, name, control_);
+            TablespaceVerdict verdict;
+            if (segment) {
                 const uint64_t number = parse_wal_file_name(name)->segment_number(size_);
-                is_free = creates_no_tablespace(*content, number);
-                hash = content_hash(*content);
-                spool_.write(name, *content);
+                verdict = judge_tablespaces(segment->content, number);
+                spool_.write(name, segment->content);
             }
             lock.lock();
             coming_.erase(name);
-            if (content && generation == generation_ && is_ahead(name) && !stop_) {
-                spool_.publish(name, hash, is_free);
-                published_.insert(name);
+            if (segment && generation == generation_ && is_ahead(name) && !stop_) {
+                publish(name, *segment, verdict);
                 return;
             }
-            if (!content)
+            if (!segment)
                 not_there_.insert(name);
         } catch (const Error& error) {
             if (!lock.owns_lock())
@@ -308,6 +315,39 @@ class Prefetcher::Work {
         }
         spool_.give_up(name);
     }
+
+    void publish(const std::string& name, const WholeSegment& segment,
+                 const TablespaceVerdict& verdict) {
+        spool_.publish(name, segment.hash, verdict.is_free);
+        published_.insert(name);
+        Neighbour& its = neighbours_[name];
+        const auto begin = ByteView(segment.content).first(kEnoughOfNextSegment);
+        its = {segment.hash, verdict.cut, {begin.begin(), begin.end()}};
+        const auto at = std::ranges::find(ahead_, name);
+        if (at != ahead_.begin())
+            ask_next(*std::prev(at), name);
+        if (std::next(at) != ahead_.end())
+            ask_next(name, *std::next(at));
+    }
+
+    // One segment in ten ends in the first bytes of a record, and only the next one tells which.
+    // Whoever takes it without that answer has to fetch that one himself.
+    void ask_next(const std::string& name, const std::string& next) {
+        const auto its = neighbours_.find(name);
+        const auto other = neighbours_.find(next);
+        if (its == neighbours_.end() || other == neighbours_.end() || !its->second.cut)
+            return;
+        if (goes_on_without_tablespace(*its->second.cut, other->second.begin))
+            spool_.set_free(name, its->second.hash);
+        its->second.cut.reset();
+    }
+
+    /// What was fetched, as far as it matters to the segment before or behind it.
+    struct Neighbour {
+        Hash128 hash;
+        std::optional<CutRecord> cut;  ///< at its end
+        Bytes begin;
+    };
 
     const PrefetchOrder order_;
     const Spool spool_;
@@ -328,9 +368,10 @@ class Prefetcher::Work {
     std::optional<WalSegment> position_;  ///< what recovery asked for last
     size_t window_ = 0;
     int64_t last_asked_ = 0;
-    std::vector<std::string> ahead_;   ///< what it will ask for
-    std::set<std::string> published_;  ///< of them; some may have been taken since
-    bool is_empty_ = true;             ///< the spool, when it was looked at last
+    std::vector<std::string> ahead_;               ///< what it will ask for
+    std::set<std::string> published_;              ///< of them; some may have been taken since
+    std::map<std::string, Neighbour> neighbours_;  ///< of `published_`
+    bool is_empty_ = true;                         ///< the spool, when it was looked at last
     std::set<std::string> coming_;
     std::set<std::string> not_there_;
     std::map<std::string, int64_t> failed_;  ///< not before this time again

@@ -123,6 +123,10 @@ std::string Spool::part_of(const std::string& segment) const {
     return directory_ + "/" + segment + "." + key_ + ".part";
 }
 
+std::string Spool::path_of(const std::string& segment, const Hash128& hash, bool is_free) const {
+    return directory_ + "/" + segment + "." + key_ + "." + to_text(hash) + (is_free ? ".f" : ".s");
+}
+
 std::optional<std::string> Spool::name_of(const std::string& segment) const {
     const std::string prefix = segment + "." + key_ + ".";
     for (const std::string& name : names_in(directory_)) {
@@ -206,10 +210,16 @@ void Spool::write(const std::string& segment, ByteView content) const {
 void Spool::publish(const std::string& segment, const Hash128& hash, bool is_free) const {
     PG_ARK_FAULT_POINT("spool_before_rename");
     const std::string part = part_of(segment);
-    const std::string name = segment + "." + key_ + "." + to_text(hash) + (is_free ? ".f" : ".s");
-    if (rename(part.c_str(), (directory_ + "/" + name).c_str()) != 0)
+    if (rename(part.c_str(), path_of(segment, hash, is_free).c_str()) != 0)
         throw system_error(errno, "could not rename file \"" + part + "\"");
     PG_ARK_FAULT_POINT("spool_after_rename");
+}
+
+void Spool::set_free(const std::string& segment, const Hash128& hash) const noexcept {
+    try {
+        (void)rename(path_of(segment, hash, false).c_str(), path_of(segment, hash, true).c_str());
+    } catch (...) {  // then it is scanned
+    }
 }
 
 void Spool::give_up(const std::string& segment) const noexcept {

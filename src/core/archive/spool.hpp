@@ -32,7 +32,7 @@ std::string spool_key(const SpoolOrigin& origin, const RecoveryProcess& process)
 struct SpooledSegment {
     std::string path;
     Hash128 hash;          ///< of its content
-    bool is_free = false;  ///< creates_no_tablespace is true of it
+    bool is_free = false;  ///< as judge_tablespaces says, or the next segment
 };
 
 /// What the last wal-get asked for.
@@ -83,6 +83,8 @@ class Spool {
     void write(const std::string& segment, ByteView content) const;
     /// After write, with the hash of what was written: from here on it may be taken.
     void publish(const std::string& segment, const Hash128& hash, bool is_free) const;
+    /// After publish: it needs no scan after all. Nothing where it is gone.
+    void set_free(const std::string& segment, const Hash128& hash) const noexcept;
     /// After begin, where nothing came of it. Never throws.
     void give_up(const std::string& segment) const noexcept;
     /// nullopt where nobody asked yet. Error: conflict where the last one had another key.
@@ -97,6 +99,7 @@ class Spool {
 
  private:
     std::string part_of(const std::string& segment) const;
+    std::string path_of(const std::string& segment, const Hash128& hash, bool is_free) const;
     std::optional<std::string> name_of(const std::string& segment) const;
 
     std::string directory_;

@@ -19,6 +19,11 @@ namespace fs = std::filesystem;
 
 constexpr size_t kSmallFile = 65536;
 
+// Of a record (src/include/access/xlogrecord.h, rmgrlist.h): where its header names its resource
+// manager, and that of tablespaces.
+constexpr size_t kRmidOffset = 17;
+constexpr std::byte kRmTablespace{5};
+
 std::optional<std::string> small_file(const std::string& path) {
     const auto content = read_file_if_exists(path, kSmallFile);
     return content ? std::optional(std::string(as_text(*content))) : std::nullopt;
@@ -90,13 +95,16 @@ class TablespaceScan {
         visit_all(reader, visit);
     }
 
-    bool is_free() {
+    TablespaceVerdict judge() {
         bool any = false;
         WalReader reader(segment_.size(), [this](uint64_t wanted) { return give(wanted); });
         reader.seek(number_ * segment_.size());
         visit_all(reader, [&](const WalTablespaceCreate&) { any = true; });
-        const bool read_all = reader.stop().kind == WalStopKind::missing_segment;
-        return read_all && !any && !may_create_tablespace(reader.position());
+        if (reader.stop().kind != WalStopKind::missing_segment || any)
+            return {};
+        if (!may_create_tablespace(reader.position()))
+            return {true, {}};
+        return {false, cut_record(reader.position())};
     }
 
  private:
@@ -116,20 +124,35 @@ class TablespaceScan {
     }
     Lsn end() const { return (number_ + 1) * segment_.size(); }
 
-    // Whether the record that begins here and is not whole may be one; its header may be cut, too.
-    bool may_create_tablespace(Lsn position) const {
-        constexpr size_t kRmidOffset = 17;
-        constexpr std::byte kRmTablespace{5};
-        if (position / segment_.size() != number_)
-            return false;
+    // The record at `position`, which is in this segment.
+    struct Place {
+        uint64_t offset;
+        uint64_t on_page;  ///< bytes from there to the page's end
+    };
+    Place place_of(Lsn position) const {
         const uint64_t page_size = decode_segment_facts(segment_).value().page_size;
         uint64_t offset = position % segment_.size();
         if (offset % page_size == 0)
             offset += decode_page_header(segment_.subspan(offset)).size();
-        const uint64_t on_page = page_size - offset % page_size;
-        if (load<uint32_t>(segment_, offset) == 0)
+        return {offset, page_size - offset % page_size};
+    }
+
+    // Whether the record that begins here and is not whole may be one; its header may be cut, too.
+    bool may_create_tablespace(Lsn position) const {
+        if (position / segment_.size() != number_)
             return false;
-        return on_page <= kRmidOffset || segment_[offset + kRmidOffset] == kRmTablespace;
+        const Place place = place_of(position);
+        if (load<uint32_t>(segment_, place.offset) == 0)
+            return false;
+        return place.on_page <= kRmidOffset ||
+               segment_[place.offset + kRmidOffset] == kRmTablespace;
+    }
+
+    std::optional<CutRecord> cut_record(Lsn position) const {
+        const Place place = place_of(position);
+        if (place.on_page > kRmidOffset || place.offset + place.on_page != segment_.size())
+            return std::nullopt;
+        return CutRecord{place.on_page, load<uint32_t>(segment_, place.offset)};
     }
 
     ByteView segment_;
@@ -180,8 +203,17 @@ void check_tablespaces_in(const RecoveringCluster& cluster, ByteView segment, ui
     });
 }
 
-bool creates_no_tablespace(ByteView segment, uint64_t number) {
-    return TablespaceScan(segment, number, [] { return std::optional<Bytes>(); }).is_free();
+TablespaceVerdict judge_tablespaces(ByteView segment, uint64_t number) {
+    return TablespaceScan(segment, number, [] { return std::optional<Bytes>(); }).judge();
+}
+
+bool goes_on_without_tablespace(const CutRecord& cut, ByteView next_segment) {
+    if (next_segment.size() < kEnoughOfNextSegment)
+        return false;
+    const WalPageHeader header = decode_page_header(next_segment);
+    return header.continues() && !header.abandons() && header.is_long() &&
+           cut.on_page <= kRmidOffset && header.remaining == cut.length - cut.on_page &&
+           next_segment[header.size() + kRmidOffset - cut.on_page] != kRmTablespace;
 }
 
 }  // namespace ark

@@ -37,9 +37,23 @@ void check_location_is_free(const RecoveringCluster& cluster, const std::string&
 void check_tablespaces_in(const RecoveringCluster& cluster, ByteView segment, uint64_t number,
                           const std::function<std::optional<Bytes>()>& following);
 
-/// True only where it is certain that no CREATE TABLESPACE record begins in the segment: every
-/// record in it was read, and the last one, where it goes on in the next segment, is none. So
-/// check_tablespaces_in has nothing to find there, wherever replay starts.
-bool creates_no_tablespace(ByteView segment, uint64_t number);
+/// A record at a segment's end of which not even the kind is in that segment.
+struct CutRecord {
+    size_t on_page = 0;  ///< bytes of its header that are
+    uint32_t length = 0;
+};
+/// What a segment says by itself of CREATE TABLESPACE records that begin in it.
+struct TablespaceVerdict {
+    /// It is certain that there is none: every record in it was read, and the last one, where it
+    /// goes on in the next segment, is none. So check_tablespaces_in has nothing to find there,
+    /// wherever replay starts.
+    bool is_free = false;
+    /// Else, where it is so but for this one: the next segment's begin tells.
+    std::optional<CutRecord> cut;
+};
+TablespaceVerdict judge_tablespaces(ByteView segment, uint64_t number);
+/// Whether the next segment begins with the rest of the record, and that creates no tablespace.
+constexpr size_t kEnoughOfNextSegment = 64;
+bool goes_on_without_tablespace(const CutRecord& cut, ByteView next_segment);
 
 }  // namespace ark

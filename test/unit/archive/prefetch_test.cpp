@@ -358,6 +358,27 @@ TEST_F(Prefetch, TheGuardOfTablespacesLooksAtSpooledSegmentsToo) {
     EXPECT_EQ(written(), builder.segment(6));
 }
 
+// Of the record at its end a segment has the first bytes alone, in which its kind is not.
+TEST_F(Prefetch, TheNextSegmentTellsOfACutRecord) {
+    const std::string location = data.outside("ts");
+    WalBuilder builder(5);
+    builder.fill_segment();
+    builder.fill_segment_but(16);
+    builder.add_of_size(200);
+    builder.fill_segment_but(8);
+    builder.add_tablespace(16400, location);
+    builder.fill_segment();
+    for (const uint64_t number : {5, 6, 7, 8})
+        repo.put_segment(WalBuilder::name(number), builder.segment(number));
+    get(5);
+    EXPECT_TRUE(eventually([&] { return has(6) && spool().find(WalBuilder::name(6))->is_free; }));
+    EXPECT_EQ(get(6), WalGetResult::written_from_spool);
+    ASSERT_TRUE(eventually([&] { return has(7) && has(8); }));
+    fs::create_directories(location + "/PG_15_202209061/5");
+    EXPECT_EQ(test::error_of([&] { get(7); }), ErrorCode::refused);
+    EXPECT_FALSE(spool().find(WalBuilder::name(7))->is_free);
+}
+
 TEST_F(Prefetch, ContainedSegmentsAreContainedFromTheSpoolToo) {
     WalBuilder builder(5);
     builder.fill_segment();

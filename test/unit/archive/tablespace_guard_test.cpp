@@ -147,5 +147,54 @@ TEST_F(TablespaceGuard, OtherDirectoriesAreNoDataDirectories) {
     EXPECT_EQ(cluster->major_version, "15");
 }
 
+TEST(TablespaceVerdict, WholeSegmentsSayItThemselves) {
+    WalBuilder builder(5);
+    builder.fill_segment();
+    builder.fill_segment_but(64);
+    builder.add_of_size(200);  // all of its header is there
+    builder.add_tablespace(16400, "/ts");
+    builder.fill_segment();
+    EXPECT_TRUE(judge_tablespaces(builder.segment(5), 5).is_free);
+    EXPECT_TRUE(judge_tablespaces(builder.segment(6), 6).is_free);
+    const TablespaceVerdict verdict = judge_tablespaces(builder.segment(7), 7);
+    EXPECT_FALSE(verdict.is_free);
+    EXPECT_FALSE(verdict.cut);
+}
+
+TEST(TablespaceVerdict, ACutHeaderIsFollowedIntoTheNextSegment) {
+    for (const uint64_t on_page : {8, 16}) {
+        WalBuilder builder(5);
+        builder.fill_segment_but(on_page);
+        builder.add_of_size(200);
+        builder.fill_segment_but(on_page);
+        builder.add_tablespace(16400, "/ts");
+        builder.fill_segment();
+        const auto harmless = judge_tablespaces(builder.segment(5), 5);
+        EXPECT_FALSE(harmless.is_free);
+        ASSERT_TRUE(harmless.cut);
+        EXPECT_EQ(harmless.cut->on_page, on_page);
+        EXPECT_EQ(harmless.cut->length, 200U);
+        EXPECT_TRUE(goes_on_without_tablespace(*harmless.cut, builder.segment(6)));
+        const auto creates = judge_tablespaces(builder.segment(6), 6);
+        ASSERT_TRUE(creates.cut);
+        EXPECT_FALSE(goes_on_without_tablespace(*creates.cut, builder.segment(7)));
+        // Not the rest of this record: of another length, or too little to tell.
+        EXPECT_FALSE(goes_on_without_tablespace(*harmless.cut, builder.segment(7)));
+        const Bytes next = builder.segment(6);
+        EXPECT_FALSE(goes_on_without_tablespace(*harmless.cut, ByteView(next).first(40)));
+    }
+}
+
+// After a crash recovery went on behind a record that was never finished.
+TEST(TablespaceVerdict, AnAbandonedRecordSaysNothing) {
+    WalBuilder builder(5);
+    builder.fill_segment_but(8);
+    builder.add_abandoned(200);
+    builder.fill_segment();
+    const auto verdict = judge_tablespaces(builder.segment(5), 5);
+    ASSERT_TRUE(verdict.cut);
+    EXPECT_FALSE(goes_on_without_tablespace(*verdict.cut, builder.segment(6)));
+}
+
 }  // namespace
 }  // namespace ark
