@@ -84,7 +84,8 @@ CXX := $(shell command -v ccache) g++
 PROGRAM_OBJS = $(patsubst %.cpp,$(BUILD)/%.o,$(ENGINE_SOURCES) $(CLI_SOURCES))
 PROGRAM_CXXFLAGS = -std=c++20 -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -pthread -Isrc \
                    -isystem $(includedir) $(WARNINGS) $(DEFINES) -MMD -MP
-PROGRAM_LIBS = -pthread -lzstd -lcurl -lpugixml -lcrypto -L$(libdir) -lpq
+# libcurl and libpq are loaded when they are needed (core/base/library.hpp).
+PROGRAM_LIBS = -pthread -lzstd -lpugixml -lcrypto -ldl
 
 all: $(BUILD)/pg_ark $(BUILD)/pg_ark.1
 install: install-program install-man

@@ -13,15 +13,16 @@ my %below = (
     pipeline  => ['base'],
     crypto    => ['base'],
     http      => [ 'crypto', 'base' ],
+    pq        => ['base'],
     store     => [ 'http', 'base' ],
     repo      => [ 'store', 'pipeline', 'pgdata', 'crypto', 'base' ],
     (map { $_ => [@under] } @jobs),
-    stream => [ 'archive', @under ],
+    stream => [ 'archive', 'pq', @under ],
     # What proves a backup uses what takes one and brings one back.
     verify => [ @jobs, @under ],
     # What can be recovered: archive's WAL and restore's decisions together.
     recoverability => [ @jobs, @under ],
-    drill  => [ 'verify', @jobs, @under ],
+    drill  => [ 'verify', 'pq', @jobs, @under ],
 );
 
 # The layer of a path below src/.

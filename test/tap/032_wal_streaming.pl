@@ -139,7 +139,7 @@ my $insert_segment = 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())';
 my $first_segment = archive_now($node) && $node->safe_psql('postgres', $insert_segment);
 my $few_pieces = 0;
 poll_until('after five pieces a new segment is begun', sub {
-    $node->safe_psql('postgres', q{INSERT INTO tail VALUES (2002, 'a piece')});
+    $node->safe_psql('postgres', q{INSERT INTO tail SELECT max(n) + 1, 'a piece' FROM tail});
     $few_pieces++;
     $node->safe_psql('postgres', $insert_segment) gt $first_segment;
 });
@@ -147,7 +147,7 @@ cmp_ok($few_pieces, '>=', 5, 'and not before');
 set_config($node, 'pg_ark.wal_stream_pieces' => 0);
 $first_segment = $node->safe_psql('postgres', $insert_segment);
 for (1 .. 8) {
-    $node->safe_psql('postgres', q{INSERT INTO tail VALUES (2002, 'a piece')});
+    $node->safe_psql('postgres', q{INSERT INTO tail SELECT max(n) + 1, 'a piece' FROM tail});
     wait_durable($node);
 }
 is($node->safe_psql('postgres', $insert_segment), $first_segment, 'at 0 the segment goes on');

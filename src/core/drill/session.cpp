@@ -4,10 +4,9 @@
 
 #include <array>
 
-#include <libpq-fe.h>
-
 #include "core/base/clock.hpp"
 #include "core/drill/server_settings.hpp"
+#include "core/pq/libpq.hpp"
 
 namespace ark {
 
@@ -17,7 +16,7 @@ constexpr int64_t kConnectNanos = 60 * 1000000000LL;
 constexpr int kPauseMillis = 50;
 
 std::string field_of(const PGresult* result, int code) {
-    const char* text = PQresultErrorField(result, code);
+    const char* text = pq().PQresultErrorField(result, code);
     return text == nullptr ? "" : text;
 }
 
@@ -29,12 +28,13 @@ std::string without_newline(std::string text) {
 
 SqlRow row_of(const PGresult* result, int number) {
     SqlRow row;
-    for (int column = 0; column < PQnfields(result); ++column) {
-        if (PQgetisnull(result, number, column) != 0) {
+    for (int column = 0; column < pq().PQnfields(result); ++column) {
+        if (pq().PQgetisnull(result, number, column) != 0) {
             row.emplace_back();
         } else {
-            row.emplace_back(std::string(PQgetvalue(result, number, column),
-                                         static_cast<size_t>(PQgetlength(result, number, column))));
+            row.emplace_back(
+                std::string(pq().PQgetvalue(result, number, column),
+                            static_cast<size_t>(pq().PQgetlength(result, number, column))));
         }
     }
     return row;
@@ -42,8 +42,8 @@ SqlRow row_of(const PGresult* result, int number) {
 
 std::vector<SqlRow> rows_of(const PGresult* result) {
     std::vector<SqlRow> rows;
-    rows.reserve(static_cast<size_t>(PQntuples(result)));
-    for (int number = 0; number < PQntuples(result); ++number)
+    rows.reserve(static_cast<size_t>(pq().PQntuples(result)));
+    for (int number = 0; number < pq().PQntuples(result); ++number)
         rows.push_back(row_of(result, number));
     return rows;
 }
@@ -59,16 +59,16 @@ struct Session::State {
     State() = default;
     State(const State&) = delete;
     State& operator=(const State&) = delete;
-    ~State() { PQfinish(connection); }
+    ~State() { pq().PQfinish(connection); }
 
     void broke() {
         result.failed = true;
         result.lost = true;
         if (result.message.empty())
-            result.message = without_newline(PQerrorMessage(connection));
+            result.message = without_newline(pq().PQerrorMessage(connection));
     }
     void take(const PGresult* part) {
-        const ExecStatusType status = PQresultStatus(part);
+        const ExecStatusType status = pq().PQresultStatus(part);
         if (status == PGRES_SINGLE_TUPLE) {
             use_row(row_of(part, 0));
             return;
@@ -83,7 +83,7 @@ struct Session::State {
             result.message = field_of(part, PG_DIAG_MESSAGE_PRIMARY);
             result.detail = field_of(part, PG_DIAG_MESSAGE_DETAIL);
             if (result.message.empty())
-                result.message = without_newline(PQresultErrorMessage(part));
+                result.message = without_newline(pq().PQresultErrorMessage(part));
         }
         result.failed = true;
     }
@@ -118,16 +118,16 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
                             "pg_ark drill",
                             static_cast<const char*>(nullptr)};
     auto state = std::make_unique<State>();
-    state->connection = PQconnectStartParams(keys.data(), values.data(), 0);
+    state->connection = pq().PQconnectStartParams(keys.data(), values.data(), 0);
     const int64_t deadline = monotonic_nanos() + kConnectNanos;
     auto step = state->connection == nullptr ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
     while (step != PGRES_POLLING_OK && step != PGRES_POLLING_FAILED) {
-        pollfd fd{PQsocket(state->connection),
+        pollfd fd{pq().PQsocket(state->connection),
                   static_cast<short>(step == PGRES_POLLING_WRITING ? POLLOUT : POLLIN), 0};
         const int ready = ::poll(&fd, 1, kPauseMillis);
         watch.tick();
         if (ready > 0)
-            step = PQconnectPoll(state->connection);
+            step = pq().PQconnectPoll(state->connection);
         if (monotonic_nanos() > deadline)
             step = PGRES_POLLING_FAILED;
     }
@@ -135,14 +135,14 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
         state->broke();
         return std::move(state->result);
     }
-    PQsetnonblocking(state->connection, 1);
+    pq().PQsetnonblocking(state->connection, 1);
     // Names are told as UTF-8 where the database's encoding can be converted; else as they are, for
     // what cannot be converted would be an error.
-    const char* encoding = PQparameterStatus(state->connection, "server_encoding");
+    const char* encoding = pq().PQparameterStatus(state->connection, "server_encoding");
     const std::string_view of_server = encoding == nullptr ? "" : encoding;
     if (of_server != "SQL_ASCII" && of_server != "MULE_INTERNAL")
-        PQsetClientEncoding(state->connection, "UTF8");
-    PQsetNoticeProcessor(
+        pq().PQsetClientEncoding(state->connection, "UTF8");
+    pq().PQsetNoticeProcessor(
         state->connection, [](void*, const char*) {}, nullptr);
     out.reset(new Session(std::move(state)));
     return {};
@@ -150,33 +150,33 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
 
 void Session::send(const std::string& sql) {
     state_->result = {};
-    if (PQsendQuery(state_->connection, sql.c_str()) == 0)
+    if (pq().PQsendQuery(state_->connection, sql.c_str()) == 0)
         state_->broke();
 }
 
 std::optional<SqlResult> Session::poll() {
     PGconn* connection = state_->connection;
     if (!state_->result.lost)
-        PQflush(connection);
+        pq().PQflush(connection);
     while (!state_->result.lost) {
-        const bool read = PQconsumeInput(connection) != 0;
-        if (read && PQisBusy(connection) != 0)
+        const bool read = pq().PQconsumeInput(connection) != 0;
+        if (read && pq().PQisBusy(connection) != 0)
             return std::nullopt;
-        PGresult* part = PQgetResult(connection);
+        PGresult* part = pq().PQgetResult(connection);
         if (part == nullptr)
             break;
         state_->take(part);
-        PQclear(part);
-        if (PQstatus(connection) == CONNECTION_BAD)
+        pq().PQclear(part);
+        if (pq().PQstatus(connection) == CONNECTION_BAD)
             state_->broke();
     }
-    if (PQstatus(connection) == CONNECTION_BAD)
+    if (pq().PQstatus(connection) == CONNECTION_BAD)
         state_->broke();
     return std::move(state_->result);
 }
 
 int Session::socket() const {
-    return PQsocket(state_->connection);
+    return pq().PQsocket(state_->connection);
 }
 
 SqlResult Session::query(const std::string& sql, Watch& watch) {
@@ -188,7 +188,7 @@ SqlResult Session::query_rows(const std::string& sql, const std::function<void(c
                               Watch& watch) {
     send(sql);
     state_->use_row = use;
-    if (!state_->result.lost && PQsetSingleRowMode(state_->connection) == 0)
+    if (!state_->result.lost && pq().PQsetSingleRowMode(state_->connection) == 0)
         state_->broke();
     return wait(watch);
 }

@@ -8,10 +8,9 @@
 #include <set>
 #include <thread>
 
-#include <curl/curl.h>
-
 #include "core/base/clock.hpp"
 #include "core/http/failure.hpp"
+#include "core/http/libcurl.hpp"
 
 namespace ark {
 
@@ -24,7 +23,7 @@ constexpr long kBufferBytes = 256 * 1024;
 constexpr int kPollMillis = 500;
 
 struct SlistDeleter {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+    void operator()(curl_slist* list) const { curl().slist_free_all(list); }
 };
 
 std::string lower(std::string_view text) {
@@ -99,7 +98,7 @@ struct Transfer {
 
     bool is_success() const {
         long status = 0;
-        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+        curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         return status >= 200 && status < 300;
     }
 
@@ -157,7 +156,7 @@ size_t on_header(char* data, size_t size, size_t count, void* transfer) noexcept
 }
 
 void append_header(std::unique_ptr<curl_slist, SlistDeleter>& list, const std::string& line) {
-    curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+    curl_slist* longer = curl().slist_append(list.get(), line.c_str());
     if (longer == nullptr)
         throw std::bad_alloc();
     static_cast<void>(list.release());
@@ -166,9 +165,10 @@ void append_header(std::unique_ptr<curl_slist, SlistDeleter>& list, const std::s
 
 template <typename Value>
 void set(CURL* easy, CURLoption option, Value value) {
-    const CURLcode code = curl_easy_setopt(easy, option, value);
+    const CURLcode code = curl().easy_setopt(easy, option, value);
     if (code != CURLE_OK)
-        throw HttpFailure(Failure::local, "could not prepare a request", curl_easy_strerror(code));
+        throw HttpFailure(Failure::local, "could not prepare a request",
+                          curl().easy_strerror(code));
 }
 
 void set_up(Transfer& transfer, const CurlOptions& options) {
@@ -225,8 +225,8 @@ void count(HttpCounts& counts, const Transfer& transfer) {
     ++kind;
     curl_off_t sent = 0;
     curl_off_t received = 0;
-    curl_easy_getinfo(transfer.easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    curl_easy_getinfo(transfer.easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
+    curl().easy_getinfo(transfer.easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    curl().easy_getinfo(transfer.easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
     counts.bytes_sent += static_cast<uint64_t>(sent);
     counts.bytes_received += static_cast<uint64_t>(received);
 }
@@ -234,13 +234,13 @@ void count(HttpCounts& counts, const Transfer& transfer) {
 // Whether the server may have had anything of it.
 bool has_begun(const Transfer& transfer) {
     curl_off_t pretransfer = 0;
-    curl_easy_getinfo(transfer.easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
+    curl().easy_getinfo(transfer.easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
     if (pretransfer == 0)
         return false;
     // libcurl 8.22 has that time of refused connections, too. It may also have been refused a
     // second one after the first, which was reused, had taken the request.
     long sent = 0;
-    curl_easy_getinfo(transfer.easy, CURLINFO_REQUEST_SIZE, &sent);
+    curl().easy_getinfo(transfer.easy, CURLINFO_REQUEST_SIZE, &sent);
     return transfer.code != CURLE_COULDNT_CONNECT || sent > 0;
 }
 
@@ -250,14 +250,14 @@ class CurlTransport::Loop {
  public:
     Loop(CurlOptions options, std::shared_ptr<Patience> patience)
         : options_(std::move(options)), patience_(std::move(patience)) {
-        static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-        multi_ = curl_multi_init();
+        static const CURLcode ready = curl().global_init(CURL_GLOBAL_DEFAULT);
+        multi_ = curl().multi_init();
         if (ready != CURLE_OK || multi_ == nullptr)
             throw HttpFailure(Failure::local, "could not initialise libcurl");
-        curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-                          static_cast<long>(options_.max_connections));
-        curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
-                          static_cast<long>(options_.max_connections));
+        curl().multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                            static_cast<long>(options_.max_connections));
+        curl().multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
+                            static_cast<long>(options_.max_connections));
         thread_ = std::thread([this] { run(); });
     }
 
@@ -266,11 +266,11 @@ class CurlTransport::Loop {
             const std::lock_guard lock(mutex_);
             stop_ = true;
         }
-        curl_multi_wakeup(multi_);
+        curl().multi_wakeup(multi_);
         thread_.join();
         for (CURL* easy : idle_)
-            curl_easy_cleanup(easy);
-        curl_multi_cleanup(multi_);
+            curl().easy_cleanup(easy);
+        curl().multi_cleanup(multi_);
     }
 
     Loop(const Loop&) = delete;
@@ -288,17 +288,17 @@ class CurlTransport::Loop {
         {
             std::unique_lock lock(mutex_);
             waiting_.push_back(&transfer);
-            curl_multi_wakeup(multi_);
+            curl().multi_wakeup(multi_);
             ended_.wait(lock, [&] { return transfer.done; });
         }
         count(counts, transfer);
         long status = 0;
-        curl_easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+        curl().easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
         transfer.response.status = static_cast<int>(status);
         if (transfer.code != CURLE_OK || transfer.gave_up) {
             const bool began = has_begun(transfer);
             // One that failed is not used again: it may keep a buffer, and refuse another.
-            curl_easy_cleanup(transfer.easy);
+            curl().easy_cleanup(transfer.easy);
             throw_failure(transfer, began);
         }
         give_back(transfer.easy);
@@ -314,7 +314,7 @@ class CurlTransport::Loop {
         if (transfer.overflow && !transfer.request.into)
             failure = Failure::too_long;
         std::string detail = transfer.message[0] != '\0' ? std::string(transfer.message.data())
-                                                         : curl_easy_strerror(transfer.code);
+                                                         : curl().easy_strerror(transfer.code);
         if (transfer.overflow)
             detail = "The answer has more bytes than were asked for.";
         if (!detail.ends_with('.'))
@@ -334,20 +334,20 @@ class CurlTransport::Loop {
                 return easy;
             }
         }
-        CURL* easy = curl_easy_init();
+        CURL* easy = curl().easy_init();
         if (easy == nullptr)
             throw std::bad_alloc();
         return easy;
     }
 
     void give_back(CURL* easy) {
-        curl_easy_reset(easy);
+        curl().easy_reset(easy);
         const std::lock_guard lock(mutex_);
         idle_.push_back(easy);
     }
 
     void end(Transfer* transfer, CURLcode code, bool gave_up) {
-        curl_multi_remove_handle(multi_, transfer->easy);
+        curl().multi_remove_handle(multi_, transfer->easy);
         running_.erase(transfer);
         const std::lock_guard lock(mutex_);
         transfer->code = code;
@@ -366,7 +366,7 @@ class CurlTransport::Loop {
         }
         for (Transfer* transfer : fresh) {
             running_.insert(transfer);
-            const CURLMcode code = curl_multi_add_handle(multi_, transfer->easy);
+            const CURLMcode code = curl().multi_add_handle(multi_, transfer->easy);
             if (code != CURLM_OK)
                 end(transfer, CURLE_FAILED_INIT, false);
         }
@@ -376,17 +376,17 @@ class CurlTransport::Loop {
     void run() {
         while (begin_waiting()) {
             int running = 0;
-            curl_multi_perform(multi_, &running);
+            curl().multi_perform(multi_, &running);
             int left = 0;
-            while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+            while (const CURLMsg* message = curl().multi_info_read(multi_, &left)) {
                 if (message->msg != CURLMSG_DONE)
                     continue;
                 void* transfer = nullptr;
-                curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+                curl().easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
                 end(static_cast<Transfer*>(transfer), message->data.result, false);
             }
             give_up();
-            curl_multi_poll(multi_, nullptr, 0, kPollMillis, nullptr);
+            curl().multi_poll(multi_, nullptr, 0, kPollMillis, nullptr);
         }
     }
 

@@ -7,10 +7,9 @@
 #include <charconv>
 #include <string_view>
 
-#include <libpq-fe.h>
-
 #include "core/base/clock.hpp"
 #include "core/base/error.hpp"
+#include "core/pq/libpq.hpp"
 
 namespace ark {
 
@@ -28,7 +27,7 @@ constexpr const char* kConnectHint =
     "REPLICATION, wal_level replica or logical, and a free place in max_wal_senders.";
 
 struct FreeResult {
-    void operator()(PGresult* result) const { PQclear(result); }
+    void operator()(PGresult* result) const { pq().PQclear(result); }
 };
 using Result = std::unique_ptr<PGresult, FreeResult>;
 
@@ -40,7 +39,7 @@ std::string without_newlines(const char* text) {
 }
 
 std::string field_of(const PGresult* result, int code) {
-    const char* text = PQresultErrorField(result, code);
+    const char* text = pq().PQresultErrorField(result, code);
     return text == nullptr ? "" : text;
 }
 
@@ -49,20 +48,21 @@ std::string words_of(const PGresult* result) {
     const std::string primary = field_of(result, PG_DIAG_MESSAGE_PRIMARY);
     const std::string detail = field_of(result, PG_DIAG_MESSAGE_DETAIL);
     if (primary.empty())
-        return without_newlines(PQresultErrorMessage(result));
+        return without_newlines(pq().PQresultErrorMessage(result));
     return detail.empty() ? primary : primary + ": " + detail;
 }
 
 Error connect_error(const PGconn* connection) {
-    return {ErrorCode::unavailable, "could not connect to the server to stream its WAL",
-            connection == nullptr ? "out of memory" : without_newlines(PQerrorMessage(connection)),
-            kConnectHint};
+    return {
+        ErrorCode::unavailable, "could not connect to the server to stream its WAL",
+        connection == nullptr ? "out of memory" : without_newlines(pq().PQerrorMessage(connection)),
+        kConnectHint};
 }
 
 Error lost(const PGconn* connection) {
     return {ErrorCode::unavailable,
             "the connection that streams WAL was lost",
-            without_newlines(PQerrorMessage(connection)),
+            without_newlines(pq().PQerrorMessage(connection)),
             {}};
 }
 
@@ -101,28 +101,29 @@ Lsn lsn_of(ByteView text) {
 
 std::vector<std::vector<Bytes>> rows_of(const PGresult* result) {
     std::vector<std::vector<Bytes>> rows;
-    for (int row = 0; row < PQntuples(result); ++row) {
+    for (int row = 0; row < pq().PQntuples(result); ++row) {
         auto& out = rows.emplace_back();
-        for (int column = 0; column < PQnfields(result); ++column) {
-            const auto* value = reinterpret_cast<const std::byte*>(PQgetvalue(result, row, column));
-            out.emplace_back(value, value + PQgetlength(result, row, column));
+        for (int column = 0; column < pq().PQnfields(result); ++column) {
+            const auto* value =
+                reinterpret_cast<const std::byte*>(pq().PQgetvalue(result, row, column));
+            out.emplace_back(value, value + pq().PQgetlength(result, row, column));
         }
     }
     return rows;
 }
 
 struct FreeOptions {
-    void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+    void operator()(PQconninfoOption* options) const { pq().PQconninfoFree(options); }
 };
 using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
 
 Options parse_conninfo(const std::string& conninfo) {
     char* message = nullptr;
-    Options options(PQconninfoParse(conninfo.c_str(), &message));
+    Options options(pq().PQconninfoParse(conninfo.c_str(), &message));
     if (options)
         return options;
     const std::string why = without_newlines(message);
-    PQfreemem(message);
+    pq().PQfreemem(message);
     // Not the string itself: it may hold a password.
     throw Error(ErrorCode::invalid_argument, "invalid connection string for WAL streaming", why);
 }
@@ -156,8 +157,8 @@ struct ReplicationConnection::State {
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     ~State() {
-        PQfreemem(message);
-        PQfinish(connection);
+        pq().PQfreemem(message);
+        pq().PQfinish(connection);
     }
     PGconn* connection = nullptr;
     char* message = nullptr;  // the last one
@@ -178,49 +179,49 @@ ReplicationConnection::~ReplicationConnection() = default;
 void ReplicationConnection::connect(const std::string& conninfo) {
     const Parameters parameters(conninfo);
     PGconn*& connection = state_->connection;
-    connection = PQconnectStartParams(parameters.keywords.data(), parameters.values.data(), 0);
-    if (connection == nullptr || PQstatus(connection) == CONNECTION_BAD)
+    connection = pq().PQconnectStartParams(parameters.keywords.data(), parameters.values.data(), 0);
+    if (connection == nullptr || pq().PQstatus(connection) == CONNECTION_BAD)
         throw connect_error(connection);
-    PQsetNoticeProcessor(
+    pq().PQsetNoticeProcessor(
         connection, [](void*, const char*) {}, nullptr);
     const int64_t deadline = monotonic_nanos() + kConnectNanos;
     PostgresPollingStatusType step = PGRES_POLLING_WRITING;
     while (step != PGRES_POLLING_OK) {
         const bool writing = step == PGRES_POLLING_WRITING;
-        if (wake_.wait(kPauseMillis, PQsocket(connection), !writing, writing) != 0)
-            step = PQconnectPoll(connection);
+        if (wake_.wait(kPauseMillis, pq().PQsocket(connection), !writing, writing) != 0)
+            step = pq().PQconnectPoll(connection);
         if (step == PGRES_POLLING_FAILED || monotonic_nanos() > deadline)
             throw connect_error(connection);
     }
-    PQsetnonblocking(connection, 1);
+    pq().PQsetnonblocking(connection, 1);
 }
 
 int ReplicationConnection::process_id() const {
-    return PQbackendPID(state_->connection);
+    return pq().PQbackendPID(state_->connection);
 }
 
 std::vector<std::vector<Bytes>> ReplicationConnection::query(const std::string& command) {
     PGconn* connection = state_->connection;
-    if (PQsendQuery(connection, command.c_str()) == 0)
+    if (pq().PQsendQuery(connection, command.c_str()) == 0)
         throw lost(connection);
     const int64_t deadline = monotonic_nanos() + kAnswerNanos;
     std::vector<std::vector<Bytes>> rows;
     std::optional<Error> failure;
     for (;;) {
-        const bool unsent = PQflush(connection) > 0;
-        if (PQisBusy(connection) != 0) {
+        const bool unsent = pq().PQflush(connection) > 0;
+        if (pq().PQisBusy(connection) != 0) {
             if (monotonic_nanos() > deadline)
                 throw Error(ErrorCode::timeout, "the server does not answer \"" + command + "\"");
-            if (wake_.wait(kPauseMillis, PQsocket(connection), true, unsent) != 0 &&
-                PQconsumeInput(connection) == 0) {
+            if (wake_.wait(kPauseMillis, pq().PQsocket(connection), true, unsent) != 0 &&
+                pq().PQconsumeInput(connection) == 0) {
                 throw lost(connection);
             }
             continue;
         }
-        const Result result(PQgetResult(connection));
+        const Result result(pq().PQgetResult(connection));
         if (!result)
             break;
-        const ExecStatusType status = PQresultStatus(result.get());
+        const ExecStatusType status = pq().PQresultStatus(result.get());
         if (status == PGRES_COPY_BOTH)
             break;
         if (status == PGRES_TUPLES_OK)
@@ -278,13 +279,13 @@ void ReplicationConnection::start(Lsn begin, TimelineId timeline) {
 
 std::optional<StreamMessage> ReplicationConnection::receive() {
     PGconn* connection = state_->connection;
-    PQfreemem(state_->message);
+    pq().PQfreemem(state_->message);
     state_->message = nullptr;
-    int length = PQgetCopyData(connection, &state_->message, 1);
+    int length = pq().PQgetCopyData(connection, &state_->message, 1);
     if (length == 0) {
         // What came last may be an error's own words: they are read before the loss is told.
-        const bool alive = PQconsumeInput(connection) != 0;
-        length = PQgetCopyData(connection, &state_->message, 1);
+        const bool alive = pq().PQconsumeInput(connection) != 0;
+        length = pq().PQgetCopyData(connection, &state_->message, 1);
         if (length == 0 && !alive)
             throw lost(connection);
     }
@@ -324,21 +325,21 @@ std::optional<StreamMessage> ReplicationConnection::end_of_timeline() {
     out.kind = StreamMessage::Kind::end_of_timeline;
     const int64_t deadline = monotonic_nanos() + kAnswerNanos;
     for (;;) {
-        const bool unsent = PQflush(connection) > 0;
-        if (PQisBusy(connection) != 0) {
+        const bool unsent = pq().PQflush(connection) > 0;
+        if (pq().PQisBusy(connection) != 0) {
             if (monotonic_nanos() > deadline)
                 throw Error(ErrorCode::timeout, "the server does not end the timeline");
-            if (wake_.wait(kPauseMillis, PQsocket(connection), true, unsent) != 0 &&
-                PQconsumeInput(connection) == 0) {
+            if (wake_.wait(kPauseMillis, pq().PQsocket(connection), true, unsent) != 0 &&
+                pq().PQconsumeInput(connection) == 0) {
                 throw lost(connection);
             }
             continue;
         }
-        const Result result(PQgetResult(connection));
+        const Result result(pq().PQgetResult(connection));
         if (!result)
             return out;
-        const ExecStatusType status = PQresultStatus(result.get());
-        if (status == PGRES_COPY_IN && PQputCopyEnd(connection, nullptr) < 0)
+        const ExecStatusType status = pq().PQresultStatus(result.get());
+        if (status == PGRES_COPY_IN && pq().PQputCopyEnd(connection, nullptr) < 0)
             throw lost(connection);
         if (status == PGRES_TUPLES_OK) {
             const auto rows = rows_of(result.get());
@@ -360,8 +361,9 @@ void ReplicationConnection::send_status(Lsn durable) {
     append_big(message, static_cast<uint64_t>(now_micros() - kPostgresEpochMicros));
     message.push_back(0);  // no reply is wanted
     PGconn* connection = state_->connection;
-    const int put = PQputCopyData(connection, message.data(), static_cast<int>(message.size()));
-    const int left = put > 0 ? PQflush(connection) : put;
+    const int put =
+        pq().PQputCopyData(connection, message.data(), static_cast<int>(message.size()));
+    const int left = put > 0 ? pq().PQflush(connection) : put;
     if (left < 0)
         throw lost(connection);
     state_->unsent = left > 0;
@@ -369,10 +371,10 @@ void ReplicationConnection::send_status(Lsn durable) {
 
 void ReplicationConnection::wait(int millis, bool to_read) {
     PGconn* connection = state_->connection;
-    wake_.wait(millis, PQsocket(connection), to_read, state_->unsent);
+    wake_.wait(millis, pq().PQsocket(connection), to_read, state_->unsent);
     if (!state_->unsent)
         return;
-    const int left = PQflush(connection);
+    const int left = pq().PQflush(connection);
     if (left < 0)
         throw lost(connection);
     state_->unsent = left > 0;

@@ -1,0 +1,10 @@
+#include "core/pq/libpq.hpp"
+
+namespace ark {
+
+const LibPq& pq() {
+    static const LibPq functions;
+    return functions;
+}
+
+}  // namespace ark
