@@ -33,14 +33,13 @@ int failures_in_a_row = 0;
 char* present_signature(const char* program) {
     struct stat file = {};
     (void)stat(program, &file);
-    return psprintf(
-        "%s|%s|%s|%d|%d|%d|%d|%d|%s|%s|%s|%s|%s|%lu.%lu.%ld.%ld.%ld", settings.repositories,
-        settings.cluster, program, settings.compression_level, settings.backup_jobs,
-        settings.memory_limit_mb, settings.retry_timeout_s, settings.push_timeout_s, settings.fault,
-        encryption_name(), settings.encryption_key_file, settings.encryption_key_command,
-        settings.encryption_recipients, static_cast<unsigned long>(file.st_dev),
-        static_cast<unsigned long>(file.st_ino), static_cast<long>(file.st_size),
-        static_cast<long>(file.st_mtim.tv_sec), static_cast<long>(file.st_mtim.tv_nsec));
+    return psprintf("%s|%s|%s|%d|%d|%d|%d|%d|%s|%s|%lu.%lu.%ld.%ld.%ld", settings.repositories,
+                    settings.cluster, program, settings.compression_level, settings.backup_jobs,
+                    settings.memory_limit_mb, settings.retry_timeout_s, settings.push_timeout_s,
+                    settings.fault, encryption_signature(), static_cast<unsigned long>(file.st_dev),
+                    static_cast<unsigned long>(file.st_ino), static_cast<long>(file.st_size),
+                    static_cast<long>(file.st_mtim.tv_sec),
+                    static_cast<long>(file.st_mtim.tv_nsec));
 }
 
 // An idle child that has gone, or is out of date, is replaced without a failed try.

@@ -224,6 +224,13 @@ const char* encryption_name() {
     return kEncryption[settings.encryption].name;
 }
 
+char* encryption_signature() {
+    const bool on = settings.encryption != kNoEncryption;
+    return psprintf("%s|%s|%s|%s|" INT64_FORMAT, encryption_name(), settings.encryption_key_file,
+                    settings.encryption_key_command, settings.encryption_recipients,
+                    on ? PgReloadTime : INT64CONST(0));
+}
+
 List* setting_names() {
     List* names = NIL;
     for (const StringSetting& s : kStrings)
