@@ -186,7 +186,7 @@ class Checker {
     // What is large is not left behind at each check.
     bool may_remove() {
         try {
-            store_.remove(directory_ + "/race1");
+            store_.remove(small_);
         } catch (const Error& error) {
             if (!is_denied(error))
                 throw;
