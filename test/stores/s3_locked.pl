@@ -192,6 +192,16 @@ for my $id (@listed) {
     ok(!-e "$target/global/pg_control", 'and nothing is left that starts');
 }
 
+# Where the markers were left alone, the packs tell.
+my %good = map { ($_ => (versions($_))[-1]) } grep { m{/backup\.json$} } @backups;
+$owner->ok('PUT', $bucket, $_, {}, $owner->ok('GET', $bucket, $_, { versionId => $good{$_} })) for sort keys %good;
+my @here = ('--repo', $direct, '--cluster', $cluster =~ s{.*/}{}r);
+is_deeply([ map { $_->{backup_id} } @{ JSON::PP::decode_json(ark_ok([ 'list', @here, '--output', 'json' ], 'list, with the markers back')) } ], \@listed, 'the backups seem to be there');
+for my $id (@listed) {
+    ark_fails([ 'restore', @here, '-D', $target, '--backup', $id, '--target', 'immediate', '--force' ], qr/error: .+/, "but $id is not restored");
+    ok(!-e "$target/global/pg_control", 'and nothing is left that starts');
+}
+
 # ---- as it was
 
 my @past = ('--as-of-bucket-time', $time);
@@ -249,7 +259,7 @@ ark_fails([ @restore, '--repo', $direct, '--as-of-bucket-time', '2099-01-01' ], 
 ark_fails([ @restore, '--repo', $direct, '--as-of-bucket-time', 'yesterday' ], qr/invalid bucket time "yesterday"/, 'a time that is none');
 ark_fails([ @restore, '--repo', $direct, @past, '--standby' ], qr/--standby and --as-of-bucket-time exclude each other/, 'a standby has no past');
 ark_fails([ @restore, '--repo', "file://$directory", @past ], qr/not supported for file:.*HINT: .*snapshot/s, 'a directory has none');
-ark_fails([ 'list', '--repo', $url, @past ], qr/AccessDenied/, 'the server\'s credentials do not read the past');
+ark_fails([ 'list', '--repo', $url, @past ], qr/AccessDenied.*HINT: .*s3:ListBucketVersions/s, 'the server\'s credentials do not read the past');
 ark_fails([ 'list', '--repo', $ENV{PG_ARK_TEST_S3}, @past ], qr/keeps no versions/, 'a bucket without versions has none');
 my $file = "$directory/segment";
 my ($exit) = ark('wal-get', '--repo', $url, @past, '--timeout', 1, '000000010000000000000001', $file);

@@ -45,8 +45,7 @@ class VersionsAt::Scan {
     void run(const Visit& visit) {
         std::optional<VersionPlace> from = VersionPlace{};
         while (from) {
-            const VersionPage page = at_.api_.parse_list(at_.transport_.perform(
-                at_.api_.list(prefix_, extent_ == Extent::directory, *from)));
+            const VersionPage page = ask(*from);
             for (const BlobVersion& version : page.versions) {
                 if (!take(version, visit))
                     return;
@@ -61,6 +60,20 @@ class VersionsAt::Scan {
     }
 
  private:
+    VersionPage ask(const VersionPlace& from) {
+        const HttpRequest request = at_.api_.list(prefix_, extent_ == Extent::directory, from);
+        try {
+            return at_.api_.parse_list(at_.transport_.perform(request));
+        } catch (HttpFailure& failure) {
+            if (failure.failure == Failure::access_denied)
+                failure.hint =
+                    "To read the past takes the rights s3:ListBucketVersions and "
+                    "s3:GetObjectVersion, which a server's own credentials need not have: use "
+                    "others.";
+            throw;
+        }
+    }
+
     bool take(const BlobVersion& version, const Visit& visit) {
         if (!version.key.starts_with(prefix_))
             throw malformed("It is of another place than asked for.");
