@@ -99,6 +99,7 @@ void add_audit_command(const CommandContext& context) {
     auto options = std::make_shared<AuditOptions>();
     add_repository_options(*command, options->repository);
     add_retry_option(*command, options->repository);
+    add_as_of_option(*command, options->repository);
     command->add_option("--since", options->since, "First day (UTC) to show, as 2026-11-20")
         ->type_name("DATE");
     command->footer(

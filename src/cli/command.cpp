@@ -48,9 +48,35 @@ void add_retry_option(CLI::App& command, RepositoryOptions& options) {
         ->option_text("SECONDS");
 }
 
+void add_as_of_option(CLI::App& command, RepositoryOptions& options) {
+    command
+        .add_option("--as-of-bucket-time", options.as_of,
+                    "read the repository as its bucket, which keeps versions, was at this time by "
+                    "the store's clock; local time unless it has a zone")
+        ->option_text("TIME");
+}
+
+std::optional<UnixMicros> as_of_of(const RepositoryOptions& options) {
+    if (options.as_of.empty())
+        return std::nullopt;
+    const auto time = parse_time(options.as_of, true);
+    if (!time)
+        throw Error(ErrorCode::invalid_argument, "invalid bucket time \"" + options.as_of + "\"",
+                    {},
+                    "Write it as '2026-11-20 14:03:00' (local time) or '2026-11-20 14:03:00+02'.");
+    const UnixMicros now = now_micros();
+    if (*time > now)
+        throw Error(ErrorCode::target_unreachable,
+                    "bucket time \"" + options.as_of + "\" is in the future",
+                    "That is " + to_iso8601(*time) + "; it is now " + to_iso8601(now) + ".",
+                    "Leave out --as-of-bucket-time to read the bucket as it is.");
+    return time;
+}
+
 std::unique_ptr<Repository> open_repository(const RepositoryOptions& options) {
     StoreOptions store;
     store.retry_timeout = options.retry_timeout;
+    store.as_of = as_of_of(options);
     return Repository::open(required_repo(options), OpenMode::read, store);
 }
 

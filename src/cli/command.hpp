@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
 #include "cli/key_options.hpp"
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/repo/repository.hpp"
 
@@ -24,6 +26,7 @@ struct RepositoryOptions {
     double retry_timeout = 300;  ///< --retry-timeout, seconds
     OutputFormat output = OutputFormat::text;
     KeyOptions key;
+    std::string as_of;  ///< --as-of-bucket-time; empty: as it is now
 };
 
 /// --repo alone.
@@ -33,9 +36,15 @@ void add_repository_options(CLI::App& command, RepositoryOptions& options);
 /// Of those that read for long; wal-get has a budget of its own. The default is what is in
 /// `options`.
 void add_retry_option(CLI::App& command, RepositoryOptions& options);
+/// --as-of-bucket-time, of those that only read.
+void add_as_of_option(CLI::App& command, RepositoryOptions& options);
 void add_output_option(CLI::App& command, OutputFormat& output);
 /// The URL. Error: invalid_argument where neither the option nor the environment names one.
 std::string required_repo(const RepositoryOptions& options);
+
+/// What --as-of-bucket-time says; a time without a zone is in the caller's (TZ). nullopt where it
+/// is not given. Error: invalid_argument, target_unreachable for a time later than now.
+std::optional<UnixMicros> as_of_of(const RepositoryOptions& options);
 
 /// The repository that the options name. Error: as required_repo and Repository::open.
 std::unique_ptr<Repository> open_repository(const RepositoryOptions& options);

@@ -174,6 +174,7 @@ void add_options(CLI::App& command, DrillOptions& options) {
     DrillRequest& request = options.request;
     add_repository_options(command, options.repository);
     add_retry_option(command, options.repository);
+    add_as_of_option(command, options.repository);
     command.add_option("--backup", request.backup_id, "this backup (default: the newest)")
         ->option_text("ID");
     command

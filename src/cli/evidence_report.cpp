@@ -38,6 +38,8 @@ void print_findings(const Evidence& evidence) {
 }
 
 void store_or_warn(Repository& repository, const Evidence& evidence) {
+    if (repository.store().as_of())
+        return;
     try {
         store_evidence(repository, evidence);
     } catch (const Error& error) {

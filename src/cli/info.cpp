@@ -77,6 +77,7 @@ void add_info_command(const CommandContext& context) {
     command->add_option("ID", *id, "the backup's id")->required();
     add_repository_options(*command, *options);
     add_retry_option(*command, *options);
+    add_as_of_option(*command, *options);
     command->footer(
         "Example:\n"
         "  pg_ark info manual_20261120_021500_9f3a01bc --repo file:///srv/ark");

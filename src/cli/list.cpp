@@ -94,6 +94,7 @@ void add_list_command(const CommandContext& context) {
     auto options = std::make_shared<RepositoryOptions>();
     add_repository_options(*command, *options);
     add_retry_option(*command, *options);
+    add_as_of_option(*command, *options);
     command->footer(
         "Examples:\n"
         "  pg_ark list --repo file:///srv/ark\n"

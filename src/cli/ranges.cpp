@@ -135,6 +135,7 @@ void add_ranges_command(const CommandContext& context) {
     auto options = std::make_shared<RepositoryOptions>();
     add_repository_options(*command, *options);
     add_retry_option(*command, *options);
+    add_as_of_option(*command, *options);
     command->footer(
         "Each range begins where its first backup is consistent and ends with the last "
         "transaction in\n"

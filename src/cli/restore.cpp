@@ -72,6 +72,7 @@ void check_standby(const RestoreOptions& options) {
         {"--target-exclusive", target.exclusive},
         {"--target-timeline", options.timeline != "latest"},
         {"--target-action", options.action.has_value()},
+        {"--as-of-bucket-time", !options.repository.as_of.empty()},
     };
     for (const auto& [name, is_given] : conflicts) {
         if (!is_given)
@@ -163,6 +164,7 @@ void add_target_options(CLI::App& command, RestoreOptions& options) {
 void add_options(CLI::App& command, RestoreOptions& options) {
     add_repository_options(command, options.repository);
     add_retry_option(command, options.repository);
+    add_as_of_option(command, options.repository);
     command.add_option("-D,--pgdata", options.directory, "data directory to restore into")
         ->option_text("DIR");
     command

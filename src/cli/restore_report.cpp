@@ -83,6 +83,8 @@ void RestoreReport::print_plan_text(bool dry_run) const {
     const Destination& to = plan_.destination;
     std::printf("%s backup %s into %s\n", dry_run ? "would restore" : "restoring",
                 b.backup_id.c_str(), to.directory.c_str());
+    if (plan_.as_of)
+        line("bucket", "as it was at " + to_postgres_time(*plan_.as_of));
     line("backup", b.type + ", ended " + to_postgres_time(b.stopped_at) + ", PostgreSQL " +
                        b.pg_version + (b.reason.empty() ? "" : ", \"" + b.reason + "\""));
     line("files", std::to_string(plan_.survey.files) + " with " + human_bytes(plan_.survey.bytes) +
@@ -157,6 +159,7 @@ void RestoreReport::print_plan_json(bool dry_run) const {
                {"kept_wal", texts(plan_.kept_wal)},
                {"take_over", request_.take_over},
                {"standby", request_.standby},
+               {"as_of_bucket_time", plan_.as_of ? json(to_iso8601(*plan_.as_of)) : json()},
                {"warnings", texts(plan_.warnings)}};
     if (source.stops_at_transaction) {
         event["last_transaction_time"] = to_iso8601(source.stops_at_transaction->time);

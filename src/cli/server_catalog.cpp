@@ -91,9 +91,9 @@ void cleanup(Channel& channel, const Opening& opening, const std::string& id) {
 }
 
 void tidy(Channel& channel, const Opening& opening) {
-    const uint64_t objects = remove_abandoned(*opening.repository, opening.cluster_name());
+    const CleanupResult result = remove_abandoned(*opening.repository, opening.cluster_name());
     Message message("cleaned");
-    channel.send(message.add_number("objects", objects).add_text("kept", ""));
+    channel.send(message.add_number("objects", result.objects).add_text("kept", result.kept));
 }
 
 StoreFinding encryption_of_recipients(const Opening& opening,

@@ -51,14 +51,15 @@ Number number_of(const std::string& word) {
     return value;
 }
 
-constexpr size_t kWords = 12;
+constexpr size_t kWords = 13;
 
 // As start_prefetcher writes them.
 PrefetchOrder order_of(const std::vector<std::string>& words) {
     if (words.size() != kWords)
-        throw Error(ErrorCode::protocol_violation, "a prefetcher's order has twelve words");
+        throw Error(ErrorCode::protocol_violation, "a prefetcher's order has thirteen words");
     return {words[0],
-            {words[1], words[2], words[3], number_of<uint64_t>(words[4])},
+            {words[1], words[2], words[3], number_of<uint64_t>(words[4]),
+             words[12].empty() ? std::nullopt : std::optional(number_of<UnixMicros>(words[12]))},
             number_of<int>(words[5]),
             {number_of<pid_t>(words[6]), number_of<uint64_t>(words[7]), words[8] == "1"}};
 }
@@ -136,6 +137,7 @@ void prepare(const PrefetchOrder& order, bool has_key) {
     int status = 0;
     StoreOptions impatient;
     impatient.retry_timeout = kStoreSeconds;
+    impatient.as_of = order.origin.as_of;
     Prefetcher prefetcher(order, [&] {
         auto repository = Repository::open(order.origin.repository_url, OpenMode::read, impatient);
         if (keys.source().is_given() || require_encryption) {

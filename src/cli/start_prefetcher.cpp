@@ -72,7 +72,8 @@ void start_prefetcher(const PrefetchOrder& order, const KeySource& key, bool req
                   std::to_string(order.origin.system_identifier), std::to_string(order.segments),
                   std::to_string(order.process.pid), std::to_string(order.process.start_time),
                   order.process.under_init ? "1" : "0", key.file, key.command,
-                  require_encryption ? "1" : "0"});
+                  require_encryption ? "1" : "0",
+                  order.origin.as_of ? std::to_string(*order.origin.as_of) : std::string()});
     if (error != 0)
         throw system_error(error, "could not start \"" + program + "\"");
 }

@@ -114,7 +114,9 @@ int verify(const VerifyOptions& options) {
         request.cluster = cluster;
         request.backup_id = id;
         request.jobs = options.jobs;
-        request.patience_millis = options.wait_seconds * 1000;
+        // Nobody stores anything in the past.
+        const bool is_past = repository->store().as_of().has_value();
+        request.patience_millis = is_past ? 0 : options.wait_seconds * 1000;
         const Evidence evidence = verify_backup(*repository, request, watcher);
         store_or_warn(*repository, evidence);
         damaged += evidence.success ? 0 : 1;
@@ -147,6 +149,7 @@ void add_verify_command(const CommandContext& context) {
     command->add_option("ID", options->backup_id, "this backup; default: all of the cluster");
     add_repository_options(*command, options->repository);
     add_retry_option(*command, options->repository);
+    add_as_of_option(*command, options->repository);
     constexpr int kMaxJobs = 64;
     command->add_option("--jobs", options->jobs, "parallel lanes (default 2)")
         ->check(CLI::Range(1, kMaxJobs))

@@ -99,6 +99,8 @@ int run(WalGetOptions& options) {
     // wal_get tries again by itself, and tells of it.
     StoreOptions impatient;
     impatient.retry_timeout = kStoreSeconds;
+    impatient.as_of = as_of_of(options.repository);
+    options.request.as_of = impatient.as_of;
     const bool require_encryption = options.repository.key.require_encryption;
     // Read once, for as many tries as it takes.
     ClusterKeys keys(options.repository.key.source());
@@ -148,6 +150,7 @@ void add_wal_get_command(const CommandContext& context) {
         ->required()
         ->option_text("PATH");
     add_repository_options(*command, options->repository);
+    add_as_of_option(*command, options->repository);
     command
         ->add_option_function<std::string>(
             "--on-error",

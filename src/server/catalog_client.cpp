@@ -130,11 +130,12 @@ char* catalog_cleanup(CatalogClient* client, const char* backup_id) {
     return text_or_empty(message, "kept");
 }
 
-uint64 catalog_tidy(CatalogClient* client) {
+uint64 catalog_tidy(CatalogClient* client, char** kept) {
     ask(client, "tidy", nullptr);
     const Message message = answer(client);
     if (!message_is(message, "cleaned"))
         unexpected(message);
+    *kept = text_or_empty(message, "kept");
     return get_number(message, "objects");
 }
 

@@ -51,8 +51,9 @@ const char* catalog_repository_id(const CatalogClient* client);
 char* catalog_find(CatalogClient* client, const char* backup_id);
 /// Removes what a backup without marker left. "" or why something was kept.
 char* catalog_cleanup(CatalogClient* client, const char* backup_id);
-/// Removes what no server remembers having begun; the number of objects.
-uint64 catalog_tidy(CatalogClient* client);
+/// Removes what no server remembers having begun; the number of objects. `kept`: "" or why others
+/// stay.
+uint64 catalog_tidy(CatalogClient* client, char** kept);
 /// JSON of every backup's marker, as a List of char*.
 List* catalog_list(CatalogClient* client);
 RepositoryCheck catalog_check(CatalogClient* client);

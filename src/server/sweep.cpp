@@ -152,11 +152,17 @@ void settle_missing(Sweep* sweep, char* backup_id) {
 void tidy(Sweep* sweep, char*) {
     if (is_clone())
         return;
-    const uint64 objects = catalog_tidy(sweep->catalog);
+    char* kept = nullptr;
+    const uint64 objects = catalog_tidy(sweep->catalog, &kept);
     if (objects > 0)
         ereport(LOG, (errmsg("removed " UINT64_FORMAT
                              " objects of unfinished backups and uploads from the repository",
                              objects)));
+    if (kept[0] != '\0')
+        ereport(LOG, (errmsg("objects of unfinished backups and checks stay in the repository"),
+                      errdetail_internal("%s.", kept),
+                      errhint("Where this server may not remove anything on purpose, let a "
+                              "lifecycle rule of the bucket do it.")));
 }
 
 // These need no repository, and come first: it may be away.

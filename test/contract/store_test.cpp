@@ -17,6 +17,7 @@
 #include "core/base/error.hpp"
 #include "core/store/local.hpp"
 #include "core/store/object_store.hpp"
+#include "test/contract/past_store.hpp"
 #include "test/support/temporary_directory.hpp"
 
 namespace ark {
@@ -434,9 +435,12 @@ std::vector<StoreCase> store_cases() {
     std::vector<StoreCase> cases{
         {"memory", false, 0, [](const std::string&) { return make_memory_store(); }},
         {"local", true, 0, [](const std::string& root) { return make_local_store(root); }},
-        {"local_named_temporaries", true, 0, [](const std::string& root) {
+        {"local_named_temporaries", true, 0,
+         [](const std::string& root) {
              return make_local_store(root, {.unnamed_temporaries = false});
-         }}};
+         }},
+        {"past", false, test::PastStore::kPage,
+         [](const std::string&) { return std::make_unique<test::PastStore>(); }}};
     struct Server {
         const char* name;
         const char* variable;

@@ -101,10 +101,11 @@ int64_t boot_nanos() {
 }
 
 std::string spool_key(const SpoolOrigin& origin, const RecoveryProcess& process) {
-    std::string text = "2\n";
+    std::string text = "3\n";
     for (const std::string& part :
          {origin.repository_url, origin.cluster, origin.target_timeline,
-          std::to_string(origin.system_identifier), std::to_string(process.pid),
+          std::to_string(origin.system_identifier),
+          origin.as_of ? std::to_string(*origin.as_of) : std::string(), std::to_string(process.pid),
           std::to_string(process.start_time)}) {
         text += std::to_string(part.size()) + ":" + part + "\n";
     }

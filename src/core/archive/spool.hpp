@@ -7,6 +7,7 @@
 
 #include "core/archive/recovery_process.hpp"
 #include "core/base/bytes.hpp"
+#include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/pipeline/content_hash.hpp"
 
@@ -22,6 +23,7 @@ struct SpoolOrigin {
     std::string cluster;          ///< as asked for: may be empty
     std::string target_timeline;  ///< as asked for
     uint64_t system_identifier = 0;
+    std::optional<UnixMicros> as_of = {};  ///< whose past is read: StoreOptions::as_of
 };
 /// Sixteen hexadecimal digits that stand for it, and for the process that recovers: what was
 /// fetched for an earlier recovery may come from a repository that is no more, though the URL is

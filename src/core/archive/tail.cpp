@@ -353,8 +353,9 @@ uint64_t remove_tail(ObjectStore& store, const std::string& cluster, const std::
             if (store.remove(name))
                 ++removed;
         }
-    } catch (const Error&) {
-        return removed;
+    } catch (const Error& error) {
+        if (error.code == ErrorCode::permission_denied)
+            throw;
     }
     return removed;
 }

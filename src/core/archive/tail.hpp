@@ -66,7 +66,7 @@ std::optional<TailChain> read_tail_to_mend(const FetchContext& context, const st
                                            uint64_t segment_size);
 
 /// Removes all pieces of a segment, which is durable as a whole. Returns how many. Best effort:
-/// what the store refuses stays, and never throws an Error.
+/// what cannot be removed stays. Error: permission_denied where that is for want of the right.
 uint64_t remove_tail(ObjectStore& store, const std::string& cluster, const std::string& segment);
 
 }  // namespace ark

@@ -170,7 +170,7 @@ class SpoolUser {
  private:
     SpoolOrigin origin() const {
         return {request_.repository_url, request_.cluster, request_.target_timeline,
-                system_identifier_.value_or(0)};
+                system_identifier_.value_or(0), request_.as_of};
     }
     std::string key() const { return spool_key(origin(), *request_.recovery); }
     PrefetchOrder order() const {

@@ -9,6 +9,7 @@
 #include "core/archive/prefetch.hpp"
 #include "core/archive/recovery_process.hpp"
 #include "core/archive/spool.hpp"
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/repo/repository.hpp"
 
@@ -30,8 +31,9 @@ struct WalGetRequest {
     bool contain_tablespaces = false;  ///< archive/contain_tablespaces.hpp: for scratch servers
     OnError on_error = OnError::abort;
     int64_t timeout_s = 60;
-    std::string working_directory = ".";  ///< the data directory, where the server calls
-    std::string repository_url = {};      ///< what `open` opens: part of the spool's key
+    std::string working_directory = ".";   ///< the data directory, where the server calls
+    std::string repository_url = {};       ///< what `open` opens: part of the spool's key
+    std::optional<UnixMicros> as_of = {};  ///< likewise: StoreOptions::as_of
     int prefetch = -1;  ///< segments to have ahead; 0: no spool; negative: by their size
     /// Who replays what is fetched; without it there is no spool either.
     std::optional<RecoveryProcess> recovery = {};

@@ -58,17 +58,57 @@ bool is_dead(const std::vector<ObjectInfo>& objects, UnixMicros end) {
                                [end](const ObjectInfo& object) { return object.modified < end; });
 }
 
-uint64_t remove_all(ObjectStore& store, const std::vector<ObjectInfo>& objects,
-                    const std::string& marker) {
-    uint64_t removed = 0;
-    for (const ObjectInfo& object : objects)
-        removed += store.remove(object.name) ? 1 : 0;
-    // Where the writer was alive after all its marker may have come meanwhile: it must not stand
-    // for what has just been removed.
-    if (removed > 0)
-        removed += store.remove(marker) ? 1 : 0;
-    return removed;
-}
+// Removes, until it is told that it may not; counts from there on.
+class Remover {
+ public:
+    explicit Remover(ObjectStore& store) : store_(store) {}
+
+    void remove(const std::string& name) {
+        attempt([&] { removed_ += store_.remove(name) ? 1 : 0; });
+    }
+    void remove_all(const std::vector<ObjectInfo>& objects, const std::string& marker) {
+        const uint64_t before = removed_;
+        for (const ObjectInfo& object : objects)
+            remove(object.name);
+        // Where the writer was alive after all its marker may have come meanwhile: it must not
+        // stand for what has just been removed.
+        if (removed_ > before)
+            attempt([&] { removed_ += store_.remove(marker) ? 1 : 0; });
+    }
+    void remove_temporaries(const std::string& prefix, UnixMicros before) {
+        removed_ += store_.remove_temporaries(prefix, before);
+    }
+
+    CleanupResult result() const {
+        CleanupResult out{removed_, {}};
+        if (stay_ > 0)
+            out.kept = "the right to remove objects is missing, " + std::to_string(stay_) +
+                       (stay_ == 1 ? " stays: " : " stay: ") + reason_;
+        return out;
+    }
+
+ private:
+    template <typename Task>
+    void attempt(const Task& task) {
+        if (stay_ > 0) {
+            ++stay_;
+            return;
+        }
+        try {
+            task();
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::permission_denied)
+                throw;
+            ++stay_;
+            reason_ = error.message;
+        }
+    }
+
+    ObjectStore& store_;
+    uint64_t removed_ = 0;
+    uint64_t stay_ = 0;
+    std::string reason_;
+};
 
 }  // namespace
 
@@ -101,15 +141,16 @@ CleanupResult remove_unfinished_backup(Repository& repository, const std::string
             return result;
         }
     }
-    result.objects = remove_all(store, objects, marker);
-    result.objects += store.remove_temporaries(prefix, end);
-    return result;
+    Remover remover(store);
+    remover.remove_all(objects, marker);
+    remover.remove_temporaries(prefix, end);
+    return remover.result();
 }
 
-uint64_t remove_abandoned(Repository& repository, const std::string& cluster) {
+CleanupResult remove_abandoned(Repository& repository, const std::string& cluster) {
     ObjectStore& store = repository.store();
     const UnixMicros end = end_of_the_dead(repository);
-    uint64_t removed = 0;
+    Remover remover(store);
     // The listing finds candidates; that there is no marker the store is asked by name.
     for (const std::string& id : store.list_parts(cluster + "/backup")) {
         const std::string marker = cluster + "/" + place::marker(id);
@@ -118,15 +159,15 @@ uint64_t remove_abandoned(Repository& repository, const std::string& cluster) {
         const std::vector<ObjectInfo> objects =
             objects_below(store, cluster + "/" + place::backup(id));
         if (is_dead(objects, end))
-            removed += remove_all(store, objects, marker);
+            remover.remove_all(objects, marker);
     }
     for (const ObjectInfo& object : objects_below(store, kProbeDirectory)) {
         if (object.modified < end)
-            removed += store.remove(object.name) ? 1 : 0;
+            remover.remove(object.name);
     }
     for (const std::string& prefix : {cluster, std::string(kProbeDirectory)})
-        removed += store.remove_temporaries(prefix, end);
-    return removed;
+        remover.remove_temporaries(prefix, end);
+    return remover.result();
 }
 
 }  // namespace ark

@@ -23,13 +23,15 @@ struct CleanupResult {
 /// Removes what is left of a backup that has no marker: at once where this data directory, under
 /// this running kernel, wrote all of it (its server has ended, then: the caller is the next), else
 /// where it is dead. Another server's backup under way is never touched, also where that one is a
-/// copy of this with the same host name and path.
+/// copy of this with the same host name and path. That the right to remove is missing is a reason,
+/// and no error.
 CleanupResult remove_unfinished_backup(Repository& repository, const std::string& cluster,
                                        const std::string& backup_id,
                                        const std::string& data_directory);
 
 /// Removes what no server remembers having begun: of this cluster every dead backup, files of
-/// uploads that ended as long ago, and objects of the write test. Returns how many.
-uint64_t remove_abandoned(Repository& repository, const std::string& cluster);
+/// uploads that ended as long ago, and objects of the write test. Where the right to remove is
+/// missing, which may be on purpose, `kept` says how many objects stay.
+CleanupResult remove_abandoned(Repository& repository, const std::string& cluster);
 
 }  // namespace ark

@@ -253,6 +253,7 @@ class Drill {
         plan.libraries = request_.libraries;
         plan.recovery.program = request_.program;
         plan.recovery.repository_url = repository_.url();
+        plan.recovery.as_of = repository_.store().as_of();
         plan.recovery.cluster = request_.cluster;
         plan.recovery.key = request_.key;
         plan.recovery.require_encryption = request_.require_encryption;

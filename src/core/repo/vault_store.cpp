@@ -84,6 +84,7 @@ class VaultStore final : public ObjectStore {
         return inner_->remove_temporaries(prefix, before);
     }
     std::optional<uint64_t> free_bytes() override { return inner_->free_bytes(); }
+    std::optional<UnixMicros> as_of() const override { return inner_->as_of(); }
     StoreTraffic traffic() const override { return inner_->traffic(); }
     std::optional<int64_t> clock_skew() const override { return inner_->clock_skew(); }
     std::string url() const override { return inner_->url(); }

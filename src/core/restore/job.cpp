@@ -267,12 +267,18 @@ class RestoreJob {
         const std::string without_module = settings_for_missing_module(files);
         PG_ARK_FAULT_POINT("restore_after_configuration");
         const auto old = read_file_if_exists(path(kAutoConf), kConfigLimit);
-        const RecoverySettings settings{request_.program,           repository_.url(),
-                                        plan_.source.cluster,       plan_.source.way.timeline(),
-                                        plan_.source.target,        request_.action,
-                                        plan_.read_ahead,           request_.standby,
-                                        request_.primary_conninfo,  request_.key,
-                                        request_.require_encryption};
+        const RecoverySettings settings{request_.program,
+                                        repository_.url(),
+                                        plan_.source.cluster,
+                                        plan_.source.way.timeline(),
+                                        plan_.source.target,
+                                        request_.action,
+                                        plan_.read_ahead,
+                                        request_.standby,
+                                        request_.primary_conninfo,
+                                        request_.key,
+                                        request_.require_encryption,
+                                        repository_.store().as_of()};
         write_small_file(path(kAutoConf),
                          recovery_auto_conf(old ? as_text(*old) : std::string_view(), settings,
                                             backup_.backup_id) +

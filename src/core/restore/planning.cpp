@@ -146,6 +146,15 @@ void check_room_for(const RestorePlan& plan) {
     check_room(needed, reclaimed);
 }
 
+// The restored cluster reads the past and would write to the present, where objects that came since
+// have names that it will use.
+std::string warning_of_present(UnixMicros as_of, bool take_over) {
+    return "recovery reads the bucket as it was at " + to_postgres_time(as_of) +
+           "; what the restored cluster archives meets the bucket as it is now. Set "
+           "pg_ark.repositories to a new place before " +
+           (take_over ? "you start it" : "SELECT ark.adopt()");
+}
+
 }  // namespace
 
 void refuse_corrupt_pages(const BackupMarker& backup) {
@@ -169,6 +178,9 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
     RestorePlan plan;
     plan.source = resolve_wish(repository, wal, request.cluster, request.wish);
     plan.warnings = plan.source.warnings;
+    plan.as_of = repository.store().as_of();
+    if (plan.as_of && !request.scratch)
+        plan.warnings.push_back(warning_of_present(*plan.as_of, request.take_over));
     plan.read_ahead = plan.source.can_look_ahead;
     const BackupMarker& backup = plan.source.backup;
     // A scratch server's programs are the caller's choice.

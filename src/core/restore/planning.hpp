@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct RestorePlan {
         kept_wal;  ///< names in the old pg_wal that the repository does not have
     std::vector<std::string> warnings;  ///< source.warnings among them
     bool read_ahead = true;             ///< RecoverySettings::read_ahead
+    std::optional<UnixMicros> as_of;    ///< whose past the repository shows: ObjectStore::as_of
 };
 
 /// The damage was in the data directory already: whoever restores it has to know. Error: corrupt

@@ -129,6 +129,8 @@ std::string restore_command(const RecoverySettings& s) {
         words.insert(words.end(), {"--key-command", s.key.command});
     if (s.require_encryption)
         words.emplace_back("--require-encryption");
+    if (s.as_of)
+        words.insert(words.end(), {"--as-of-bucket-time", to_iso8601(*s.as_of)});
     std::string command;
     for (const std::string& word : words) {
         for (const char c : quote_shell_word(word))

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "core/base/clock.hpp"
 #include "core/pgdata/wal_name.hpp"
 #include "core/repo/key_source.hpp"
 #include "core/restore/target.hpp"
@@ -29,6 +31,7 @@ struct RecoverySettings {
     std::string primary_conninfo = {};  ///< where a standby streams from; empty: nowhere
     KeySource key = {};                 ///< where the encryption key comes from
     bool require_encryption = false;
+    std::optional<UnixMicros> as_of = {};  ///< it reads the repository as of then
 };
 
 /// The command that fetches one WAL file, as the value of restore_command: words quoted for the

@@ -116,6 +116,10 @@ class ObjectStore {
     /// Bytes that can still be written, nullopt where the store has no such limit.
     virtual std::optional<uint64_t> free_bytes() = 0;
 
+    /// The moment whose state it shows, by the store's clock (StoreOptions::as_of). Such a store
+    /// refuses to write and to remove.
+    virtual std::optional<UnixMicros> as_of() const { return std::nullopt; }
+
     virtual StoreTraffic traffic() const { return {}; }
     /// Seconds by which the store's clock is ahead of ours, by its last answer; nullopt where it
     /// has none of its own.
@@ -129,10 +133,14 @@ struct StoreOptions {
     /// Seconds for which an operation is tried again while the store cannot be reached or answers
     /// with a passing fault. Nothing is waited for where the store is a directory.
     double retry_timeout = 300;
+    /// Read the place as it was at this moment, by the store's own clock: from the versions of a
+    /// bucket that keeps them. Nothing can be written then.
+    std::optional<UnixMicros> as_of = std::nullopt;
 };
 
 /// Opens the store that the URL names. Error: invalid_argument for a URL it cannot read,
-/// unsupported for a scheme it does not know. Does not touch the place yet.
+/// unsupported for a scheme whose past it cannot read (StoreOptions::as_of). Does not touch the
+/// place yet.
 std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptions& options = {});
 
 /// A store in memory, for tests.

@@ -1,3 +1,6 @@
+#include <array>
+#include <string>
+
 #include "core/base/error.hpp"
 #include "core/store/azure/azure_store.hpp"
 #include "core/store/gs/google_store.hpp"
@@ -68,6 +71,30 @@ std::string path_of_file_url(const std::string& url, std::string_view rest) {
     return path;
 }
 
+struct PastRule {
+    const char* scheme;
+    const char* instead;
+};
+constexpr std::array<PastRule, 3> kNoPast{{
+    {"file", "Where the file system has a snapshot of that time, name the directory in it."},
+    {"azure",
+     "Let Azure bring the container back to that time (\"az storage blob restore\", where "
+     "point-in-time restore is on), or copy the versions of that time into another container and "
+     "name that."},
+    {"gs",
+     "Copy the generations of that time into another bucket (\"gcloud storage ls --all-versions\" "
+     "shows them, \"gcloud storage cp\" copies them) and name that."},
+}};
+
+void refuse_past(const std::string& scheme) {
+    for (const PastRule& rule : kNoPast) {
+        if (scheme == rule.scheme)
+            throw Error(ErrorCode::unsupported,
+                        "--as-of-bucket-time is not supported for " + scheme + "://",
+                        "It reads the versions that buckets keep which speak S3.", rule.instead);
+    }
+}
+
 }  // namespace
 
 std::optional<std::string> local_store_path(const std::string& url) {
@@ -82,6 +109,8 @@ std::unique_ptr<ObjectStore> open_store(const std::string& url, const StoreOptio
     if (colon == std::string::npos)
         throw bad_url(url, "It has no scheme.");
     const std::string scheme = url.substr(0, colon);
+    if (options.as_of)
+        refuse_past(scheme);
     if (const auto path = local_store_path(url))
         return make_local_store(*path);
     if (scheme == "s3")

@@ -68,6 +68,24 @@ std::string StoreUrl::key_of(std::string_view name) const {
     return name.empty() ? prefix : prefix + "/" + std::string(name);
 }
 
+std::string StoreUrl::directory_key(std::string_view name) const {
+    std::string key = key_of(name);
+    return key.empty() ? key : key + "/";
+}
+
+std::optional<std::string> StoreUrl::name_of(std::string_view key) const {
+    const size_t skip = prefix.empty() ? 0 : prefix.size() + 1;
+    if (key.size() <= skip || !key.starts_with(directory_key({})))
+        return std::nullopt;
+    key.remove_prefix(skip);
+    try {
+        check_object_name(key);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+    return std::string(key);
+}
+
 StoreUrl parse_store_url(const std::string& text, const std::vector<std::string>& known_options) {
     StoreUrl url;
     url.text = text;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,12 @@ struct StoreUrl {
     bool flag(const std::string& name, bool otherwise) const;
     /// The name of an object in the bucket.
     std::string key_of(std::string_view name) const;
+    /// What the names of all objects below the prefix begin with, the slash included; empty for the
+    /// whole bucket.
+    std::string directory_key(std::string_view prefix) const;
+    /// The inverse of key_of. nullopt for a name that is none of ours: others may have put things
+    /// beside them, a console its empty "directories".
+    std::optional<std::string> name_of(std::string_view key) const;
 };
 
 /// Error: invalid_argument, which does not repeat what may be a secret: user and password before

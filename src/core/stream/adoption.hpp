@@ -28,6 +28,7 @@ std::optional<TailChain> adopt_tail(Repository& repository, const PushTarget& ta
                                const std::string& segment, Lsn flushed);
 
 /// Removes the pieces of a timeline's segments before `before` whose wholes are in the repository.
+/// Error: as remove_tail, and what the store throws when it is asked which there are.
 void remove_old_tails(Repository& repository, const PushTarget& target, WalSegment before);
 
 }  // namespace ark

@@ -6,7 +6,6 @@
 
 #include "core/archive/wal_source.hpp"
 #include "core/base/error.hpp"
-#include "core/base/fault.hpp"
 #include "core/repo/marker.hpp"
 #include "core/stream/adoption.hpp"
 #include "core/stream/histories.hpp"
@@ -66,7 +65,8 @@ ReceiveJob::ReceiveJob(Repository& repository, ReceiveRequest request, StreamJob
       request_(std::move(request)),
       listener_(listener),
       wake_(wake),
-      synchronous_(request_.synchronous) {}
+      synchronous_(request_.synchronous),
+      tails_(repository, [this](const Error& warning) { listener_.warning(warning); }) {}
 
 void ReceiveJob::run() {
     refuse_overwriting_store(repository_.store());
@@ -146,14 +146,13 @@ void ReceiveJob::receive_once() {
     }
 }
 
-StreamingOptions ReceiveJob::options(const PushTarget& target) const {
+StreamingOptions ReceiveJob::options(const PushTarget& target) {
     StreamingOptions options;
     options.interval_ms = request_.interval_ms;
     options.synchronous = &synchronous_;
     options.limit = kLimit;
-    options.remove_pieces = [target](const std::string& name) {
-        PG_ARK_FAULT_POINT("stream_before_cleanup");
-        remove_tail(target.store, target.cluster, name);
+    options.remove_pieces = [this, target](const std::string& name) {
+        tails_.remove(target, name);
     };
     return options;
 }
@@ -162,7 +161,7 @@ void ReceiveJob::stream(ReplicationConnection& connection, const PushTarget& tar
                         const TimelineHistory& history, const WalSegment& segment, Lsn server_end) {
     const auto chain = adopt_tail(repository_, target, segment, server_end,
                                   [this](const Error& error) { listener_.warning(error); });
-    remove_old_tails(repository_, target, segment);
+    tails_.remove_old(target, segment);
     const Lsn begin = segment.number * target.segment_size;
     ReceivedSegments wholes(target, segment.timeline);
     TailWriter writer(target, segment.timeline, history.begin_of(segment.timeline),

@@ -9,6 +9,7 @@
 #include "core/archive/push.hpp"
 #include "core/repo/repository.hpp"
 #include "core/stream/stream_again.hpp"
+#include "core/stream/tail_cleaner.hpp"
 
 namespace ark {
 
@@ -49,13 +50,14 @@ class ReceiveJob {
                           Lsn flushed) const;
     void stream(ReplicationConnection& connection, const PushTarget& target,
                 const TimelineHistory& history, const WalSegment& segment, Lsn server_end);
-    StreamingOptions options(const PushTarget& target) const;
+    StreamingOptions options(const PushTarget& target);
 
     Repository& repository_;
     const ReceiveRequest request_;
     StreamJobListener& listener_;
     WakeUp& wake_;
     const std::atomic<bool> synchronous_;
+    TailCleaner tails_;
 
     uint64_t system_identifier_ = 0;  ///< of the server, once it has said
     std::optional<Position> resume_;  ///< durable up to here, as this process saw it itself

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "core/base/error.hpp"
-#include "core/base/fault.hpp"
 #include "core/base/file.hpp"
 #include "core/stream/adoption.hpp"
 #include "core/stream/histories.hpp"
@@ -36,7 +35,8 @@ StreamJob::StreamJob(Repository& repository, PushTarget target, StreamRequest re
       synchronous_(synchronous),
       wake_(wake),
       archived_(repository, target_, request_.data_directory, request_.timeline),
-      contiguity_(repository, target_, archived_) {
+      contiguity_(repository, target_, archived_),
+      tails_(repository, [this](const Error& warning) { listener_.warning(warning); }) {
     status_.timeline = request_.timeline;
 }
 
@@ -131,25 +131,14 @@ StreamingOptions StreamJob::options(const TimelineHistory& history, Lsn begin) {
 }
 
 void StreamJob::remove_later(const std::string& segment) {
-    cleaner_.run([this, segment] {
-        try {
-            PG_ARK_FAULT_POINT("stream_before_cleanup");
-            remove_tail(repository_.store(), target_.cluster, segment);
-        } catch (const Error&) {
-            // As below.
-        }
-    });
+    cleaner_.run([this, segment] { tails_.remove(target_, segment); });
 }
 
 void StreamJob::remove_what_was_left(const WalSegment& before) {
     if (cleans_up_.exchange(true))
         return;
     cleaner_.run([this, before] {
-        try {
-            remove_old_tails(repository_, target_, before);
-        } catch (const Error&) {
-            // They are looked for again at the next start; nobody reads them any more.
-        }
+        tails_.remove_old(target_, before);
         cleans_up_ = false;
     });
 }

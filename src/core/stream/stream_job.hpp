@@ -9,6 +9,7 @@
 #include "core/repo/repository.hpp"
 #include "core/store/cloud/part_threads.hpp"
 #include "core/stream/stream_again.hpp"
+#include "core/stream/tail_cleaner.hpp"
 
 namespace ark {
 
@@ -58,6 +59,7 @@ class StreamJob {
     StreamStatus status_;
     std::string warned_gap_;
     std::atomic<bool> cleans_up_ = false;  ///< what earlier processes left is being removed
+    TailCleaner tails_;
     /// Removes pieces that nobody needs any more, which may be thousands: nothing waits for it.
     /// Last: its end waits for what uses all the others.
     PartThreads cleaner_{1};

@@ -49,6 +49,7 @@ class StreamListener {
 
     virtual void connected(int process_id, TimelineId timeline, Lsn start) = 0;
     virtual void status(const StreamStatus& status) = 0;
+    /// From any thread.
     virtual void warning(const Error& warning) = 0;
 };
 

@@ -10,6 +10,7 @@ use JSON::PP ();
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(sleep);
+use PgArk::S3;
 
 # Starts one in front of 127.0.0.1:$backend, with its files in $directory.
 sub new {
@@ -42,7 +43,8 @@ sub endpoint { return "http://127.0.0.1:$_[0]{port}" }
 #   truncate (bytes)   so much of the answer's body, then the end            half   the same, and the answer says it is all
 #   corrupt   one bit of the answer's body                                   corrupt_request   one bit of the request's
 #   replace (body)   another body, in the store's own words                  headers (headers)   others in the answer, by name
-# Options: latency (seconds, for each request), refuse (every connection ends at once), clock (seconds that the store's is ahead).
+# Options: latency (seconds, for each request), refuse (every connection ends at once), clock (seconds that the store's is ahead),
+# conditional (If-None-Match: * is heeded here, with the environment's keys, for a Ceph that does not do so in a bucket with versions).
 sub set {
     my ($self, %options) = @_;
     $options{rules} //= [];
@@ -144,11 +146,21 @@ sub serve {
             send_all($client, "HTTP/1.1 $rule->{code} Fault\r\nContent-Length: " . length($answer) . "\r\n$headers\r\n" . ($method eq 'HEAD' ? '' : $answer));
             next;
         }
+        my $lock;
+        if ($rules->{conditional} && $head =~ /^If-None-Match:\s*\*/mi) {
+            open $lock, '>', "$self->{rules}.lock" or croak $!;
+            flock $lock, LOCK_EX;
+            if (is_there($backend, $target)) {
+                send_all($client, "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n");
+                next;
+            }
+        }
         flip(\$body) if $rule->{do} eq 'corrupt_request';
         $store //= IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $backend) or reset_connection($client);
         $store->setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
         send_all($store, $head . $body);
         my ($answer_head, $answer) = read_message($store, sub { $method ne 'HEAD' && $_[0] !~ m{^HTTP/1\.1 (?:204|304|1)} });
+        undef $lock;
         reset_connection($client) if !defined $answer_head || $rule->{do} eq 'lost';
         sleep $rules->{latency} if $rules->{latency};
         sleep 3600 if $rule->{do} eq 'stall';
@@ -161,6 +173,15 @@ sub serve {
         send_all($client, $answer_head . $answer);
     }
     return;
+}
+
+# Asked by somebody else: the request's own signature is for what it asks.
+sub is_there {
+    my ($backend, $target) = @_;
+    my ($bucket, $key) = $target =~ m{^/([^/?]+)/([^?]*)} or return 0;
+    $key =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge;
+    my ($status) = PgArk::S3->new("127.0.0.1:$backend")->request('HEAD', $bucket, $key);
+    return $status == 200;
 }
 
 sub set_length {

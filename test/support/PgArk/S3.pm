@@ -3,6 +3,7 @@ package PgArk::S3;
 use strict;
 use warnings;
 use Carp;
+use Digest::MD5 qw(md5_base64);
 use Digest::SHA qw(sha256_hex hmac_sha256 hmac_sha256_hex);
 use Exporter 'import';
 use IO::Socket::INET;
@@ -15,36 +16,38 @@ our @EXPORT_OK = qw(bucket_of prefix_of);
 sub bucket_of { my ($url) = @_; return $url =~ m{^s3://([^/?]+)}        ? $1 : croak $url }
 sub prefix_of { my ($url) = @_; return $url =~ m{^s3://[^/?]+/([^?]*)} ? $1 : '' }
 
-# A client of a server that speaks plain HTTP ("127.0.0.1:7480"), with the environment's keys.
+# A client of a server that speaks plain HTTP ("127.0.0.1:7480"), with the environment's keys, or these.
 sub new {
-    my ($class, $host) = @_;
-    return bless { host => $host, region => 'default', key => $ENV{AWS_ACCESS_KEY_ID}, secret => $ENV{AWS_SECRET_ACCESS_KEY} }, $class;
+    my ($class, $host, $key, $secret) = @_;
+    return bless { host => $host, region => 'default', key => $key // $ENV{AWS_ACCESS_KEY_ID}, secret => $secret // $ENV{AWS_SECRET_ACCESS_KEY} }, $class;
 }
 
 sub encode { my ($text, $keep) = @_; $text =~ s/([^A-Za-z0-9._~$keep-])/sprintf '%%%02X', ord $1/ge; return $text }
 
 sub sign {
-    my ($self, $method, $path, $query, $digest) = @_;
+    my ($self, $method, $path, $query, $digest, %more) = @_;
     my $time = POSIX::strftime('%Y%m%dT%H%M%SZ', gmtime);
     my $day  = substr $time, 0, 8;
-    my $headers = "host:$self->{host}\nx-amz-content-sha256:$digest\nx-amz-date:$time\n";
-    my $names = 'host;x-amz-content-sha256;x-amz-date';
+    my %headers = (host => $self->{host}, 'x-amz-content-sha256' => $digest, 'x-amz-date' => $time, %more);
+    my $headers = join '', map { "$_:$headers{$_}\n" } sort keys %headers;
+    my $names = join ';', sort keys %headers;
     my $scope = "$day/$self->{region}/s3/aws4_request";
     $self->{keys}{$day} //= hmac_sha256('aws4_request', hmac_sha256('s3', hmac_sha256($self->{region}, hmac_sha256($day, "AWS4$self->{secret}"))));
     my $text = join "\n", 'AWS4-HMAC-SHA256', $time, $scope, sha256_hex(join "\n", $method, $path, $query, $headers, $names, $digest);
     my $signature = hmac_sha256_hex($text, $self->{keys}{$day});
-    return "x-amz-date: $time\r\nx-amz-content-sha256: $digest\r\n"
+    return "x-amz-date: $time\r\nx-amz-content-sha256: $digest\r\n" . join('', map { "$_: $more{$_}\r\n" } sort keys %more)
       . "Authorization: AWS4-HMAC-SHA256 Credential=$self->{key}/$scope, SignedHeaders=$names, Signature=$signature\r\n";
 }
 
-# One request over a connection that is kept: (status, body). `key` may be empty, `query` holds decoded values.
+# One request over a connection that is kept: (status, body). `key` may be empty, `query` holds decoded values, `headers` more
+# headers, their names in lower case.
 sub request {
-    my ($self, $method, $bucket, $key, $query, $body) = @_;
+    my ($self, $method, $bucket, $key, $query, $body, $headers) = @_;
     $body //= '';
     my $path = "/$bucket" . ($key eq '' ? '' : '/' . encode($key, '/'));
     my $text = join '&', map { encode($_, '') . '=' . encode($query->{$_} // '', '') } sort keys %{ $query // {} };
     my $message = "$method $path" . ($text eq '' ? '' : "?$text") . " HTTP/1.1\r\nHost: $self->{host}\r\nContent-Length: " . length($body) . "\r\n"
-      . $self->sign($method, $path, $text, sha256_hex($body)) . "\r\n$body";
+      . $self->sign($method, $path, $text, sha256_hex($body), %{ $headers // {} }) . "\r\n$body";
     for my $try (1, 2) {
         $self->{socket} //= IO::Socket::INET->new(PeerAddr => $self->{host}) // croak "no connection to $self->{host}: $!";
         $self->{socket}->setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
@@ -104,6 +107,16 @@ sub objects {
         $from = unescape($from) if defined $from;
     } while (defined $from);
     return @found;
+}
+
+# A bucket that keeps versions, each locked for a day against all but who may bypass that.
+sub make_locked_bucket {
+    my ($self, $bucket) = @_;
+    $self->ok('PUT', $bucket, '', {}, '', { 'x-amz-bucket-object-lock-enabled' => 'true' });
+    my $rule = '<ObjectLockConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ObjectLockEnabled>Enabled</ObjectLockEnabled>'
+      . '<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>';
+    $self->ok('PUT', $bucket, '', { 'object-lock' => '' }, $rule, { 'content-md5' => md5_base64($rule) . '==' });
+    return;
 }
 
 # Bytes of all objects below a prefix.

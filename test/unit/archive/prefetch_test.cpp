@@ -106,9 +106,10 @@ class Prefetch : public ::testing::Test {
     }
 
     Spool spool() const {
-        return {data.path(), spool_key({request.repository_url, request.cluster,
-                                        request.target_timeline, WalBuilder::kSystemIdentifier},
-                                       request.recovery.value_or(RecoveryProcess{}))};
+        return {data.path(),
+                spool_key({request.repository_url, request.cluster, request.target_timeline,
+                           WalBuilder::kSystemIdentifier, request.as_of},
+                          request.recovery.value_or(RecoveryProcess{}))};
     }
     std::vector<std::string> spooled() const { return spool().segments(); }
     bool has(uint64_t number) const {
@@ -201,6 +202,16 @@ TEST_F(Prefetch, AnotherRecoverysSpoolIsIgnoredAndRemoved) {
     EXPECT_EQ(get(7), WalGetResult::written);
     EXPECT_EQ(starts, 2);
     EXPECT_TRUE(eventually([&] { return has(8); }));
+}
+
+// What another moment's bucket held is another's, though the URL is the same.
+TEST_F(Prefetch, ASpoolOfAnotherMomentIsIgnored) {
+    put(5, 9);
+    get(5);
+    ASSERT_TRUE(eventually([&] { return has(6); }));
+    request.as_of = 1000000;
+    EXPECT_EQ(get(6), WalGetResult::written);
+    EXPECT_TRUE(eventually([&] { return ended.load(); }));
 }
 
 // A machine that crashed may have left anything; so may whoever was killed.

@@ -44,6 +44,7 @@ TEST_F(SpoolTest, TheKeyIsAllThatDecides) {
     EXPECT_NE(key, key_of({"file:///srv/ark", "7301", "latest", 42}));
     EXPECT_NE(key, key_of({"file:///srv/ark", "7301", "2", 43}));
     EXPECT_NE(key, spool_key({"file:///srv/ark", "7301", "2", 42}, {101, 5000, false}));
+    EXPECT_NE(key, spool_key({"file:///srv/ark", "7301", "2", 42, 1}, {100, 5000, false}));
     EXPECT_NE(key, spool_key({"file:///srv/ark", "7301", "2", 42}, {100, 5001, false}));
     EXPECT_NE(key_of({"a", "bc", "", 0}), key_of({"ab", "c", "", 0}));
 }

@@ -126,7 +126,7 @@ TEST_F(Cleanup, NeverTouchesABackupWithItsMarker) {
     const CleanupResult result = clean(cluster.path());
     EXPECT_EQ(result.objects, 0U);
     EXPECT_TRUE(test::mentions(result.kept, "marker"));
-    EXPECT_EQ(remove_abandoned(*repository, "main"), 0U);
+    EXPECT_EQ(remove_abandoned(*repository, "main").objects, 0U);
     EXPECT_EQ(objects().size(), 4U);
 }
 
@@ -198,7 +198,8 @@ TEST_F(Cleanup, RefusesIdsThatLeadElsewhere) {
 
 // A row that is lost, a primary that never came back: nobody asks by name.
 TEST_F(Cleanup, WhatNobodyRemembersGoesWhenItIsDead) {
-    EXPECT_EQ(remove_abandoned(*repository, "main"), 0U) << "it may be under way, here even";
+    EXPECT_EQ(remove_abandoned(*repository, "main").objects, 0U)
+        << "it may be under way, here even";
     EXPECT_EQ(objects().size(), 3U);
     make_all_older(26);
     store->put_if_absent("main/wal/00000001/00000000/000000010000000000000001.zst", as_bytes("w"));
@@ -208,13 +209,35 @@ TEST_F(Cleanup, WhatNobodyRemembersGoesWhenItIsDead) {
     const std::string old_half = temporary("main/wal/00000001/00000000");
     make_older(old_half, 26);
     const std::string half = temporary("main/wal/00000001/00000001");
-    EXPECT_EQ(remove_abandoned(*repository, "main"), 5U);
+    EXPECT_EQ(remove_abandoned(*repository, "main").objects, 5U);
     EXPECT_TRUE(objects().empty());
     EXPECT_FALSE(is_there(old_half));
     EXPECT_TRUE(is_there(half)) << "its writer may be at it";
     EXPECT_TRUE(is_there("main/wal/00000001/00000000/000000010000000000000001.zst"));
     EXPECT_TRUE(is_there("ark.json"));
     EXPECT_FALSE(is_there("ark-probe/old"));
+}
+
+// A server that may not remove anything: it is told how much stays, asks for one removal alone, and
+// goes on.
+TEST_F(Cleanup, WithoutTheRightToRemoveItStays) {
+    int asked = 0;
+    on_store = [&](const std::string& call, const std::string& name) {
+        if (call != "remove" || name.starts_with("ark-probe/"))
+            return;
+        ++asked;
+        throw Error(ErrorCode::permission_denied, "DELETE failed");
+    };
+    CleanupResult result = clean(cluster.path());
+    EXPECT_EQ(result.objects, 0U);
+    EXPECT_EQ(result.kept, "the right to remove objects is missing, 3 stay: DELETE failed");
+    make_all_older(26);
+    asked = 0;
+    result = remove_abandoned(*repository, "main");
+    EXPECT_EQ(result.objects, 0U);
+    EXPECT_EQ(result.kept, "the right to remove objects is missing, 3 stay: DELETE failed");
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(objects().size(), 3U);
 }
 
 }  // namespace

@@ -72,6 +72,16 @@ TEST(RestoreCommand, SaysWhereTheKeyIs) {
         << command;
 }
 
+// With its zone: the server's shell may have another.
+TEST(RestoreCommand, SaysWhosePastIsRead) {
+    RecoverySettings s = settings();
+    s.as_of = parse_time("2026-11-20 15:59:00.5+01", false);
+    const std::string command = restore_command(s);
+    EXPECT_NE(command.find("'--as-of-bucket-time' '2026-11-20T14:59:00.500000Z' %f"),
+              std::string::npos)
+        << command;
+}
+
 TEST(AutoConf, CommandSurvivesTheFile) {
     RecoverySettings s = settings();
     s.program = "/opt/it's/pg_ark";

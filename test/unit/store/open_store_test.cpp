@@ -30,5 +30,25 @@ TEST(OpenStore, UrlsItCannotRead) {
     }
 }
 
+// Said at once, and with what to do instead: a past that is not read must not look empty.
+TEST(OpenStore, APastThatIsNotKept) {
+    for (const char* url :
+         {"file:///srv/backup", "azure://container/p?account=a", "gs://bucket/p"}) {
+        try {
+            open_store(url, {.as_of = 1000000});
+            ADD_FAILURE() << url << " was taken";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code, ErrorCode::unsupported) << url;
+            const std::string text(url);
+            EXPECT_EQ(error.message, "--as-of-bucket-time is not supported for " +
+                                         text.substr(0, text.find("://")) + "://");
+            EXPECT_FALSE(error.hint.empty());
+        }
+    }
+    const auto past = open_store("s3://bucket/p?region=eu-west-1", {.as_of = 1000000});
+    EXPECT_EQ(past->as_of(), 1000000);
+    EXPECT_EQ(open_store("s3://bucket/p?region=eu-west-1")->as_of(), std::nullopt);
+}
+
 }  // namespace
 }  // namespace ark

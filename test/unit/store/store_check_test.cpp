@@ -90,6 +90,18 @@ TEST_F(StoreCheckTest, WithoutTheRightToRemoveItIsANote) {
     EXPECT_EQ(result.worst, CheckLevel::note);
     EXPECT_NE(found["right_delete"].hint.find("ark-probe/"), std::string::npos);
     EXPECT_EQ(store->list_parts(""), std::vector<std::string>{"ark-probe"});
+    // What each check leaves is small, so the speed is not measured.
+    uint64_t bytes = 0;
+    store->list("", [&](const ObjectInfo& object) {
+        bytes += object.size;
+        return true;
+    });
+    EXPECT_LT(bytes, 1000U);
+    EXPECT_EQ(found.size(), 8U);
+    EXPECT_EQ(found["throughput"].detail,
+              "not measured: what it takes could not be removed afterwards");
+    EXPECT_EQ(result.write_rate, std::nullopt);
+    EXPECT_TRUE(found.contains("right_multipart"));
 }
 
 TEST_F(StoreCheckTest, AFailureIsNoMissingRight) {

@@ -7,7 +7,9 @@
 #include "core/stream/adoption.hpp"
 #include "core/stream/contiguity.hpp"
 #include "core/stream/histories.hpp"
+#include "core/stream/tail_cleaner.hpp"
 #include "test/support/sample_marker.hpp"
+#include "test/support/store_decorator.hpp"
 #include "test/unit/archive/data_directory.hpp"
 #include "test/unit/stream/fixture.hpp"
 
@@ -386,6 +388,44 @@ TEST_F(AdoptionTest, OldPiecesGoWhereTheWholeIsThere) {
     EXPECT_FALSE(base->head(piece(5, 0)));
     EXPECT_TRUE(base->head(piece(6, 0)));
     EXPECT_TRUE(base->head(piece(7, 0)));
+}
+
+// A server that may not remove anything says so once, and the store is not asked again.
+TEST_F(AdoptionTest, WhereNothingMayBeRemovedOldPiecesStay) {
+    for (const uint64_t number : {5, 6}) {
+        put_piece(number, 0, slice(kBegin, kBegin + 10));
+        put_whole(number);
+    }
+    int asked = 0;
+    test::StoreDecorator store(base, [&](const std::string& call, const std::string&) {
+        ++asked;
+        if (call == "remove")
+            throw Error(ErrorCode::permission_denied, "DELETE failed");
+    });
+    PushTarget refusing{store, kCluster, 42, kSize, 3, {}, nullptr};
+    std::vector<Error> warnings;
+    TailCleaner cleaner(*repository, [&](const Error& warning) { warnings.push_back(warning); });
+    cleaner.remove(refusing, name(5));
+    ASSERT_EQ(warnings.size(), 1U);
+    EXPECT_NE(warnings[0].detail.find("DELETE failed"), std::string::npos);
+    EXPECT_NE(warnings[0].hint.find("/tail/"), std::string::npos);
+    asked = 0;
+    cleaner.remove(refusing, name(6));
+    cleaner.remove_old(refusing, {1, 7});
+    EXPECT_EQ(asked, 0);
+    EXPECT_EQ(warnings.size(), 1U);
+    EXPECT_TRUE(base->head(piece(5, 0)));
+    // Another trouble passes.
+    TailCleaner other(*repository, [&](const Error& warning) { warnings.push_back(warning); });
+    test::StoreDecorator away(base, [](const std::string& call, const std::string&) {
+        if (call == "remove")
+            throw Error(ErrorCode::unavailable, "away");
+    });
+    PushTarget there{away, kCluster, 42, kSize, 3, {}, nullptr};
+    other.remove(there, name(5));
+    EXPECT_EQ(warnings.size(), 1U);
+    other.remove(target(), name(5));
+    EXPECT_FALSE(base->head(piece(5, 0)));
 }
 
 // The archiver's side of the same: the first segment is compared.

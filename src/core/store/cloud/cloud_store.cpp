@@ -81,12 +81,13 @@ class CloudStore final : public ObjectStore {
     void list(const std::string& prefix,
               const std::function<bool(const ObjectInfo&)>& visit) override {
         check_object_prefix(prefix);
-        const std::string below = directory_key(prefix);
+        const std::string below = parts_.url.directory_key(prefix);
         for_each_page(below, false, [&](const BlobPage& page) {
             for (ObjectInfo object : page.objects) {
-                if (!is_ours(object.name))
+                const std::optional<std::string> name = parts_.url.name_of(object.name);
+                if (!name)
                     continue;
-                object.name = name_of_key(object.name);
+                object.name = *name;
                 if (!visit(object))
                     return false;
             }
@@ -96,11 +97,11 @@ class CloudStore final : public ObjectStore {
 
     std::vector<std::string> list_parts(const std::string& prefix) override {
         check_object_prefix(prefix);
-        const std::string below = directory_key(prefix);
+        const std::string below = parts_.url.directory_key(prefix);
         std::set<std::string> parts;
         for_each_page(below, true, [&](const BlobPage& page) {
             for (const ObjectInfo& object : page.objects) {
-                if (is_ours(object.name))
+                if (parts_.url.name_of(object.name))
                     parts.insert(object.name.substr(below.size()));
             }
             for (std::string directory : page.directories) {
@@ -126,7 +127,7 @@ class CloudStore final : public ObjectStore {
 
     uint64_t remove_temporaries(const std::string& prefix, UnixMicros before) override {
         check_object_prefix(prefix);
-        const std::string below = directory_key(prefix);
+        const std::string below = parts_.url.directory_key(prefix);
         uint64_t removed = 0;
         std::string from;
         do {
@@ -192,25 +193,6 @@ class CloudStore final : public ObjectStore {
     [[noreturn]] void throw_absent(const std::string& name) {
         throw Error(ErrorCode::not_found, "object \"" + parts_.url.bucket + "/" +
                                               parts_.url.key_of(name) + "\" does not exist");
-    }
-
-    std::string directory_key(const std::string& prefix) const {
-        const std::string key = parts_.url.key_of(prefix);
-        return key.empty() ? key : key + "/";
-    }
-
-    std::string name_of_key(const std::string& key) const {
-        return parts_.url.prefix.empty() ? key : key.substr(parts_.url.prefix.size() + 1);
-    }
-
-    // Others may have put things beside ours, a console its empty "directories".
-    bool is_ours(const std::string& key) const {
-        try {
-            check_object_name(name_of_key(key));
-            return true;
-        } catch (const Error&) {
-            return false;
-        }
     }
 
     void for_each_page(const std::string& prefix, bool delimited,

@@ -5,10 +5,12 @@
 #include "core/base/environment.hpp"
 #include "core/base/error.hpp"
 #include "core/http/retry_transport.hpp"
+#include "core/store/cloud/as_of_store.hpp"
 #include "core/store/cloud/cloud_store.hpp"
 #include "core/store/cloud/connection.hpp"
 #include "core/store/s3/s3_api.hpp"
 #include "core/store/s3/s3_transport.hpp"
+#include "core/store/s3/s3_versions.hpp"
 
 namespace ark {
 
@@ -99,11 +101,15 @@ std::unique_ptr<ObjectStore> make_s3_store(const std::string& url_text,
         connection.transport, std::make_shared<KeySigner>(credentials, kAwsS3Style),
         S3Endpoint{region, [place](const std::string& of) { return place.origin(of); }});
 
+    CloudParts parts = connection.parts(url, std::make_unique<S3Api>(api, kAmazonFlavor), signing,
+                                        [signing] { return signing->clock_skew(); });
+    if (options.as_of) {
+        return make_as_of_store(std::move(parts), std::make_unique<S3Versions>(api),
+                                *options.as_of);
+    }
     CloudOptions cloud;
     cloud.create_if_absent = api.create_if_absent;
-    return make_cloud_store(connection.parts(url, std::make_unique<S3Api>(api, kAmazonFlavor),
-                                             signing, [signing] { return signing->clock_skew(); }),
-                            cloud);
+    return make_cloud_store(std::move(parts), cloud);
 }
 
 }  // namespace ark

@@ -53,7 +53,8 @@ constexpr std::array<CodeRule, 29> kCodes{{
 bool is_absence(const HttpResponse& response, const XmlError& error) {
     if (response.status != 404)
         return false;
-    return error.code == "NoSuchKey" || error.code == "NoSuchUpload";
+    return error.code == "NoSuchKey" || error.code == "NoSuchUpload" ||
+           error.code == "NoSuchVersion";
 }
 
 bool is_answer(const HttpRequest& request, const HttpResponse& response, const XmlError& error) {

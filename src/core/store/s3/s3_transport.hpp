@@ -20,7 +20,7 @@ struct S3Endpoint {
 
 /// Signs each try afresh, and turns answers into HttpFailures by the store's own error codes. What
 /// it can mend it mends for the next try: credentials that expired, a clock that differs, another
-/// region. Hands on success, 404 of an object or upload, 412 and 416. Thread-safe.
+/// region. Hands on success, 404 of an object, version or upload, 412 and 416. Thread-safe.
 class S3Transport final : public HttpTransport {
  public:
     S3Transport(std::shared_ptr<HttpTransport> inner, std::shared_ptr<RequestSigner> signer,
