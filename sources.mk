@@ -411,6 +411,7 @@ UNIT_TEST_SOURCES += test/unit/restore/pack_reader_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/file_queue_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/delta_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/job_test.cpp
+UNIT_TEST_SOURCES += test/unit/verify/encrypted_backup_test.cpp
 UNIT_TEST_SOURCES += test/unit/verify/job_test.cpp
 UNIT_TEST_SOURCES += test/unit/verify/wal_test.cpp
 UNIT_TEST_SOURCES += test/unit/repo/object_test.cpp

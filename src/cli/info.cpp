@@ -29,6 +29,7 @@ void print_text(const BackupMarker& m, const std::string& url) {
     line("files", std::to_string(m.files));
     line("size", human_bytes(m.database_bytes) + ", stored " + human_bytes(m.stored_bytes) +
                      " in " + std::to_string(m.packs.size()) + " packs");
+    line("encrypted", m.is_encrypted ? "yes" : "no");
     for (const Tablespace& t : m.tablespaces) {
         line("tablespace", std::to_string(t.oid) + " " + t.location);
     }

@@ -26,6 +26,7 @@ nlohmann::json summary_of(const BackupMarker& m) {
             {"stored_bytes", m.stored_bytes},
             {"files", m.files},
             {"corrupt_pages", m.corrupt_page_count},
+            {"encrypted", m.is_encrypted},
             {"pg_version", m.pg_version},
             {"system_identifier", std::to_string(m.system_identifier)},
             {"cluster", m.cluster}};

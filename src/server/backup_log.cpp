@@ -104,6 +104,24 @@ bool adopt_marker(const char* backup_id, const char* json, const char* repositor
     return changed;
 }
 
+bool complete_outline(const char* backup_id, const char* json) {
+    return sql("UPDATE ark.backup_log AS log SET backup_type = marker.backup_type, "
+               "reason = marker.reason, created_by = marker.created_by, "
+               "started_at = marker.started_at, completed_at = marker.completed_at, "
+               "parent = marker.parent, timeline = marker.timeline, "
+               "start_lsn = marker.start_lsn, stop_lsn = marker.stop_lsn, "
+               "start_segment = marker.start_segment, stop_segment = marker.stop_segment, "
+               "files = marker.files, database_bytes = marker.database_bytes, "
+               "stored_bytes = marker.stored_bytes, pg_version = marker.pg_version, "
+               "system_identifier = marker.system_identifier, "
+               "requested_by = marker.requested_by, "
+               "corrupt_page_count = marker.corrupt_page_count "
+               "FROM ark.marker_fields($2::pg_catalog.jsonb) AS marker "
+               "WHERE log.backup_id = $1 AND log.status = 'completed' AND log.files IS NULL "
+               "AND marker.files IS NOT NULL",
+               backup_id, json) > 0;
+}
+
 void fail_backup_row(const char* backup_id, const BackupFailure& failure) {
     const uint64 rows =
         sql("UPDATE ark.backup_log SET status = $2, completed_at = pg_catalog.clock_timestamp(), "

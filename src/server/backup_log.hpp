@@ -38,6 +38,9 @@ void complete_backup_row(const char* backup_id, const BackupResult& result);
 /// The same from the commit marker's JSON, for a backup whose end this server did not see; inserts
 /// the row where it is missing. Whether anything changed.
 bool adopt_marker(const char* backup_id, const char* json, const char* repository_id);
+/// Fills in the row of a backup whose marker this server could not read when it adopted it, from
+/// the whole marker. False where there is nothing to fill in.
+bool complete_outline(const char* backup_id, const char* json);
 void fail_backup_row(const char* backup_id, const BackupFailure& failure);
 
 }  // namespace ark

@@ -223,14 +223,22 @@ void start_audit() {
     (void)job_request(JobKind::kAudit, nullptr, false);
 }
 
+// What is in the repository, and what of it this server can read.
+char* what_is_swept() {
+    return psprintf("%s|%s|%s", settings.repositories, settings.encryption_key_file,
+                    settings.encryption_key_command);
+}
+
 void reload() {
-    char* before = pstrdup(settings.repositories);
+    char* before = what_is_swept();
     const SettingValues* values = remember_settings();
     ProcessConfigFile(PGC_SIGHUP);
     record_changed_settings(values);
-    if (strcmp(before, settings.repositories) != 0)
+    char* now = what_is_swept();
+    if (strcmp(before, now) != 0)
         request_sweep();
     pfree(before);
+    pfree(now);
 }
 
 void run_once() {

@@ -9,8 +9,13 @@
 namespace ark {
 namespace {
 
-// Somebody sits in front of it.
+// Somebody sits in front of it. But the command for the key may take its time.
 constexpr int64 kTimeoutMs = INT64CONST(10) * 1000;
+constexpr int64 kKeyCommandMs = INT64CONST(30) * 1000;
+
+int64 timeout_ms() {
+    return kTimeoutMs + (settings.encryption_key_command[0] != '\0' ? kKeyCommandMs : 0);
+}
 
 void put_versions(CheckSink* sink, const char* program) {
     sql("SELECT extversion FROM pg_catalog.pg_extension WHERE extname "
@@ -76,7 +81,7 @@ void ask(CheckSink* sink, CatalogClient* client) {
 }  // namespace
 
 void check_repository(CheckSink* sink) {
-    CatalogClient* client = catalog_start(ChildWait::kLatch, kTimeoutMs);
+    CatalogClient* client = catalog_start(ChildWait::kLatch, timeout_ms());
     PG_TRY();
     { ask(sink, client); }
     PG_FINALLY();

@@ -125,7 +125,8 @@ void settle_found(Sweep* sweep, char* json) {
     const char* id = result(0, 1);
     if (id != nullptr && !job_is_active(id)) {
         remember(sweep, id);
-        (void)adopt(sweep, id, json);
+        if (!adopt(sweep, id, json))
+            (void)complete_outline(id, json);
     }
     commit_sql();
 }

@@ -152,8 +152,11 @@ void check_tail(const PushTarget& target, const std::string& name, ByteView cont
                       !std::ranges::equal(chain->bytes, content.first(chain->bytes.size()))))
             throw other_tail(target, name, chain->writer);
     } catch (const Error& error) {
-        // Pieces that can't be read say nothing; the whole is what makes up for them.
-        if (error.code != ErrorCode::corrupt)
+        // Pieces that can't be read say nothing; the whole is what makes up for them. So it is with
+        // those from before encryption was turned off, where the key went with it.
+        const bool has_no_key =
+            error.code == ErrorCode::invalid_key && !vault_of(target.store, target.cluster);
+        if (error.code != ErrorCode::corrupt && !has_no_key)
             throw;
     }
 }

@@ -48,6 +48,8 @@ bool may_pass(const Error& error, int failures) {
     switch (error.code) {
         case ErrorCode::corrupt:  // a transfer can damage bytes, too; a SegmentHole can close
             return error.retryable || failures < kTriesOnDamage;
+        case ErrorCode::invalid_key:  // a command for the key may fail for a while
+            return error.retryable;
         case ErrorCode::invalid_argument:
         case ErrorCode::unsupported:
         case ErrorCode::refused:

@@ -62,7 +62,8 @@ using StartPrefetcher = std::function<void(const PrefetchOrder& order, SpoolLock
 /// and, where a recovery would end by it, that nothing comes behind it: archive/wal_hole.hpp), or
 /// by OnError::not_found; or because the repository has only the beginning of a segment of which
 /// the recovering server's own pg_wal has more. When it returns `written` the file is whole: it was
-/// renamed to its name. Error: what cannot pass by waiting, at once (corrupt after three tries);
+/// renamed to its name. Error: what cannot pass by waiting, at once and whatever OnError says (a
+/// wrong key or none; corrupt after three tries);
 /// anything else when the budget is used up, also SegmentHole.
 WalGetResult wal_get(
     const WalGetRequest& request, const std::function<std::unique_ptr<Repository>()>& open,

@@ -8,6 +8,7 @@
 #include "core/base/error.hpp"
 #include "core/pipeline/digest.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -242,8 +243,10 @@ std::optional<BackupMarker> find_backup(Repository& repository, const std::strin
     if (!is_valid_name_part(backup_id))
         return std::nullopt;
     const std::string name = cluster + "/" + place::marker(backup_id);
-    const std::optional<Bytes> content = read_small(repository.store(), cluster, ObjectKind::marker,
-                                                    place::marker(backup_id), kMarkerLimit);
+    bool is_encrypted = false;
+    const std::optional<Bytes> content =
+        read_small(repository.store(), cluster, ObjectKind::marker, place::marker(backup_id),
+                   kMarkerLimit, &is_encrypted);
     if (!content)
         return std::nullopt;
     BackupMarker marker = parse_marker(as_text(*content), name);
@@ -252,6 +255,9 @@ std::optional<BackupMarker> find_backup(Repository& repository, const std::strin
                     "It is the marker of backup \"" + marker.backup_id + "\" of cluster \"" +
                         marker.cluster + "\".");
     }
+    marker.is_encrypted = is_encrypted;
+    if (const auto vault = vault_of(repository.store(), cluster))
+        vault->expect_below(place::backup(backup_id), is_encrypted);
     return marker;
 }
 

@@ -84,6 +84,7 @@ struct BackupMarker {
     bool has_config_archive = false;
     std::string program_version;
     Writer writer;
+    bool is_encrypted = false;  ///< as it was found in the repository; not part of the text
 };
 
 /// The JSON object of docs/repository-format.md "Marker", sealed with a digest of itself; text that
@@ -118,7 +119,8 @@ std::optional<BackupOutline> outline_backup(Repository& repository, const std::s
 /// that is encrypted is an Error (invalid_key) where its key is not there.
 std::vector<BackupMarker> list_backups(Repository& repository, const std::string& cluster,
                                        std::vector<std::string>* bad = nullptr);
-/// nullopt when there is no marker of this id. Error: corrupt.
+/// nullopt when there is no marker of this id. Error: corrupt. From here on the cluster's vault takes
+/// no object of this backup that is not encrypted as its marker is (Vault::expect_below).
 std::optional<BackupMarker> find_backup(Repository& repository, const std::string& cluster,
                                         const std::string& backup_id);
 

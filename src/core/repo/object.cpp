@@ -491,16 +491,19 @@ StoreResult store_small(ObjectStore& store, const std::string& prefix, ObjectKin
 }
 
 std::optional<Bytes> read_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
-                                const std::string& place, uint64_t limit) {
+                                const std::string& place, uint64_t limit, bool* is_encrypted) {
     const std::string name = prefix + "/" + place;
     std::optional<Bytes> stored = store.get(name, limit + kMaxHeaderBytes);
     if (!stored)
         return std::nullopt;
     const std::shared_ptr<const Vault> vault = vault_of(store, prefix);
-    if (begins_with_header(*stored))
+    const bool has_header = begins_with_header(*stored);
+    if (is_encrypted != nullptr)
+        *is_encrypted = has_header && parse_header(*stored, name).header.is_encrypted();
+    if (has_header)
         return open_object(*stored, kind, place, limit, vault.get());
     if (vault)
-        vault->note_plain(name);
+        vault->check_is_encrypted(false, place, name);
     return stored;
 }
 

@@ -180,6 +180,7 @@ StoreResult store_small(ObjectStore& store, const std::string& prefix, ObjectKin
                         const std::optional<BackupRange>& range = {});
 /// Such an object's content, whichever it is; nullopt when it is not there. Error: as open_object.
 std::optional<Bytes> read_small(ObjectStore& store, const std::string& prefix, ObjectKind kind,
-                                const std::string& place, uint64_t limit);
+                                const std::string& place, uint64_t limit,
+                                bool* is_encrypted = nullptr);
 
 }  // namespace ark

@@ -1,5 +1,6 @@
 #include "core/repo/vault.hpp"
 
+#include <string_view>
 #include <utility>
 
 #include "core/base/error.hpp"
@@ -10,6 +11,9 @@ namespace ark {
 namespace {
 
 constexpr const char* kDataKeyInfo = "pg_ark/1 data key";
+// docs/repository-format.md "Layout".
+constexpr std::string_view kBackupBegin = "backup/";
+constexpr std::string_view kEvidenceBegin = "/tests/";
 
 ByteView identity_of(const std::vector<Recipient>& recipients) {
     if (recipients.empty())
@@ -105,9 +109,35 @@ std::string Vault::tag_of(const ObjectHeader& header, uint64_t plain_bytes,
     return to_hex(hmac_sha256(tag_key_, as_bytes(text)));
 }
 
-void Vault::note_plain(const std::string& name) const {
-    ++plain_objects_;
-    if (options_.refuses_plain) {
+void Vault::expect_below(const std::string& directory, bool is_encrypted) const {
+    const std::lock_guard lock(mutex_);
+    expected_[directory] = is_encrypted;
+}
+
+// Evidence comes later, and is as things are then.
+std::optional<bool> Vault::expected_at(const std::string& place) const {
+    const size_t id = place.find('/') + 1;
+    const size_t id_end = place.find('/', id);
+    if (!place.starts_with(kBackupBegin) || id_end == std::string::npos ||
+        place.compare(id_end, kEvidenceBegin.size(), kEvidenceBegin) == 0)
+        return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    const auto found = expected_.find(place.substr(0, id_end));
+    return found == expected_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Vault::check_is_encrypted(bool is_encrypted, const std::string& place,
+                               const std::string& name) const {
+    if (!is_encrypted)
+        ++plain_objects_;
+    if (expected_at(place).value_or(is_encrypted) != is_encrypted) {
+        throw Error(ErrorCode::corrupt, "object \"" + name + "\" is damaged",
+                    is_encrypted ? "It is encrypted, and the marker of its backup is not: one of "
+                                   "them was put there by somebody."
+                                 : "It is not encrypted, and its backup is: somebody put it there.",
+                    "Restore another backup, and find out who can write to the repository.");
+    }
+    if (!is_encrypted && options_.refuses_plain) {
         throw Error(ErrorCode::refused, "object \"" + name + "\" is not encrypted",
                     "Only what is encrypted is read.",
                     "Anybody who can write to the repository could have put it there. If it was "
@@ -117,11 +147,11 @@ void Vault::note_plain(const std::string& name) const {
 
 std::unique_ptr<FrameCipher> cipher_of(const Vault* vault, const ParsedHeader& parsed,
                                        const std::string& name) {
-    if (!parsed.header.is_encrypted()) {
-        if (vault != nullptr)
-            vault->note_plain(name);
+    const bool is_encrypted = parsed.header.is_encrypted();
+    if (vault != nullptr)
+        vault->check_is_encrypted(is_encrypted, parsed.header.place, name);
+    if (!is_encrypted)
         return nullptr;
-    }
     if (vault == nullptr)
         throw no_key(name, parsed.header, "No key was given.");
     return std::make_unique<FrameCipher>(vault->cipher(parsed, name));

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,12 +46,20 @@ class Vault {
     /// Tells contents of one name apart without telling what they are.
     std::string tag_of(const ObjectHeader& header, uint64_t plain_bytes, const Hash128& hash) const;
 
-    /// Counts an object that is not encrypted. Error: refused where that is not accepted.
-    void note_plain(const std::string& name) const;
+    /// A backup's marker was read: what else is below `directory` (place::backup) is encrypted as
+    /// it is, or is not as it is not. A backup keeps the settings that it began with, so anything
+    /// else was put there by somebody.
+    void expect_below(const std::string& directory, bool is_encrypted) const;
+    /// Before an object is read, at whose name it lies: `place` is what it is asked for by. Counts
+    /// one that is not encrypted. Error: corrupt where its backup is otherwise; refused where it is
+    /// not encrypted and that is not accepted.
+    void check_is_encrypted(bool is_encrypted, const std::string& place,
+                            const std::string& name) const;
     uint64_t plain_objects() const { return plain_objects_; }
 
  private:
     SecretBytes data_key_of(const ObjectHeader& header, const std::string& name) const;
+    std::optional<bool> expected_at(const std::string& place) const;
 
     const VaultOptions options_;
     const std::shared_ptr<const OpenKeyring> keyring_;
@@ -56,10 +67,13 @@ class Vault {
     SecretBytes tag_key_;
     SecretBytes frames_key_;
     mutable std::atomic<uint64_t> plain_objects_ = 0;
+    mutable std::mutex mutex_;
+    mutable std::map<std::string, bool> expected_;  ///< by a backup's directory; under mutex_
 };
 
 /// The cipher that a stored object's frames are opened with: nullptr for one that is not encrypted,
-/// which is counted. Error: as Vault::cipher; invalid_key where there is no vault.
+/// which is counted. The header's place is the one that it was asked for. Error: as Vault::cipher
+/// and Vault::check_is_encrypted; invalid_key where there is no vault.
 std::unique_ptr<FrameCipher> cipher_of(const Vault* vault, const ParsedHeader& parsed,
                                        const std::string& name);
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/base/error.hpp"
+#include "core/repo/vault_store.hpp"
 #include "core/restore/kept_wal.hpp"
 #include "core/restore/server_program.hpp"
 #include "core/restore/tree.hpp"
@@ -183,6 +184,12 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
         plan.warnings.push_back(warning_of_present(*plan.as_of, request.take_over));
     plan.read_ahead = plan.source.can_look_ahead;
     const BackupMarker& backup = plan.source.backup;
+    if (!backup.is_encrypted && vault_of(repository.store(), plan.source.cluster)) {
+        plan.warnings.push_back(
+            "backup " + backup.backup_id +
+            " is not encrypted, although the cluster has keys: anybody who can write to the "
+            "repository could have put it there; --require-encryption refuses it");
+    }
     // A scratch server's programs are the caller's choice.
     if (!request.scratch)
         refuse_other_major(backup, request.program);

@@ -55,6 +55,9 @@ class Resolver {
         for (const std::string& what : bad) {
             out_.warnings.push_back("a backup's marker could not be read: " + what);
         }
+        // Of the one that was named the error is what is wrong with it, not that it is not there.
+        if (!bad.empty() && !wish_.backup_id.empty())
+            static_cast<void>(find_backup(repository_, out_.cluster, wish_.backup_id));
         if (!backups_.empty())
             return;
         throw Error(

@@ -26,12 +26,30 @@ Error ahead(const PushTarget& target, TimelineId timeline, const std::string& wh
             kAheadHint};
 }
 
+// Encryption was turned off in the middle of the segment, and the key's setting removed.
+std::optional<TailChain> read_chain(Repository& repository, const PushTarget& target,
+                                    const std::string& name) {
+    try {
+        return read_tail_to_mend({repository, target.cluster, target.system_identifier, nullptr},
+                                 name, target.segment_size);
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::invalid_key)
+            throw;
+        throw Error(
+            error.code,
+            "the pieces of WAL segment \"" + name + "\" are encrypted and cannot be continued",
+            error.message + ". " + error.detail +
+                " WAL is archived by whole segments until the server has finished this one.",
+            "Set pg_ark.encryption_key_file or pg_ark.encryption_key_command again, or finish the "
+            "segment: SELECT pg_switch_wal().");
+    }
+}
+
 std::optional<TailChain> adopt_segment(Repository& repository, const PushTarget& target,
                                        WalSegment segment, Lsn flushed,
                                        const std::function<void(const Error&)>& warn) {
     const std::string name = segment_name(segment, target.segment_size);
-    std::optional<TailChain> chain = read_tail_to_mend(
-        {repository, target.cluster, target.system_identifier, nullptr}, name, target.segment_size);
+    std::optional<TailChain> chain = read_chain(repository, target, name);
     if (!chain)
         return std::nullopt;
     const auto length = static_cast<uint32_t>(chain->length);

@@ -113,7 +113,13 @@ class Verification {
                 "\"pg_ark list\" shows which there are."};
     }
 
+    uint64_t plain_objects() const {
+        const auto vault = vault_of(repository_.store(), request_.cluster);
+        return vault ? vault->plain_objects() : 0;
+    }
+
     void check() {
+        const uint64_t plain_before = plain_objects();
         uint64_t stored = 0;
         for (const PackInfo& pack : marker_.packs)
             stored += pack.stored_bytes;
@@ -138,6 +144,11 @@ class Verification {
         });
         timed(VerifyPhase::wal, "wal", [&] { wal.run(); });
         note_what_was_read(read);
+        if (plain_objects() > plain_before) {
+            evidence_.notes.emplace_back(
+                "not all that was read is encrypted: anybody who can write to the repository could "
+                "have put that there");
+        }
         evidence_.verified["wal"] = wal.verified();
     }
 

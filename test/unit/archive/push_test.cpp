@@ -52,6 +52,35 @@ TEST_F(Push, StoresASegmentOnce) {
     EXPECT_EQ(push(kName, wal.parent.segment(5), "two"), PushResult::present);
 }
 
+// Encryption was turned off in the middle of a segment, and the key taken away.
+TEST_F(Push, EncryptedPiecesDoNotKeepTheWholeFromBeingStored) {
+    const auto keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make(kCluster, {KeySecret::Type::key, random_secret(32)}));
+    const auto with_key = repo.open(OpenMode::write);
+    with_key->use_vault(kCluster, std::make_shared<const Vault>(keyring));
+    const Bytes segment = wal.parent.segment(5);
+    store_object(with_key->store(), kCluster, ObjectKind::tail, place::tail(kName, 0),
+                 ByteView(segment).first(1000), {}, 1);
+    PushTarget here = target();
+    here.repository = repo.repository.get();
+    data.add_wal(kName, segment);
+    EXPECT_EQ(push_wal_file(here, kName, data.wal(kName), buffers), PushResult::stored);
+    EXPECT_EQ(fetch_segment(context(), kName), segment);
+    // With a key that is another one it is a mistake, not a decision.
+    repo.base->remove(kCluster + "/" + place::segment(kName));
+    repo.repository->use_vault(
+        kCluster,
+        std::make_shared<const Vault>(std::make_shared<const OpenKeyring>(OpenKeyring::make(
+                                          kCluster, {KeySecret::Type::key, random_secret(32)})),
+                                      VaultOptions{.encrypts = false}));
+    PushTarget other{repo.store(), kCluster, WalBuilder::kSystemIdentifier,
+                     kSize,        1,        {"one", "boot", data.path(), 0}};
+    other.repository = repo.repository.get();
+    PushBuffers fresh{1};
+    EXPECT_EQ(test::error_of([&] { push_wal_file(other, kName, data.wal(kName), fresh); }),
+              ErrorCode::invalid_key);
+}
+
 // On a host that cannot read what it wrote, beside its own pieces of the segment.
 TEST_F(Push, AHostThatOnlyWritesKnowsItsOwnAgain) {
     const auto keyring = std::make_shared<const OpenKeyring>(

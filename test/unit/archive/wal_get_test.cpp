@@ -9,6 +9,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
+#include "core/repo/vault.hpp"
 #include "test/unit/archive/data_directory.hpp"
 #include "test/unit/archive/fixture.hpp"
 
@@ -490,6 +491,57 @@ TEST_F(WalGet, AFileThatCannotBeWrittenIsAFailure) {
     request.path = data.path() + "/global";  // a directory: the rename fails
     EXPECT_TRUE(error_of_get(WalBuilder::name(5)));
     EXPECT_FALSE(std::filesystem::exists(request.path + ".pg_ark." + std::to_string(getpid())));
+}
+
+// What can't be read for want of its key is never "not there", and no waiting gives the key.
+TEST_F(WalGet, WhatHasAnotherKeyIsNotNotThere) {
+    const auto keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make(test::kCluster, {KeySecret::Type::key, random_secret(32)}));
+    repo.repository->use_vault(test::kCluster, std::make_shared<const Vault>(keyring));
+    store_object(repo.store(), test::kCluster, ObjectKind::wal, place::segment(WalBuilder::name(5)),
+                 wal.parent.segment(5), {}, 1);
+    store_small(repo.store(), test::kCluster, ObjectKind::history, place::history(2),
+                as_bytes(wal.history), {});
+    request.timeout_s = 3600;
+    const Error wrong(ErrorCode::invalid_key, "the key does not open any slot");
+    int opened = 0;
+    for (const OnError on_error : {OnError::abort, OnError::wait, OnError::not_found}) {
+        request.on_error = on_error;
+        for (const std::string& name : {WalBuilder::name(5), std::string("00000002.history")}) {
+            EXPECT_EQ(error_of_get(name), ErrorCode::invalid_key);  // no key
+            request.name = name;
+            opened = 0;
+            EXPECT_EQ(test::error_of([&] {
+                          wal_get(
+                              request,
+                              [&]() -> std::unique_ptr<Repository> {
+                                  ++opened;
+                                  throw Error(wrong);
+                              },
+                              [](const Error& /*warning*/) {});
+                      }),
+                      ErrorCode::invalid_key);
+            EXPECT_EQ(opened, 1);
+        }
+    }
+    EXPECT_EQ(warnings, 0);
+    EXPECT_EQ(files(), 0U);
+    // A command that could not give the key may be able to in a moment.
+    Error away = wrong;
+    away.retryable = true;
+    opened = 0;
+    EXPECT_EQ(wal_get(
+                  request,
+                  [&] {
+                      if (++opened < 3)
+                          throw Error(away);
+                      auto repository = repo.open();
+                      repository->use_vault(test::kCluster, std::make_shared<const Vault>(keyring));
+                      return repository;
+                  },
+                  [](const Error& /*warning*/) {}),
+              WalGetResult::written);
+    EXPECT_EQ(opened, 3);
 }
 
 }  // namespace

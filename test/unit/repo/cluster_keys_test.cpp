@@ -90,7 +90,7 @@ TEST_F(ClusterKeysTest, EncryptionThatIsRequiredIsNotLeftOutForWantOfAKey) {
     make_keyring(file);
     use({file, {}});
     expect_error(ErrorCode::refused, [&] {
-        vault()->note_plain("x");
+        vault()->check_is_encrypted(false, "x", "c/x");
         return 0;
     });
 }

@@ -19,14 +19,18 @@
 #include "core/repo/vault_store.hpp"
 #include "core/restore/pack_reader.hpp"
 #include "test/support/expect_error.hpp"
+#include "test/support/frames.hpp"
 #include "test/support/sample_marker.hpp"
 #include "test/support/store_decorator.hpp"
 
 namespace ark {
 namespace {
 
+using test::edges_of;
 using test::expect_error;
 using test::mentions;
+using test::part;
+using test::together;
 
 const std::string kCluster = "c";
 const std::string kPlace = "wal/00000001/00000000/000000010000000000000001.zst";
@@ -50,25 +54,6 @@ Bytes content_of(size_t size, int seed = 1) {
 
 std::string text_of(ByteView bytes) {
     return std::string(as_text(bytes));
-}
-
-// Where the frames of a stored object begin, header first, end last.
-std::vector<size_t> edges_of(ByteView stored) {
-    std::vector<size_t> out{0};
-    while (out.back() < stored.size())
-        out.push_back(out.back() + *frame_length(stored.subspan(out.back()), "x"));
-    return out;
-}
-
-Bytes part(ByteView bytes, size_t from, size_t to) {
-    return {bytes.begin() + static_cast<ptrdiff_t>(from),
-            bytes.begin() + static_cast<ptrdiff_t>(to)};
-}
-Bytes together(std::initializer_list<Bytes> parts) {
-    Bytes out;
-    for (const Bytes& piece : parts)
-        out.insert(out.end(), piece.begin(), piece.end());
-    return out;
 }
 
 // With another text in its header, and a CRC that fits: what anybody can make.
@@ -679,10 +664,14 @@ TEST_F(VaultTest, MarkersAndHistoriesToo) {
     EXPECT_EQ(store_it(*recipient, marker), StoreResult::present);
     expect_error(ErrorCode::conflict, [&] { return store_it(*recipient, other); });
 
-    // One from before is read, unless that is not wanted.
+    // One from before is read, unless that is not wanted, or it was seen encrypted.
     base->remove("c/" + where);
     base->put_if_absent("c/" + where, as_bytes(to_json(marker)));
-    EXPECT_TRUE(find_backup(*repository, kCluster, marker.backup_id));
+    expect_error(ErrorCode::corrupt,
+                 [&] { return find_backup(*repository, kCluster, marker.backup_id).has_value(); });
+    repository = Repository::open(over(base), OpenMode::write);
+    repository->use_vault(kCluster, shared(keyring));
+    EXPECT_FALSE(find_backup(*repository, kCluster, marker.backup_id)->is_encrypted);
     EXPECT_EQ(store_it(*repository, marker), StoreResult::present);
     auto strict = Repository::open(over(base), OpenMode::read);
     strict->use_vault(kCluster, shared(keyring, {.refuses_plain = true}));

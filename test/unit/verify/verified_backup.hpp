@@ -6,6 +6,7 @@
 
 #include "core/pipeline/tar_writer.hpp"
 #include "core/repo/object.hpp"
+#include "core/repo/vault.hpp"
 #include "core/verify/job.hpp"
 #include "test/support/fake_cluster.hpp"
 #include "test/support/store_decorator.hpp"
@@ -48,6 +49,18 @@ class VerifiedBackup : public VerifyListener {
             wal.fill_segment();
     }
 
+    /// From here on everything is encrypted; before store().
+    void encrypt() {
+        const SecretBytes secret(32, std::byte{7});
+        encrypt(std::make_shared<const OpenKeyring>(
+            OpenKeyring::make(backup.marker.cluster, {KeySecret::Type::key, secret})));
+    }
+    void encrypt(std::shared_ptr<const OpenKeyring> with) {
+        keyring = std::move(with);
+        vault = std::make_shared<const Vault>(keyring);
+        repository->use_vault(backup.marker.cluster, vault);
+    }
+
     /// Everything into the repository.
     void store() {
         backup.store();
@@ -56,11 +69,27 @@ class VerifiedBackup : public VerifyListener {
             put_segment(WalBuilder::name(n), wal.segment(n));
         put_marker();
     }
-    void put_marker() { put(marker_name(), as_bytes(to_json(backup.marker))); }
+    void put_marker() {
+        const std::string text = to_json(backup.marker);
+        if (vault) {
+            put_object(ObjectKind::marker, place::marker(backup.marker.backup_id), as_bytes(text));
+        } else {
+            put(marker_name(), as_bytes(text));
+        }
+    }
     void put_segment(const std::string& segment, ByteView bytes) {
-        const ObjectHeader header{ObjectKind::wal, place::segment(segment), "none",
-                                  bytes.size(),    content_hash(bytes),     {}};
-        put(segment_name(segment), seal_object(header, bytes, 1));
+        put_object(ObjectKind::wal, place::segment(segment), bytes);
+    }
+    void put_object(ObjectKind kind, const std::string& place, ByteView bytes) {
+        put(name_of(place), sealed(kind, place, bytes, vault.get()));
+    }
+    /// As an object; encrypted where there is a vault.
+    static Bytes sealed(ObjectKind kind, const std::string& place, ByteView bytes,
+                        const Vault* with) {
+        ObjectSealer sealer(1);
+        const ByteView out = sealer.seal(
+            {kind, place, kCipherNone, bytes.size(), content_hash(bytes), {}}, bytes, with);
+        return {out.begin(), out.end()};
     }
     void put(const std::string& name, ByteView content) {
         base->remove(name);
@@ -103,6 +132,8 @@ class VerifiedBackup : public VerifyListener {
                                                  before_call(call, name);
                                          }),
         OpenMode::create);
+    std::shared_ptr<const OpenKeyring> keyring;
+    std::shared_ptr<const Vault> vault;
     StoredBackup backup;
     WalBuilder wal;
     int patience = 0;
@@ -115,8 +146,7 @@ class VerifiedBackup : public VerifyListener {
         const ByteView text = as_bytes("x = 1");
         archive.insert(archive.end(), text.begin(), text.end());
         archive.resize(archive.size() + tar_padding(5) + tar_end().size());
-        store_object(*base, backup.marker.cluster, ObjectKind::config,
-                     place::config(backup.marker.backup_id), archive, {}, 1);
+        put_object(ObjectKind::config, place::config(backup.marker.backup_id), archive);
     }
 };
 
