@@ -24,6 +24,7 @@ struct RepositoryOptions {
     double retry_timeout = 300;  ///< --retry-timeout, seconds
     OutputFormat output = OutputFormat::text;
     KeyOptions key;
+    bool no_audit = false;  ///< --no-audit
 };
 
 /// --repo alone.

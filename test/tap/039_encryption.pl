@@ -63,7 +63,7 @@ mark();
 $node->safe_psql('postgres', 'SELECT pg_switch_wal()');
 wait_log($node, qr/could not (?:open|stat) file "\Q$key\E"|\Q$key\E.*No such file|has no encryption keys/);
 is_deeply([ grep { !/^ark/ } map { s{.*/}{}r } glob "$directory/*" ], [], 'without keys nothing is stored');
-like(check_row('repository'), qr/^false: could not be checked: .*(?:\Q$key\E|no encryption keys)/, 'preflight says what is missing');
+like(check_row('encryption'), qr/^false: on, and nothing is stored: .*(?:\Q$key\E|no encryption keys)/, 'preflight says what is missing');
 my $refused = wait_backup($node, start_backup_sql($node, 'too early'));
 is($refused->{status}, 'failed', 'a backup fails');
 like($refused->{error}{message}, qr/\Q$key\E|no encryption keys/, 'and says why');
