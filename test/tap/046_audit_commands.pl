@@ -13,7 +13,7 @@ my $keys = PostgreSQL::Test::Utils::tempdir('keys');
 my ($directory, $url) = new_repository();
 my $key  = "$keys/ark.key";
 my $node = ark_cluster('source', repository => $url, start => 0, conf => "autovacuum = off\npg_ark.encryption = 'aes-256-gcm'\npg_ark.encryption_key_file = '$key'\n");
-my ($system) = PostgreSQL::Test::Utils::run_command([ 'pg_controldata', $node->data_dir ]) =~ /Database system identifier:\s+(\d+)/;
+my ($system) = qx(pg_controldata '@{[ $node->data_dir ]}') =~ /Database system identifier:\s+(\d+)/;
 my @key = ('--repo', $url, '--key-file', $key);
 ark_ok([ 'key', 'create', '--cluster', $system, @key ], 'keys are made');
 $node->start;
