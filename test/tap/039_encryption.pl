@@ -151,6 +151,8 @@ my %before = stored();
 mark();
 archive_now($node);
 my $fourth = backup_ok($node, 'open again');
+# The audit log, too, which comes a moment later.
+poll_until('the audit log is there', sub { $node->safe_psql('postgres', 'SELECT waiting_bytes = 0 AND unmirrored = 0 FROM ark.audit_status') eq 't' });
 %plain_objects = map { $_ => 1 } grep { !$before{$_} } keys %{ { stored() } };
 like(check_row('encryption'), qr/off, although/, 'preflight: off');
 ark_fails([ 'restore', '--repo', $url, '-D', "$keys/none", '--key-file', $key, '--require-encryption', '--dry-run' ], qr/not encrypted/, '--require-encryption takes none of that');
