@@ -234,6 +234,7 @@ ENGINE_SOURCES += src/core/verify/job.cpp
 # src/cli: the executable
 CLI_SOURCES += src/cli/main.cpp
 CLI_SOURCES += src/cli/command.cpp
+CLI_SOURCES += src/cli/command_audit.cpp
 CLI_SOURCES += src/cli/key_options.cpp
 CLI_SOURCES += src/cli/key.cpp
 CLI_SOURCES += src/cli/own_program.cpp
@@ -265,6 +266,7 @@ CLI_SOURCES += src/cli/server_prefetch.cpp
 CLI_SOURCES += src/cli/child/message.cpp
 CLI_SOURCES += src/cli/child/channel.cpp
 CLI_SOURCES += src/cli/child/opening.cpp
+CLI_SOURCES += src/cli/child/encryption_check.cpp
 CLI_SOURCES += src/cli/child/role.cpp
 CLI_SOURCES += src/cli/child/recoverability.cpp
 

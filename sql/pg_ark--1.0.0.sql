@@ -344,20 +344,18 @@ COMMENT ON COLUMN ark.archiver_status.error_hint IS 'What to do';
 CREATE FUNCTION ark.audit_state(
     OUT waiting_bytes bigint, OUT lost bigint, OUT last_written_at timestamptz, OUT failures bigint,
     OUT error_sqlstate text, OUT error_message text, OUT last_mirrored_at timestamptz,
-    OUT mirror_failures bigint, OUT mirror_error_sqlstate text, OUT mirror_error_message text) RETURNS SETOF record
+    OUT mirror_failures bigint, OUT mirror_error_sqlstate text, OUT mirror_error_message text, OUT unmirrored bigint) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'pg_ark_audit_state';
 COMMENT ON FUNCTION ark.audit_state() IS 'How ark.audit_log is written; see the view ark.audit_status';
 
-CREATE VIEW ark.audit_status AS
-    SELECT s.*, (SELECT pg_catalog.count(*) FROM ark.audit_log WHERE mirrored_at IS NULL) AS unmirrored
-    FROM ark.audit_state() AS s;
+CREATE VIEW ark.audit_status AS SELECT * FROM ark.audit_state();
 COMMENT ON VIEW ark.audit_status IS 'One row: whether ark.audit_log has everything, and the repository too';
 COMMENT ON COLUMN ark.audit_status.last_mirrored_at IS 'When nothing was left to put into the repository, since the start of the server';
 COMMENT ON COLUMN ark.audit_status.mirror_failures IS 'Tries to put entries into the repository that failed, in a row';
 COMMENT ON COLUMN ark.audit_status.mirror_error_sqlstate IS 'SQLSTATE of the last of them';
 COMMENT ON COLUMN ark.audit_status.mirror_error_message IS 'Its message';
-COMMENT ON COLUMN ark.audit_status.unmirrored IS 'Entries that the repository does not have yet';
+COMMENT ON COLUMN ark.audit_status.unmirrored IS 'Entries that the repository does not have yet; null: not counted, since somebody has the table locked';
 COMMENT ON COLUMN ark.audit_status.waiting_bytes IS 'Entries that are on their way into the table; more than a moment of it means that they cannot be written';
 COMMENT ON COLUMN ark.audit_status.lost IS 'Entries that had no room, and are not yet in the table as such';
 COMMENT ON COLUMN ark.audit_status.last_written_at IS 'When a writer last ended well, since the start of the server';

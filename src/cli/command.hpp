@@ -27,6 +27,7 @@ struct RepositoryOptions {
     OutputFormat output = OutputFormat::text;
     KeyOptions key;
     std::string as_of;  ///< --as-of-bucket-time; empty: as it is now
+    bool no_audit = false;  ///< --no-audit
 };
 
 /// --repo alone.

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/command_audit.hpp"
 #include "cli/evidence_report.hpp"
 #include "cli/interrupts.hpp"
 #include "cli/own_program.hpp"
@@ -144,6 +145,7 @@ int drill(DrillOptions& options) {
     const OutputFormat output = options.repository.output;
     const std::string url = required_repo(options.repository);
     DrillRequest& request = options.request;
+    const CommandActor actor;
     request.scratch_directory = canonical_path(request.scratch_directory);
     ::umask(077);
     become_owner(request.scratch_directory);
@@ -158,8 +160,15 @@ int drill(DrillOptions& options) {
     sweep_scratch_directory(request.scratch_directory);
     RepositoryArchivedWal wal(*repository, request.cluster);
     Watcher watcher(output);
-    const Evidence evidence = run_drill(*repository, wal, request, watcher);
-    store_or_warn(*repository, evidence);
+    Evidence evidence;
+    CommandAudit audit(actor, options.repository, *repository, request.cluster,
+                       {"drill", request.scratch_directory, request.backup_id});
+    audit.run([&] {
+        evidence = run_drill(*repository, wal, request, watcher);
+        store_or_warn(*repository, evidence);
+        return "backup " + evidence.backup_id +
+               (evidence.success ? ": nothing wrong was found" : ": damage was found");
+    });
     if (output == OutputFormat::json) {
         std::printf("%s\n", nlohmann::json::parse(to_json(evidence)).dump(2).c_str());
     } else {
@@ -175,6 +184,7 @@ void add_options(CLI::App& command, DrillOptions& options) {
     add_repository_options(command, options.repository);
     add_retry_option(command, options.repository);
     add_as_of_option(command, options.repository);
+    add_audit_option(command, options.repository);
     command.add_option("--backup", request.backup_id, "this backup (default: the newest)")
         ->option_text("ID");
     command

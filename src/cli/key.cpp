@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
+#include "cli/command_audit.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/repo/json_text.hpp"
@@ -139,7 +140,14 @@ class KeyAction {
 
     OpenKeyring opened_keyring() {
         find_cluster();
-        return OpenKeyring::open(stored_keyring(), keys_.secret());
+        OpenKeyring keyring = OpenKeyring::open(stored_keyring(), keys_.secret());
+        use_vault(keyring);
+        return keyring;
+    }
+    // For the audit log: under the key that counts before the change.
+    void use_vault(const OpenKeyring& keyring) {
+        repository_->use_vault(
+            cluster_, std::make_shared<const Vault>(std::make_shared<const OpenKeyring>(keyring)));
     }
 
     // The cluster need not be there: its first WAL shall be encrypted.
@@ -161,6 +169,10 @@ class KeyAction {
         const bool made = !file.empty() && make_key_file(file);
         OpenKeyring keyring = OpenKeyring::make(cluster_, keys_.secret());
         store(keyring, made ? json{{"key_file", file}} : json::object());
+        // There was nothing before to encrypt an entry with, and the keyring says who made it.
+        use_vault(keyring);
+        CommandAudit(actor_, options_.repository, *repository_, cluster_, {"key create", "", ""})
+            .add("completed", "keyring 1, key " + keyring.keyring().current);
         if (is_text() && made) {
             std::printf(
                 "a new key is in \"%s\": keep a copy of it where neither this machine's loss "
@@ -199,7 +211,7 @@ class KeyAction {
         for (const std::string& file : options_.other_files)
             others.push_back(secret_of_file(file));
         const std::vector<uint32_t> left = keyring.rotate(others);
-        store(keyring, {{"left_behind", left}});
+        audited_store(keyring, "key rotate", "", {{"left_behind", left}});
         for (const uint32_t slot : left) {
             std::fprintf(stderr,
                          "pg_ark: warning: slot %u does not open the new key: its key was not "
@@ -219,7 +231,7 @@ class KeyAction {
         json more{{"slot", slot}};
         if (made)
             more["key_file"] = file;
-        store(keyring, more);
+        audited_store(keyring, "key add-slot", "slot " + std::to_string(slot), more);
         if (is_text())
             std::printf("\"%s\" opens it, too, by slot %u\n", file.c_str(), slot);
     }
@@ -229,12 +241,16 @@ class KeyAction {
             throw Error(ErrorCode::invalid_argument, "no slot given", {}, "Use --slot N.");
         OpenKeyring keyring = opened_keyring();
         keyring.remove_slot(options_.slot);
-        store(keyring, {{"removed_slot", options_.slot}});
+        audited_store(keyring, "key remove-slot", "slot " + std::to_string(options_.slot),
+                      {{"removed_slot", options_.slot}});
     }
 
     void export_recipient() {
         const OpenKeyring keyring = opened_keyring();
         const SecretBytes text = to_text(keyring.recipient());
+        CommandAudit(actor_, options_.repository, *repository_, cluster_,
+                     {"key export-recipient", "key " + keyring.keyring().current, ""})
+            .add("completed");
         if (is_text()) {
             std::printf("%.*s\n", static_cast<int>(text.size()), text_of(text).data());
             return;
@@ -244,6 +260,17 @@ class KeyAction {
                {"recipient", text_of(text)}});
     }
 
+    // Who may open everything is changed in no silence: without the entry it is not changed.
+    void audited_store(OpenKeyring& keyring, const std::string& act, const std::string& target,
+                       const json& more) {
+        CommandAudit(actor_, options_.repository, *repository_, cluster_, {act, target, ""},
+                     AuditNeed::required)
+            .run([&] {
+                store(keyring, more);
+                return "keyring " + std::to_string(keyring.keyring().generation) + ", key " +
+                       keyring.keyring().current;
+            });
+    }
     void store(OpenKeyring& keyring, const json& more) {
         store_next_keyring(repository_->store(), keyring, make_writer(""));
         if (is_text()) {
@@ -258,6 +285,7 @@ class KeyAction {
     static void print(const json& object) { std::printf("%s\n", object.dump(2).c_str()); }
 
     const KeyCommand& options_;
+    const CommandActor actor_;
     ClusterKeys keys_;
     std::unique_ptr<Repository> repository_;
     std::string cluster_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/command.hpp"
+#include "cli/command_audit.hpp"
 #include "cli/interrupts.hpp"
 #include "cli/own_program.hpp"
 #include "cli/restore_report.hpp"
@@ -110,6 +111,7 @@ RestoreRequest request_of(const RestoreOptions& options) {
 
 int restore(const RestoreOptions& options) {
     const std::string url = required_repo(options.repository);
+    const CommandActor actor;
     RestoreRequest request = request_of(options);
     ::umask(077);
     become_owner(request.destination.directory);
@@ -126,9 +128,14 @@ int restore(const RestoreOptions& options) {
     if (options.dry_run)
         return 0;
     catch_interrupts();
-    Watcher watcher(report);
-    const RestoreResult result = run_restore(*repository, request, plan, watcher);
-    report.result(result, repository->store().traffic());
+    CommandAudit audit(actor, options.repository, *repository, request.cluster,
+                       {"restore", request.destination.directory, plan.source.backup.backup_id});
+    audit.run([&] {
+        Watcher watcher(report);
+        const RestoreResult result = run_restore(*repository, request, plan, watcher);
+        report.result(result, repository->store().traffic());
+        return std::string();
+    });
     return 0;
 }
 
@@ -189,6 +196,7 @@ void add_options(CLI::App& command, RestoreOptions& options) {
                     "where the standby streams from whenever it can")
         ->option_text("CONNINFO");
     command.add_flag("--dry-run", options.dry_run, "say what would be done; change nothing");
+    add_audit_option(command, options.repository);
     command.add_flag("--delta", options.delta,
                      "make of the cluster that is there what the backup has: files that are right, "
                      "by checksum, stay");

@@ -1,6 +1,7 @@
 // The role server-catalog: questions about the repository, for the server's sweep, preflight() and
 // what can be recovered.
 
+#include "cli/child/encryption_check.hpp"
 #include "cli/child/opening.hpp"
 #include "cli/child/recoverability.hpp"
 #include "cli/command.hpp"
@@ -9,8 +10,6 @@
 #include "core/repo/json_text.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/probe.hpp"
-#include "core/repo/stored_keyring.hpp"
-#include "core/repo/vault_store.hpp"
 #include "core/store/store_check.hpp"
 
 namespace ark {
@@ -96,44 +95,6 @@ void tidy(Channel& channel, const Opening& opening) {
     channel.send(message.add_number("objects", result.objects).add_text("kept", result.kept));
 }
 
-StoreFinding encryption_of_recipients(const Opening& opening,
-                                      const std::optional<Keyring>& keyring) {
-    StoreFinding finding{"encryption", CheckLevel::good,
-                         "on, for recipients: this server cannot read what it writes", ""};
-    for (const Recipient& recipient :
-         parse_recipients(opening.setting("encryption_recipients", ""))) {
-        if (!keyring || recipient.key_id == keyring->current)
-            continue;
-        const StoredKey* key = keyring->find(recipient.key_id);
-        finding.level = CheckLevel::warning;
-        finding.detail = "on, for key " + recipient.key_id +
-                         (key == nullptr ? ", which is not one of the cluster's"
-                                         : ", which is no longer the current one");
-        finding.hint =
-            "Set pg_ark.encryption_recipients to what \"pg_ark key export-recipient\" "
-            "prints now.";
-    }
-    return finding;
-}
-
-StoreFinding encryption_of(const Opening& opening) {
-    ObjectStore& store = opening.repository->store();
-    const std::optional<Keyring> keyring = find_keyring(store, opening.cluster_name());
-    const std::shared_ptr<const Vault> vault = vault_of(store, opening.cluster_name());
-    if (!vault || !vault->encrypts()) {
-        if (!keyring)
-            return {"encryption", CheckLevel::note, "off", ""};
-        return {"encryption", CheckLevel::warning, "off, although the cluster has keys",
-                "Set pg_ark.encryption to aes-256-gcm, unless that is wanted."};
-    }
-    if (!vault->can_read())
-        return encryption_of_recipients(opening, keyring);
-    return {"encryption", CheckLevel::good,
-            "on, under key " + (keyring ? keyring->current : std::string()) +
-                ", which this server has opened",
-            ""};
-}
-
 void check(Channel& channel, const Opening& opening, bool with_findings) {
     ObjectStore& store = opening.repository->store();
     const auto tell = [&](const StoreFinding& finding) {
@@ -146,7 +107,7 @@ void check(Channel& channel, const Opening& opening, bool with_findings) {
                          .add_text("hint", finding.hint));
     };
     if (with_findings)
-        tell(encryption_of(opening));
+        tell(check_encryption(opening));
     const StoreCheck result = check_store(store, probe_name(), tell);
     Message message("checked");
     message.add_number("writable", result.is_writable ? 1 : 0)
@@ -159,6 +120,8 @@ void check(Channel& channel, const Opening& opening, bool with_findings) {
 
 void answer(Channel& channel, const Opening& opening, const Message& message) {
     const std::string& verb = message.verb();
+    if (opening.key_error && opening.encrypts() && verb != "check")
+        throw Error(*opening.key_error);
     if (verb == "list") {
         list(channel, opening);
     } else if (verb == "find") {

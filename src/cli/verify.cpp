@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/command_audit.hpp"
 #include "cli/evidence_report.hpp"
 #include "cli/progress_bar.hpp"
 #include "cli/traffic.hpp"
@@ -108,7 +109,7 @@ int verify(const VerifyOptions& options) {
     nlohmann::json all = nlohmann::json::array();
     size_t damaged = 0;
     const auto ids = backups_to_verify(*repository, cluster, options.backup_id);
-    for (const std::string& id : ids) {
+    const auto verify_one = [&](const std::string& id) {
         Watcher watcher(output);
         VerifyRequest request;
         request.cluster = cluster;
@@ -125,7 +126,14 @@ int verify(const VerifyOptions& options) {
         } else {
             all.push_back(nlohmann::json::parse(to_json(evidence)));
         }
-    }
+    };
+    CommandAudit audit(CommandActor(), options.repository, *repository, cluster,
+                       {"verify", "", options.backup_id});
+    audit.run([&] {
+        std::ranges::for_each(ids, verify_one);
+        return counted(ids.size(), "backup", "backups") +
+               (damaged == 0 ? ": nothing wrong was found" : ": damage was found");
+    });
     if (output == OutputFormat::json)
         std::printf("%s\n", all.dump(2).c_str());
     if (output == OutputFormat::text)
@@ -150,6 +158,7 @@ void add_verify_command(const CommandContext& context) {
     add_repository_options(*command, options->repository);
     add_retry_option(*command, options->repository);
     add_as_of_option(*command, options->repository);
+    add_audit_option(*command, options->repository);
     constexpr int kMaxJobs = 64;
     command->add_option("--jobs", options->jobs, "parallel lanes (default 2)")
         ->check(CLI::Range(1, kMaxJobs))

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
+#include "cli/command_audit.hpp"
 #include "cli/interrupts.hpp"
 #include "core/base/clock.hpp"
 #include "core/repo/cluster_keys.hpp"
@@ -171,9 +172,12 @@ class Receiver {
 
 void run(WalReceiveOptions& options) {
     check_conninfo(options.request.conninfo);
-    options.request.prepare = [wish = wish_of(options)](Repository& repository,
-                                                        const std::string& cluster) {
+    options.request.prepare = [wish = wish_of(options), &options](Repository& repository,
+                                                                  const std::string& cluster) {
         prepare_cluster(repository, cluster, wish);
+        CommandAudit(CommandActor(), options.repository, repository, cluster,
+                     {"wal-receive", "", ""})
+            .add("accepted");
     };
     StoreOptions store;
     store.retry_timeout = options.repository.retry_timeout;
@@ -227,6 +231,7 @@ void add_wal_receive_command(const CommandContext& context) {
         ->allow_extra_args(false)
         ->option_text("FILE");
     add_retry_option(*command, options->repository);
+    add_audit_option(*command, options->repository);
     add_output_option(*command, options->repository.output);
     command->footer(
         "Ends with status 0 at SIGINT or SIGTERM. Makes no replication slot.\n"

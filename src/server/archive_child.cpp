@@ -118,7 +118,7 @@ void archive_child_after_error() {
 }
 
 bool archive_child_is_due() {
-    return pause_ms == 0 || not_before <= GetCurrentTimestamp();
+    return pause_ms == 0 || pause_is_over(not_before);
 }
 
 void archive_child_stop() {

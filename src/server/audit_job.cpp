@@ -138,7 +138,7 @@ void note_mirror(const ErrorData* error) {
 
 bool mirror_is_due() {
     LWLockAcquire(shared->audit_lock, LW_SHARED);
-    const bool due = shared->audit.mirror_not_before <= GetCurrentTimestamp();
+    const bool due = pause_is_over(shared->audit.mirror_not_before);
     LWLockRelease(shared->audit_lock);
     return due && audit_has_mirror();
 }

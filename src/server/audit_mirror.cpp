@@ -43,14 +43,21 @@ constexpr char kWaiting[] =
     "(EXTRACT(epoch FROM pg_catalog.max(at)) * 1000000)::pg_catalog.int8 "
     "FROM sized WHERE total <= 400000";
 
+// A database without an encoding has bytes that are no text in any; the child makes one of them,
+// where an error here would keep all that follows from the repository.
+const char* in_utf8(const char* text) {
+    if (GetDatabaseEncoding() == PG_SQL_ASCII)
+        return text;
+    return pg_server_to_any(text, static_cast<int>(strlen(text)), PG_UTF8);
+}
+
 Batch next_batch() {
     MemoryContext context = CurrentMemoryContext;
     Batch batch = {};
     begin_sql("pg_ark: audit log");
     sql(kWaiting);
     if (const char* entries = result(0, 1)) {
-        const char* utf8 = pg_server_to_any(entries, static_cast<int>(strlen(entries)), PG_UTF8);
-        batch.entries = MemoryContextStrdup(context, utf8);
+        batch.entries = MemoryContextStrdup(context, in_utf8(entries));
         batch.ids = MemoryContextStrdup(context, result(0, 2));
         batch.id = MemoryContextStrdup(context, result(0, 3));
         batch.at = strtou64(result(0, 4), nullptr, 10);

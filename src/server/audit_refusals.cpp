@@ -1,16 +1,22 @@
-// Who lacks EXECUTE, or USAGE on the schema, is refused by PostgreSQL itself. The one thing that
-// sees this at no cost to anybody else is the hook of the server's log: an error that ends its
-// statement. One that PL/pgSQL catches is not seen.
+// Who lacks EXECUTE, or USAGE on the schema, is refused by PostgreSQL itself, and no hook tells of
+// it. But every error, also one that PL/pgSQL catches, asks the functions on error_context_stack
+// for what they know of it before it goes anywhere: one of ours stands below all others, and looks.
+// The server takes all of them away when an error has ended a statement; so it is put back at the
+// end of each transaction, at each error that is logged and before each statement. The hook of the
+// log looks, too, at an error that came while it was not there.
 #include "server/audit_refusals.hpp"
 
 #include "server/audit_call.hpp"
 #include "server/audit_spool.hpp"
 
 extern "C" {
+#include "access/xact.h"
 #include "miscadmin.h"
+#include "parser/analyze.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
+#include "utils/memutils.h"
 }
 
 namespace ark {
@@ -91,24 +97,85 @@ void look_at(const ErrorData& error) {
     }
 }
 
+bool looking = false;
+// Whether an error that the log is about to tell was looked at when it was thrown.
+bool looked = false;
+
+bool can_look() {
+    return !looking && MyProc != nullptr && OidIsValid(MyDatabaseId) && IsUnderPostmaster &&
+           CritSectionCount == 0 && !proc_exit_inprogress;
+}
+
+bool is_refusal(const ErrorData& error) {
+    return error.elevel == ERROR && error.sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE &&
+           error.message != nullptr && error.message_id != nullptr;
+}
+
+void look(const ErrorData& error) {
+    looking = true;
+    look_at(error);
+    looking = false;
+}
+
+// Inside ereport, whose own memory is not for this.
+void on_error(void*) {
+    static MemoryContext context = nullptr;
+    if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE || !can_look())
+        return;
+    if (context == nullptr)
+        context = AllocSetContextCreate(TopMemoryContext, "pg_ark refusals", ALLOCSET_SMALL_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+    const ErrorData* error = CopyErrorData();
+    if (is_refusal(*error))
+        look(*error);
+    looked = true;
+    MemoryContextSwitchTo(old);
+    MemoryContextReset(context);
+}
+
+ErrorContextCallback lowest = {nullptr, on_error, nullptr};
+
+void stand_below() {
+    if (error_context_stack == nullptr)
+        error_context_stack = &lowest;
+}
+
+void on_transaction(XactEvent, void*) {
+    stand_below();
+}
+
 void on_log(ErrorData* error) {
-    static bool inside = false;
     if (previous_hook != nullptr)
         previous_hook(error);
-    if (error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE || error->elevel != ERROR || inside ||
-        error->message == nullptr || error->message_id == nullptr || MyProc == nullptr ||
-        !OidIsValid(MyDatabaseId) || !IsUnderPostmaster || proc_exit_inprogress)
-        return;
-    inside = true;
-    look_at(*error);
-    inside = false;
+    if (!looked && is_refusal(*error) && can_look())
+        look(*error);
+    looked = false;
+    stand_below();
 }
+
+// The type of the hook is not the same in all versions.
+template <typename Hook>
+struct BeforeStatements;
+template <typename... Arguments>
+struct BeforeStatements<void (*)(Arguments...)> {
+    static inline void (*previous)(Arguments...) = nullptr;
+    static void run(Arguments... arguments) {
+        stand_below();
+        if (previous != nullptr)
+            previous(arguments...);
+    }
+};
+using Before = BeforeStatements<post_parse_analyze_hook_type>;
 
 }  // namespace
 
+// Whatever is set here every process inherits from the postmaster.
 void watch_refusals() {
     previous_hook = emit_log_hook;
     emit_log_hook = on_log;
+    Before::previous = post_parse_analyze_hook;
+    post_parse_analyze_hook = Before::run;
+    RegisterXactCallback(on_transaction, nullptr);
 }
 
 }  // namespace ark

@@ -118,14 +118,13 @@ bool make_line(Line* line, const AuditEntry& entry) {
 }
 
 // Whole lines only: what a full disk cut short goes again.
-bool append(const Line& line) {
+bool append(const Line& line, size_t most) {
     const int file = open(kSpool, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, pg_file_create_mode);
     if (file < 0)
         return false;
     struct stat found = {};
     bool written = false;
-    if (fstat(file, &found) == 0 &&
-        static_cast<size_t>(found.st_size) + line.length <= kMostSpooled) {
+    if (fstat(file, &found) == 0 && static_cast<size_t>(found.st_size) + line.length <= most) {
         written = write(file, line.text, line.length) == static_cast<ssize_t>(line.length);
         if (!written)
             (void)ftruncate(file, found.st_size);
@@ -146,8 +145,10 @@ void spool_audit(const AuditEntry& entry) {
     line.length = 0;
     line.full = false;
     const bool made = make_line(&line, entry);
+    // Whoever is refused in a loop must not keep out who does something.
+    const bool refused = strcmp(entry.outcome, "refused") == 0;
     LWLockAcquire(shared->audit_lock, LW_EXCLUSIVE);
-    if (!made || !append(line))
+    if (!made || !append(line, refused ? kMostRefusals : kMostSpooled))
         shared->audit.lost++;
     shared->audit.requested = true;
     LWLockRelease(shared->audit_lock);

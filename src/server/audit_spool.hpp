@@ -2,14 +2,15 @@
 /// Acts on their way to ark.audit_log: a file beside the WAL, to which whoever acts appends a line
 /// and which a worker empties into the table. It is there, and not in shared memory, so that
 /// neither a rollback nor the end of any process, nor that of the server, takes an entry with it;
-/// what the operating system had not written when it crashed is lost. It holds a megabyte at most;
-/// what has no room is counted. Backups do not copy pg_wal's files, so that no restored cluster has
-/// it.
+/// what the operating system had not written when it crashed is lost. It holds a megabyte at most,
+/// and of refusals three quarters of one; what has no room is counted. Backups do not copy pg_wal's
+/// files, so that no restored cluster has it.
 #include "server/shared.hpp"
 
 namespace ark {
 
 inline constexpr size_t kMostSpooled = 1024 * 1024;
+inline constexpr size_t kMostRefusals = kMostSpooled / 4 * 3;
 
 /// One line. Strings may be NULL but act and outcome.
 struct AuditEntry {

@@ -73,10 +73,10 @@ CatalogClient* catalog_start(ChildWait wait, int64 timeout_ms) {
     return client;
 }
 
-void catalog_open_repository(CatalogClient* client, bool create) {
+void catalog_open_repository(CatalogClient* client, bool create, bool without_key) {
     // Somebody waits for the answer.
     constexpr int kRetrySeconds = 10;
-    const OpenOptions options = {create, 0, 0, kRetrySeconds};
+    const OpenOptions options = {create, 0, 0, kRetrySeconds, without_key};
     client->repository_id =
         open_after_greeting(client->child, options, deadline_in_ms(client->timeout_ms));
 }
@@ -84,7 +84,7 @@ void catalog_open_repository(CatalogClient* client, bool create) {
 CatalogClient* catalog_open(ChildWait wait, int64 timeout_ms) {
     CatalogClient* client = catalog_start(wait, timeout_ms);
     PG_TRY();
-    { catalog_open_repository(client, false); }
+    { catalog_open_repository(client, false, false); }
     PG_CATCH();
     {
         catalog_close(client);

@@ -37,8 +37,9 @@ CatalogClient* catalog_open(ChildWait wait, int64 timeout_ms);
 /// Starts the child and says hello only: for checks that go on where the repository is out of
 /// reach.
 CatalogClient* catalog_start(ChildWait wait, int64 timeout_ms);
-/// `create`: makes the repository where its place is empty.
-void catalog_open_repository(CatalogClient* client, bool create);
+/// `create`: makes the repository where its place is empty. `without_key`: opens it also where the
+/// encryption key can't be had; then catalog_check is all that may be asked.
+void catalog_open_repository(CatalogClient* client, bool create, bool without_key);
 void catalog_close(CatalogClient* client);
 
 /// For questions of the caller's own.

@@ -218,6 +218,8 @@ char* open_after_greeting(Child* child, const OpenOptions& options, TimestampTz 
     child->answered = false;
     message_begin(&out, "open");
     message_number(&out, "create", options.create && !known ? 1 : 0);
+    if (options.without_key)
+        message_number(&out, "without_key", 1);
     message_end(&out);
     child_send(child, out);
     const Message opened = options.create && known ? receive_known_opened(child, deadline)

@@ -18,6 +18,7 @@ struct OpenOptions {
     int jobs;
     int compression_level;
     int retry_timeout;  ///< seconds
+    bool without_key;   ///< open it also where the encryption key can't be had: to check alone
 };
 
 /// What the child said of itself and of the repository; palloc'd.

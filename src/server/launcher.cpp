@@ -183,7 +183,7 @@ bool is_running(JobKind kind) {
 bool sweep_is_due() {
     lock_shared(LW_SHARED);
     const TimestampTz now = GetCurrentTimestamp();
-    const bool asked = shared->sweep_requested && shared->sweep_not_before <= now;
+    const bool asked = shared->sweep_requested && pause_is_over(shared->sweep_not_before);
     const bool old = shared->last_sweep_at != 0 &&
                      TimestampDifferenceExceeds(shared->last_sweep_at, now, kSweepEveryMs);
     unlock_shared();
@@ -209,9 +209,8 @@ bool audit_is_wanted() {
 bool audit_is_due() {
     LWLockAcquire(shared->audit_lock, LW_SHARED);
     const AuditStatus& status = shared->audit;
-    const TimestampTz now = GetCurrentTimestamp();
-    const bool due = (status.requested && status.not_before <= now) ||
-                     (status.mirror_wanted && status.mirror_not_before <= now);
+    const bool due = (status.requested && pause_is_over(status.not_before)) ||
+                     (status.mirror_wanted && pause_is_over(status.mirror_not_before));
     LWLockRelease(shared->audit_lock);
     return due && !is_running(JobKind::kAudit) && database_exists();
 }

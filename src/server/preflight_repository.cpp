@@ -71,7 +71,7 @@ void ask(CheckSink* sink, CatalogClient* client) {
     if (problem.message != nullptr)
         return put_check(sink, {"repository", false, problem.message, problem.hint});
     // Made here as the archiver's first file would make it; a copy writes nothing.
-    catalog_open_repository(client, !is_clone());
+    catalog_open_repository(client, !is_clone(), true);
     const RepositoryCheck check = catalog_check(client);
     put_repository(sink, check);
     put_findings(sink, check);

@@ -5,6 +5,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 }
 
 namespace ark {
@@ -66,6 +67,12 @@ void wake_launcher() {
     unlock_shared();
     if (latch != nullptr)
         SetLatch(latch);
+}
+
+bool pause_is_over(TimestampTz end) {
+    constexpr int kLongestMs = 2 * 3600 * 1000;
+    const TimestampTz now = GetCurrentTimestamp();
+    return end <= now || end > TimestampTzPlusMilliseconds(now, kLongestMs);
 }
 
 void request_sweep() {

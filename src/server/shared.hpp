@@ -201,6 +201,10 @@ void request_shared_memory();
 void lock_shared(LWLockMode mode);
 void unlock_shared();
 
+/// Whether a pause that ends at this time (0: none) is over. Also where the clock was set back so
+/// far that it would take longer than any pause does.
+bool pause_is_over(TimestampTz end);
+
 /// Asks the launcher to sweep soon (a row and the repository may contradict each other).
 void request_sweep();
 void wake_launcher();

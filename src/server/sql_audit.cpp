@@ -2,12 +2,34 @@
 #include "server/audit_call.hpp"
 #include "server/audit_spool.hpp"
 #include "server/preconditions.hpp"
+#include "server/sql_call.hpp"
 #include "server/sql_rows.hpp"
 
 extern "C" {
+#include "catalog/namespace.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
 }
+
+namespace ark {
+namespace {
+
+// NULL where somebody has the table locked: whoever asks how the log fares wants no queue for it.
+void add_unmirrored(RowBuilder* row) {
+    const Oid table = get_relname_relid("audit_log", get_namespace_oid("ark", true));
+    if (!OidIsValid(table) || !ConditionalLockRelationOid(table, AccessShareLock))
+        return add_null(row);
+    const Lookup lookup = begin_lookup();
+    sql("SELECT pg_catalog.count(*) FROM ark.audit_log WHERE mirrored_at IS NULL");
+    add_number(row, strtou64(result(0, 1), nullptr, 10));
+    end_lookup(lookup);
+}
+
+}  // namespace
+}  // namespace ark
 
 /// Before every statement that writes ark.audit_log: superusers only, whoever owns the table by
 /// now. pg_ark's own workers are.
@@ -48,6 +70,7 @@ ARK_SQL_FUNCTION(pg_ark_audit_state) {
     const ark::JobError& mirror = status.mirror_error;
     ark::add_text(&row, mirror.sqlstate != 0 ? unpack_sql_state(mirror.sqlstate) : nullptr);
     ark::add_text(&row, mirror.message);
+    ark::add_unmirrored(&row);
     ark::emit(fcinfo, row);
     return Datum(0);
 }

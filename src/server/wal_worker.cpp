@@ -171,7 +171,7 @@ void supervise() {
         stream_child_stop(false);
         pause_ms = 0;
     }
-    if (!stream_child_runs() && (pause_ms == 0 || not_before <= GetCurrentTimestamp()))
+    if (!stream_child_runs() && (pause_ms == 0 || pause_is_over(not_before)))
         start();
     stream_child_tell_mode();
 }

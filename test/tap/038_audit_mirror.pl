@@ -109,9 +109,9 @@ print $handle $whole;
 close $handle;
 
 # The server is gone; a restored copy writes nothing where the original did, until it takes its place.
-my $before = join "\n", map { $_->{id} } audit();
 $node->stop('immediate');
 my $copy = restore_node($node, 'copy');
+my $before = join "\n", map { $_->{id} } audit();
 start_restored($copy);
 $copy->psql('postgres', 'SELECT ark.create_manual_backup($$of a copy$$)');
 poll_until('the refusal of a copy is in its table', sub { $copy->safe_psql('postgres', q{SELECT count(*) FROM ark.audit_log WHERE sqlstate = '55000'}) eq '1' });

@@ -63,7 +63,7 @@ mark();
 $node->safe_psql('postgres', 'SELECT pg_switch_wal()');
 wait_log($node, qr/could not (?:open|stat) file "\Q$key\E"|\Q$key\E.*No such file|has no encryption keys/);
 is_deeply([ grep { !/^ark/ } map { s{.*/}{}r } glob "$directory/*" ], [], 'without keys nothing is stored');
-like(check_row('repository'), qr/^false: could not be checked: .*(?:\Q$key\E|no encryption keys)/, 'preflight says what is missing');
+like(check_row('encryption'), qr/^false: on, and nothing is stored: .*(?:\Q$key\E|no encryption keys)/, 'preflight says what is missing');
 my $refused = wait_backup($node, start_backup_sql($node, 'too early'));
 is($refused->{status}, 'failed', 'a backup fails');
 like($refused->{error}{message}, qr/\Q$key\E|no encryption keys/, 'and says why');
@@ -151,6 +151,8 @@ my %before = stored();
 mark();
 archive_now($node);
 my $fourth = backup_ok($node, 'open again');
+# The audit log, too, which comes a moment later.
+poll_until('the audit log is there', sub { $node->safe_psql('postgres', 'SELECT waiting_bytes = 0 AND unmirrored = 0 FROM ark.audit_status') eq 't' });
 %plain_objects = map { $_ => 1 } grep { !$before{$_} } keys %{ { stored() } };
 like(check_row('encryption'), qr/off, although/, 'preflight: off');
 ark_fails([ 'restore', '--repo', $url, '-D', "$keys/none", '--key-file', $key, '--require-encryption', '--dry-run' ], qr/not encrypted/, '--require-encryption takes none of that');

@@ -125,25 +125,31 @@ std::string in_settings(std::string hint) {
 }
 
 EncryptionWish wish_of(const Opening& opening) {
-    const std::string cipher = opening.setting("encryption", "none");
+    const std::string cipher = opening.setting("encryption", kCipherNone);
     if (cipher != kCipherNone && cipher != kCipherAesGcm) {
         throw Error(ErrorCode::unsupported,
                     "unknown value of pg_ark.encryption: \"" + cipher + "\"", {},
                     "Install one version of the server's module and the executable.");
     }
     EncryptionWish wish;
-    wish.encrypts = cipher != kCipherNone;
+    wish.encrypts = opening.encrypts();
     wish.source = opening.key_source();
     wish.recipients = opening.setting("encryption_recipients", "");
     return wish;
 }
 
 // Where nothing is to be encrypted a key that can't be had keeps nobody from writing.
-void set_vault(Channel& channel, const Opening& opening, Repository& repository) {
+void set_vault(Channel& channel, Opening& opening, Repository& repository, bool without_key) {
+    opening.key_error.reset();
     const EncryptionWish wish = wish_of(opening);
     try {
         prepare_encryption(repository, opening.cluster_name(), wish);
     } catch (Error& error) {
+        if (without_key) {
+            error.hint = in_settings(error.hint);
+            opening.key_error = error;
+            return;
+        }
         if (!wish.encrypts) {
             channel.send(message_of(
                 "warning", Error(error.code, "what was encrypted cannot be read: " + error.message,
@@ -176,7 +182,7 @@ void open_repository(Channel& channel, Opening& opening, const Message& message,
         opening.setting_number("retry_timeout_s", kDefaultRetrySeconds), most_retry_seconds);
     auto repository = Repository::open(opening.setting("repository", ""),
                                        create ? OpenMode::create : OpenMode::write, options);
-    set_vault(channel, opening, *repository);
+    set_vault(channel, opening, *repository, message.number_or("without_key", 0) != 0);
     // Not before: a passphrase takes more for a moment than the whole of the work.
     limit_memory(memory_budget(opening, segments_in_memory));
     opening.repository = std::move(repository);
@@ -192,6 +198,10 @@ std::string Opening::cluster_name() const {
 std::string Opening::setting(const std::string& name, const std::string& missing) const {
     const auto found = settings.find(name);
     return found == settings.end() ? missing : found->second;
+}
+
+bool Opening::encrypts() const {
+    return setting("encryption", kCipherNone) != kCipherNone;
 }
 
 KeySource Opening::key_source() const {

@@ -4,9 +4,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/child/channel.hpp"
+#include "core/base/error.hpp"
 #include "core/repo/key_source.hpp"
 #include "core/repo/repository.hpp"
 
@@ -25,10 +27,15 @@ struct Opening {
     ClusterInfo cluster;
     std::map<std::string, std::string> settings;
     std::unique_ptr<Repository> repository;
+    /// Why the key can't be had. Where `open` came with without_key and encryption is on: nothing
+    /// of the cluster may be read or written then.
+    std::optional<Error> key_error;
 
     /// The cluster's directory in the repository: the setting, else the system identifier.
     std::string cluster_name() const;
     std::string setting(const std::string& name, const std::string& missing) const;
+    /// Whether what is written shall be encrypted.
+    bool encrypts() const;
     /// Where the encryption key comes from, by the settings.
     KeySource key_source() const;
     /// Error: invalid_argument for something that is not a number.
@@ -43,7 +50,8 @@ struct Opening {
 /// WAL segments takes: archiving must not depend on that setting's size.
 ///
 /// The repository has the cluster's vault, as the settings say: what can't be encrypted although it
-/// shall be is an error, and no repository is opened.
+/// shall be is an error, and no repository is opened; unless `open` says without_key, for who wants
+/// to know what is wrong.
 ///
 /// An operation on the store is tried again for `most_retry_seconds` at most, where the setting
 /// says more.

@@ -50,12 +50,13 @@ std::vector<json> read_object(Repository& repository, const std::string& cluster
         read_small(repository.store(), cluster, ObjectKind::audit, place, 2 * kMaxBytes);
     if (!content)
         return {};
-    const std::string_view text(reinterpret_cast<const char*>(content->data()), content->size());
-    return with_parsed_json(text, cluster + "/" + place, [&](const json& object) {
+    const std::string name = cluster + "/" + place;
+    return with_parsed_json(as_text(*content), name, [&](const json& object) {
         if (member<int>(object, "pg_ark_audit") != kFormat)
-            throw Error(ErrorCode::unsupported, "\"" + place + "\" has a newer format");
+            throw Error(ErrorCode::unsupported, "\"" + name + "\" has a newer format", {},
+                        "Use a newer pg_ark.");
         if (member<std::string>(object, "cluster") != cluster)
-            throw Error(ErrorCode::corrupt, "\"" + place + "\" is of another cluster");
+            throw Error(ErrorCode::corrupt, "\"" + name + "\" is of another cluster");
         std::vector<json> entries;
         for (const json& entry : object.at("entries")) {
             (void)member<std::string>(entry, "id");
@@ -64,6 +65,28 @@ std::vector<json> read_object(Repository& repository, const std::string& cluster
         }
         return entries;
     });
+}
+
+// Objects are named by their newest entry: one of an earlier day has nothing to add.
+std::vector<std::string> places_since(Repository& repository, const std::string& cluster,
+                                      const std::string& since) {
+    std::vector<std::string> places;
+    const std::string directory = cluster + "/" + place::kAudit;
+    for (const std::string& day : repository.store().list_parts(directory)) {
+        if (day < since)
+            continue;
+        repository.store().list(directory + "/" + day, [&](const ObjectInfo& object) {
+            places.push_back(object.name.substr(cluster.size() + 1));
+            return true;
+        });
+    }
+    return places;
+}
+
+// Of one object, not of the store.
+bool keeps_no_other(const Error& error) {
+    return error.code == ErrorCode::corrupt || error.code == ErrorCode::unsupported ||
+           error.code == ErrorCode::invalid_key || error.code == ErrorCode::refused;
 }
 
 }  // namespace
@@ -78,31 +101,21 @@ void store_audit(Repository& repository, const std::string& cluster, UnixMicros 
 }
 
 std::vector<json> read_audit(Repository& repository, const std::string& cluster,
-                             const std::string& since, std::vector<std::string>* bad) {
+                             const std::string& since, std::vector<UnreadAudit>* unread) {
     std::vector<json> entries;
+    // Whole entries: whoever knows an id must not be able to hide the entry behind another one.
     std::set<std::string> seen;
-    const std::string directory = cluster + "/" + place::kAudit;
-    std::vector<std::string> places;
-    // An object is named by its newest entry: one of an earlier day has nothing to add.
-    for (const std::string& day : repository.store().list_parts(directory)) {
-        if (day < since)
-            continue;
-        repository.store().list(directory + "/" + day, [&](const ObjectInfo& object) {
-            places.push_back(object.name.substr(cluster.size() + 1));
-            return true;
-        });
-    }
-    for (const std::string& place : places) {
+    for (const std::string& place : places_since(repository, cluster, since)) {
         try {
             for (json& entry : read_object(repository, cluster, place)) {
                 const bool wanted = entry["at"].get_ref<const std::string&>() >= since;
-                if (wanted && seen.insert(entry["id"].get<std::string>()).second)
+                if (wanted && seen.insert(entry.dump()).second)
                     entries.push_back(std::move(entry));
             }
         } catch (const Error& error) {
-            if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported)
+            if (!keeps_no_other(error))
                 throw;
-            bad->push_back(error.message);
+            unread->push_back({place, error});
         }
     }
     std::ranges::stable_sort(entries, [](const json& a, const json& b) {

@@ -16,9 +16,10 @@ struct LocalOptions {
 
 /// A store in a directory (absolute path, need not exist yet).
 ///
-/// Objects are files of mode 0600 in directories of mode 0700. A created object is durable: file,
-/// directory and every directory above it up to the root have been fsynced. Symbolic links below
-/// the root are never followed (Error: refused); the root itself may be one.
+/// Objects are files of mode 0600 in directories of mode 0700; of root's making they belong to the
+/// owner of the directory above. A created object is durable: file, directory and every directory
+/// above it up to the root have been fsynced. Symbolic links below the root are never followed
+/// (Error: refused); the root itself may be one.
 ///
 /// A root that is gone is Error unavailable, never "the object is not there": an unmounted file
 /// system must not read as an empty repository. The same holds where the root is there but has lost

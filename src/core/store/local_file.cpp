@@ -45,6 +45,7 @@ PendingFile::PendingFile(LocalTree& tree, std::string name, bool unnamed)
         try {
             if (!unnamed || !open_unnamed())
                 open_named();
+            give_to_owner(directory_, file_);
             return;
         } catch (const Error&) {
             if (!is_removed(directory_) || round == kMaxRounds)

@@ -189,6 +189,12 @@ bool is_removed(const File& directory) {
     return directory.stat().st_nlink == 0;
 }
 
+void give_to_owner(const File& directory, const File& made) noexcept {
+    struct stat st {};
+    if (::geteuid() == 0 && ::fstat(directory.fd(), &st) == 0 && st.st_uid != 0)
+        (void)!::fchown(made.fd(), st.st_uid, st.st_gid);
+}
+
 // A directory that another process has just made may not be durable yet, so the first use in this
 // process fsyncs the parent even where mkdir says that it is there.
 void LocalTree::make_durable(const File& parent, const File& child) {
@@ -209,7 +215,8 @@ void LocalTree::make_durable(const File& parent, const File& child) {
 // just removed the last object there.
 std::optional<File> LocalTree::make_child(const File& parent, const std::string& part) {
     const std::string path = parent.path() + "/" + part;
-    if (::mkdirat(parent.fd(), part.c_str(), 0700) == 0) {
+    const bool made = ::mkdirat(parent.fd(), part.c_str(), 0700) == 0;
+    if (made) {
         const std::lock_guard lock(mutex_);
         durable_.erase(path);
     } else if (errno != EEXIST) {
@@ -220,6 +227,8 @@ std::optional<File> LocalTree::make_child(const File& parent, const std::string&
     }
     std::optional<File> child = find_child(parent, part);
     if (child) {
+        if (made)
+            give_to_owner(parent, *child);
         make_durable(parent, *child);
         return child;
     }

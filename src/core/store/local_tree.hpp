@@ -21,6 +21,10 @@ Error local_store_error(int error_number, const std::string& what);
 /// a new one of its name.
 bool is_removed(const File& directory);
 
+/// As root: gives what was made in the directory to the directory's owner. A server could not read
+/// what a command of root's has stored for it. Best effort: not every file system knows owners.
+void give_to_owner(const File& directory, const File& made) noexcept;
+
 /// How often such a try is repeated before it counts as a failure.
 constexpr int kMaxRounds = 100;
 
