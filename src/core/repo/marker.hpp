@@ -119,8 +119,8 @@ std::optional<BackupOutline> outline_backup(Repository& repository, const std::s
 /// that is encrypted is an Error (invalid_key) where its key is not there.
 std::vector<BackupMarker> list_backups(Repository& repository, const std::string& cluster,
                                        std::vector<std::string>* bad = nullptr);
-/// nullopt when there is no marker of this id. Error: corrupt. From here on the cluster's vault takes
-/// no object of this backup that is not encrypted as its marker is (Vault::expect_below).
+/// nullopt when there is no marker of this id. Error: corrupt. From here on the cluster's vault
+/// takes no object of this backup that is not encrypted as its marker is (Vault::expect_below).
 std::optional<BackupMarker> find_backup(Repository& repository, const std::string& cluster,
                                         const std::string& backup_id);
 
