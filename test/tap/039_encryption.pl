@@ -111,6 +111,11 @@ unlike((ark('list', '--repo', $url, '--key-command', "cat $key; exit 3"))[2], qr
 ark_ok([ 'key', 'rotate', '--repo', $url, '--key-file', $key ], 'the key is rotated');
 ark_ok([ 'key', 'add-slot', '--repo', $url, '--key-file', $key, '--new-key-file', "$keys/safe" ], 'another file opens it, too');
 ark_ok([ 'key', 'check', '--repo', $url, '--key-file', "$keys/safe" ], 'so it does');
+like(ark_ok([ 'check', '--repo', $url, '--key-file', $key ], 'check takes a key'), qr/^  ok +encryption +the key opens keyring 3 of cluster $cluster by slot 1;/m, 'and says what it opens');
+my @check = ark('check', '--repo', $url, '--key-file', "$keys/other");
+is($check[0], 7, 'or fails');
+like($check[1], qr/^  error +encryption +the key does not open/m, 'and says why');
+like(ark_ok([ 'check', '--repo', $url ], 'it needs none'), qr/^  note +encryption .*none was given/m, 'and says so');
 my $list = JSON::PP::decode_json(ark_ok([ 'key', 'list', '--repo', $url, '--output', 'json' ], 'who has no key may see which there are'));
 is(scalar @{ $list->{keys} }, 2, 'two keys');
 is(scalar @{ $list->{slots} }, 2, 'two slots');
@@ -172,6 +177,9 @@ is(stored_but_audit(), $count, 'nothing is stored meanwhile');
 set_config($node, 'pg_ark.encryption_key_command' => "cat $key");
 archive_now($node);
 my $fifth = backup_ok($node, 'by a command');
+set_config($node, 'pg_ark.encryption_key_command' => "sleep 12; cat $key");
+like(check_row('encryption'), qr/^true: on, under key/, 'preflight waits for a command that takes its time');
+set_config($node, 'pg_ark.encryption_key_command' => "cat $key");
 archive_now($node);
 all_sealed('by a command');
 
