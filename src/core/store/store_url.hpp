@@ -21,9 +21,9 @@ struct StoreUrl {
     bool flag(const std::string& name, bool otherwise) const;
     /// The name of an object in the bucket.
     std::string key_of(std::string_view name) const;
-    /// What the names of all objects below the prefix begin with, the slash included; empty for the
+    /// What the keys of all objects below this name begin with, the slash included; empty for the
     /// whole bucket.
-    std::string directory_key(std::string_view prefix) const;
+    std::string directory_key(std::string_view name) const;
     /// The inverse of key_of. nullopt for a name that is none of ours: others may have put things
     /// beside them, a console its empty "directories".
     std::optional<std::string> name_of(std::string_view key) const;

@@ -50,7 +50,7 @@ BlobVersion version_of(const pugi::xml_node& node, bool is_encoded) {
 // reading is that, it is the right one.
 std::string next_key(const pugi::xml_node& root, bool is_encoded,
                      const std::vector<BlobVersion>& versions) {
-    const std::string text = root.child_value("NextKeyMarker");
+    std::string text = root.child_value("NextKeyMarker");
     if (!versions.empty() && versions.back().key == text)
         return text;
     return decoded(text, is_encoded);

@@ -148,6 +148,7 @@ TEST_F(AsOfStoreTest, ManyObjectsCostFewListings) {
         put("p/data/" + std::to_string(i), std::to_string(i), kMoment - kSecond);
     put("p/data/deep/x", "x", kMoment - kSecond);
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t) {
         threads.emplace_back([&, t] {
             for (int i = t; i < 1500; i += 4)
