@@ -8,7 +8,8 @@
 #   make soak            hours of backups and restore tests under changing load (PG_ARK_ROUNDS, default 20),
 #                        and of a cluster of many relations (PG_ARK_RELATIONS, default 100000), and what a
 #                        bucket of many objects (PG_ARK_OBJECTS, default 100000) costs in requests; a thousand
-#                        kill -9 under synchronous commits (PG_ARK_KILLS), WAL segments of up to 1 GB
+#                        kill -9 under synchronous commits (PG_ARK_KILLS), WAL segments of up to 1 GB; each
+#                        fuzz target for minutes (PG_ARK_FUZZ_SECONDS, default 600)
 #   make installcheck    the regression tests against a running server that has pg_ark preloaded
 #   make dist            the PGXN archive: build/pg_ark-VERSION.zip
 #   make deb             Debian packages for the server that pg_config names: build/deb/
@@ -39,6 +40,7 @@ soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} PG_ARK_RELATIONS=$${PG_ARK_RE
               PG_ARK_SEGMENT_SIZES='256 1024' TESTS='test/tap/004_segment_sizes.pl test/tap/022_no_false_alarms.pl test/tap/024_hard_dataset.pl' scripts/check tap
 	@PG_ARK_ROUNDS=$${PG_ARK_KILLS:-1000} PG_ARK_TEST_DEADLINE=36000 TESTS=test/tap/032_wal_streaming.pl scripts/check tap
 	@PG_ARK_OBJECTS=$${PG_ARK_OBJECTS:-100000} STORE_TESTS=test/stores/s3_requests.pl scripts/check stores
+	@PG_ARK_FUZZ_SECONDS=$${PG_ARK_FUZZ_SECONDS:-600} scripts/check fuzz
 dist:       ; @scripts/dist
 deb:        ; @scripts/deb
 check-packages: ; @scripts/check-packages

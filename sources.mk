@@ -4,7 +4,7 @@
 # exist stops the build; an unlisted .cpp under src/ or test/ fails test/lint/sources.t.
 #
 # Variables: ENGINE_SOURCES, CLI_SOURCES, SERVER_SOURCES, UNIT_TEST_SOURCES, CONTRACT_TEST_SOURCES,
-# VERSION_TEST_SOURCES.
+# VERSION_TEST_SOURCES, FUZZ_SOURCES.
 # The one include path is src: "core/base/error.hpp", "cli/options.hpp", "server/settings.hpp" (test: ".",
 # as in "test/unit/pages.hpp"). Every compiler call defines PG_ARK_VERSION, a string: default_version of
 # pg_ark.control.
@@ -19,6 +19,7 @@ ENGINE_SOURCES += src/core/base/crc32c.cpp
 ENGINE_SOURCES += src/core/base/environment.cpp
 ENGINE_SOURCES += src/core/base/fault.cpp
 ENGINE_SOURCES += src/core/base/file.cpp
+ENGINE_SOURCES += src/core/base/json.cpp
 ENGINE_SOURCES += src/core/base/library.cpp
 ENGINE_SOURCES += src/core/base/memory.cpp
 #   crypto
@@ -78,6 +79,7 @@ ENGINE_SOURCES += src/core/store/cloud/bearer_token.cpp
 ENGINE_SOURCES += src/core/store/cloud/ini_file.cpp
 ENGINE_SOURCES += src/core/store/s3/signature.cpp
 ENGINE_SOURCES += src/core/store/s3/aws_files.cpp
+ENGINE_SOURCES += src/core/store/s3/credential_answers.cpp
 ENGINE_SOURCES += src/core/store/s3/token_services.cpp
 ENGINE_SOURCES += src/core/store/s3/credential_process.cpp
 ENGINE_SOURCES += src/core/store/s3/credentials.cpp
@@ -346,6 +348,7 @@ UNIT_TEST_SOURCES += test/unit/base/clock_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/crc32c_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/error_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/file_test.cpp
+UNIT_TEST_SOURCES += test/unit/base/json_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/library_test.cpp
 UNIT_TEST_SOURCES += test/unit/base/fault_test.cpp
 UNIT_TEST_SOURCES += test/unit/crypto/secret_test.cpp
@@ -463,3 +466,34 @@ CONTRACT_TEST_SOURCES += test/contract/store_test.cpp
 
 # test/versions: compiled with each PostgreSQL's headers
 VERSION_TEST_SOURCES += test/versions/layout.cpp
+
+# test/fuzz: one program of libFuzzer's, a file for each target
+FUZZ_SOURCES += test/fuzz/main.cpp
+FUZZ_SOURCES += test/fuzz/names.cpp
+FUZZ_SOURCES += test/fuzz/times.cpp
+FUZZ_SOURCES += test/fuzz/restore_words.cpp
+FUZZ_SOURCES += test/fuzz/timeline_history.cpp
+FUZZ_SOURCES += test/fuzz/control_file.cpp
+FUZZ_SOURCES += test/fuzz/config_text.cpp
+FUZZ_SOURCES += test/fuzz/wal_record.cpp
+FUZZ_SOURCES += test/fuzz/wal_segment.cpp
+FUZZ_SOURCES += test/fuzz/tar.cpp
+FUZZ_SOURCES += test/fuzz/urls.cpp
+FUZZ_SOURCES += test/fuzz/settings_files.cpp
+FUZZ_SOURCES += test/fuzz/token_answers.cpp
+FUZZ_SOURCES += test/fuzz/s3_answers.cpp
+FUZZ_SOURCES += test/fuzz/azure_answers.cpp
+FUZZ_SOURCES += test/fuzz/object_header.cpp
+FUZZ_SOURCES += test/fuzz/object.cpp
+FUZZ_SOURCES += test/fuzz/encrypted_object.cpp
+FUZZ_SOURCES += test/fuzz/repository_mark.cpp
+FUZZ_SOURCES += test/fuzz/secrets.cpp
+FUZZ_SOURCES += test/fuzz/keyring.cpp
+FUZZ_SOURCES += test/fuzz/marker.cpp
+FUZZ_SOURCES += test/fuzz/index.cpp
+FUZZ_SOURCES += test/fuzz/census.cpp
+FUZZ_SOURCES += test/fuzz/manifest.cpp
+FUZZ_SOURCES += test/fuzz/audit.cpp
+FUZZ_SOURCES += test/fuzz/tail.cpp
+FUZZ_SOURCES += test/fuzz/pack.cpp
+FUZZ_SOURCES += test/fuzz/child_message.cpp

@@ -11,6 +11,8 @@ namespace ark {
 namespace {
 
 constexpr int64_t kMicros = 1000000;
+constexpr int64_t kFirstYear = -62167219200;       // 0000-01-01 00:00:00
+constexpr int64_t kBehindLastYear = 253402300800;  // 10000-01-01 00:00:00
 
 struct SplitTime {
     std::tm tm{};
@@ -186,6 +188,9 @@ std::optional<UnixMicros> parse_time(std::string_view input, bool local_without_
         split.tm.tm_isdst = -1;
         seconds = mktime(&split.tm);
     }
+    // A zone may lead out of the years that can be written.
+    if (seconds < kFirstYear || seconds >= kBehindLastYear)
+        return std::nullopt;
     return static_cast<int64_t>(seconds) * kMicros + split.micros;
 }
 

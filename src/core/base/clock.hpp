@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,8 +30,11 @@ std::optional<UnixMicros> parse_time(std::string_view input, bool local_without_
 
 /// PostgreSQL's TimestampTz counts from 2000-01-01 00:00:00 UTC.
 constexpr int64_t kPostgresEpochMicros = 946684800LL * 1000000;
+/// What is too late for UnixMicros ("infinity" is one) is the latest time that there is.
 constexpr UnixMicros from_postgres_time(int64_t timestamptz) {
-    return timestamptz + kPostgresEpochMicros;
+    constexpr UnixMicros kLatest = std::numeric_limits<UnixMicros>::max();
+    return timestamptz > kLatest - kPostgresEpochMicros ? kLatest
+                                                        : timestamptz + kPostgresEpochMicros;
 }
 
 }  // namespace ark

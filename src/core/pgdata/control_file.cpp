@@ -73,6 +73,9 @@ ControlFile parse_control_file(ByteView bytes) {
     if (!is_valid_segment_size(out.wal_segment_size)) {
         throw Error(ErrorCode::corrupt, "pg_control gives an invalid WAL segment size");
     }
+    if (out.block_size == 0 || out.relation_segment_blocks == 0) {
+        throw Error(ErrorCode::corrupt, "pg_control gives an invalid size of blocks or files");
+    }
     return out;
 }
 

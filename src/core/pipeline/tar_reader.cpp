@@ -122,7 +122,8 @@ class TarReader {
         }
         uint64_t size = 0;
         const char* end = value.data() + value.size();
-        if (key != "size" || std::from_chars(value.data(), end, size).ptr != end) {
+        const auto parsed = std::from_chars(value.data(), end, size);
+        if (key != "size" || parsed.ec != std::errc{} || parsed.ptr != end) {
             throw damaged("It has a pax record \"" + std::string(key) + "\".");
         }
         pax_size_ = size;

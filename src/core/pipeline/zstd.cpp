@@ -20,9 +20,16 @@ struct DecompressDeleter {
 constexpr uint32_t kSkippableMagic = 0x184D2A50;
 constexpr uint32_t kSkippableMask = 0xFFFFFFF0;
 
-Error corrupt_frame(const std::string& name, size_t result) {
-    return {ErrorCode::corrupt, "damaged data in \"" + name + "\"",
-            std::string("zstd: ") + ZSTD_getErrorName(result) + "."};
+Error corrupt_frame(const std::string& name, const std::string& why) {
+    return {ErrorCode::corrupt, "damaged data in \"" + name + "\"", "zstd: " + why + "."};
+}
+
+// The library may read what zstd wrote before its format was settled, too; nothing of ours is that,
+// and what no one writes any more no one looks after.
+void check_magic(ByteView frame, const std::string& name) {
+    if (frame.size() >= 4 && load<uint32_t>(frame, 0) != ZSTD_MAGICNUMBER &&
+        (load<uint32_t>(frame, 0) & kSkippableMask) != kSkippableMagic)
+        throw corrupt_frame(name, "Unknown frame descriptor");
 }
 
 }  // namespace
@@ -70,20 +77,22 @@ FrameDecompressor::FrameDecompressor(FrameDecompressor&&) noexcept = default;
 FrameDecompressor& FrameDecompressor::operator=(FrameDecompressor&&) noexcept = default;
 
 size_t FrameDecompressor::decompress(ByteView frame, MutableByteView out, const std::string& name) {
+    check_magic(frame, name);
     const size_t n = ZSTD_decompressDCtx(state_->context.get(), out.data(), out.size(),
                                          frame.data(), frame.size());
     if (ZSTD_isError(n) != 0)
-        throw corrupt_frame(name, n);
+        throw corrupt_frame(name, ZSTD_getErrorName(n));
     return n;
 }
 
 std::optional<size_t> frame_length(ByteView bytes, const std::string& name) {
+    check_magic(bytes, name);
     const size_t n = ZSTD_findFrameCompressedSize(bytes.data(), bytes.size());
     if (ZSTD_isError(n) == 0)
         return n;
     if (ZSTD_getErrorCode(n) == ZSTD_error_srcSize_wrong)
         return std::nullopt;
-    throw corrupt_frame(name, n);
+    throw corrupt_frame(name, ZSTD_getErrorName(n));
 }
 
 bool is_skippable_frame(ByteView bytes) {

@@ -33,7 +33,7 @@ std::string as_utf8(std::string text) {
 }
 
 json parse_entries(const std::string& text) {
-    json entries = json::parse(as_utf8(text), nullptr, /*allow_exceptions=*/false);
+    json entries = parse_json(as_utf8(text));
     const auto is_entry = [](const json& entry) {
         return entry.is_object() && entry.contains("id") && entry["id"].is_string();
     };

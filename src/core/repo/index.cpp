@@ -1,6 +1,7 @@
 #include "core/repo/index.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/base/error.hpp"
 #include "core/repo/json_text.hpp"
@@ -29,6 +30,11 @@ void check_frames(const IndexEntry& e) {
         e.size / kFrameBytes + (e.size % kFrameBytes + e.skip + kFrameBytes - 1) / kFrameBytes;
     if (e.skip >= kFrameBytes || e.frames.size() < needed)
         throw json::type_error::create(302, "frames: too few for the size", nullptr);
+    // No object is longer than a file can be; sums of these have to be places in one.
+    constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
+    if (std::ranges::any_of(e.frames,
+                            [](const FrameRef& f) { return f.offset > kMostBytes - f.stored; }))
+        throw json::type_error::create(302, "frames: behind the end of any object", nullptr);
 }
 
 }  // namespace

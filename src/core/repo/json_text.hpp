@@ -8,6 +8,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json.hpp"
 
 namespace ark {
 
@@ -64,6 +65,8 @@ auto with_parsed_json(std::string_view text, const std::string& name, const Func
     const auto invalid = [&](const std::string& why) {
         return Error(ErrorCode::corrupt, "invalid content in \"" + name + "\"", why);
     };
+    if (is_nested_too_deep(text))
+        throw invalid("It is nested too deep.");
     try {
         return read(nlohmann::json::parse(text));
     } catch (const nlohmann::json::exception& e) {

@@ -149,6 +149,12 @@ void content_of_json(const json& j, BackupMarker& m) {
                 read_member(w, "time", time_of_json)};
 }
 
+// Segments are counted with these.
+void check_wal(const BackupMarker& m) {
+    if (!is_valid_segment_size(m.wal_segment_size) || m.start_lsn >= m.stop_lsn)
+        throw json::type_error::create(302, "the WAL that it names is impossible", nullptr);
+}
+
 // The last member is the digest of all that stands before its comma: a flipped bit in a name or a
 // number would be valid JSON.
 std::string seal(std::string text) {
@@ -234,6 +240,7 @@ BackupMarker parse_marker(std::string_view text, const std::string& name) {
         server_of_json(j, m);
         content_of_json(j, m);
         lists_of_json(j, m);
+        check_wal(m);
         return m;
     });
 }

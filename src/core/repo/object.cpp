@@ -151,12 +151,23 @@ ObjectHeader header_of_json(const json& j, const std::string& name) {
     return h;
 }
 
+// What its frames can hold, up to what the header promises: whoever can write here can promise a
+// gigabyte, which would be taken for nothing.
+uint64_t room_for(ByteView stored, size_t offset, uint64_t plain_bytes, const std::string& name) {
+    uint64_t room = 0;
+    while (room < plain_bytes && offset < stored.size()) {
+        offset += frame_length(stored.subspan(offset), name).value_or(stored.size() - offset);
+        room += kFrameBytes;
+    }
+    return std::min(room, plain_bytes);
+}
+
 // Every frame behind the header, appended; each is checked by zstd's own content checksum, and
 // where it is encrypted by its tag.
 Bytes open_frames(ByteView stored, size_t offset, uint64_t plain_bytes, FrameCipher* cipher,
                   const std::string& name) {
     FrameDecompressor decompressor;
-    Bytes plain(plain_bytes);
+    Bytes plain(room_for(stored, offset, plain_bytes, name));
     size_t done = 0;
     uint64_t frames = 0;
     bool ended = cipher == nullptr;

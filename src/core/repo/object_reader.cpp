@@ -94,6 +94,8 @@ void ObjectReader::check_digest(const std::string& sha256) {
 std::optional<std::string_view> LineReader::next() {
     size_t newline = 0;
     while ((newline = text_.find('\n', used_)) == std::string::npos) {
+        if (text_.size() - used_ > longest_)
+            throw object_.damaged("It has a line that is longer than lines are.");
         const auto frame = object_.next();
         if (!frame) {
             if (used_ != text_.size())

@@ -57,13 +57,18 @@ class ObjectReader {
 /// The same for content that consists of lines.
 class LineReader {
  public:
-    explicit LineReader(ObjectReader& object) : object_(object) {}
+    /// An index names a file's frames, of 1 MiB each, in one line: this is one of many terabytes.
+    static constexpr size_t kMaxLineBytes = 256 << 20;
+
+    explicit LineReader(ObjectReader& object, size_t longest = kMaxLineBytes)
+        : object_(object), longest_(longest) {}
     /// The next line without its newline, valid until the next call; nullopt at the end. Error:
-    /// corrupt, also where the last line has no newline.
+    /// corrupt, also where the last line has no newline, or one is longer than lines are.
     std::optional<std::string_view> next();
 
  private:
     ObjectReader& object_;
+    const size_t longest_;
     std::string text_;
     size_t used_ = 0;
 };

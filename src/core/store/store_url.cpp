@@ -90,6 +90,8 @@ StoreUrl parse_store_url(const std::string& text, const std::vector<std::string>
     StoreUrl url;
     url.text = text;
     const size_t colon = text.find("://");
+    if (colon == std::string::npos)
+        throw bad_url("scheme", "It has no \"://\".");
     url.scheme = text.substr(0, colon);
     std::string_view rest = std::string_view(text).substr(colon + 3);
     if (rest.find('#') != std::string_view::npos)

@@ -37,6 +37,8 @@ class DataDirectory {
         store<uint64_t>(bytes, 40, redo);
         store<uint64_t>(bytes, 136, replayed);
         store<uint32_t>(bytes, 144, replayed_timeline);
+        store<uint32_t>(bytes, 216, 8192);
+        store<uint32_t>(bytes, 220, 131072);
         store<uint32_t>(bytes, 228, static_cast<uint32_t>(WalBuilder::kSegmentSize));
         store<uint32_t>(bytes, 288, crc32c(0, ByteView(bytes).first(288)));
         write_text(path() + "/global/pg_control", as_text(bytes));

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 namespace ark {
@@ -54,6 +56,23 @@ TEST(Clock, RefusesTimesThatDoNotExist) {
                              "2026-01-01T00:00:61Z", "2026-13-45", "2026-02-31", "2026-00-00"}) {
         EXPECT_FALSE(parse_time(text, true)) << text;
     }
+}
+
+// WAL may hold anything; "infinity" is the largest number.
+TEST(Clock, NoTimeOfPostgresIsTooLate) {
+    constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+    EXPECT_EQ(from_postgres_time(kMost), kMost);
+    EXPECT_EQ(from_postgres_time(kMost - kPostgresEpochMicros), kMost);
+    EXPECT_EQ(from_postgres_time(kMost - kPostgresEpochMicros - 1), kMost - 1);
+    EXPECT_EQ(from_postgres_time(std::numeric_limits<int64_t>::min()),
+              std::numeric_limits<int64_t>::min() + kPostgresEpochMicros);
+}
+
+TEST(Clock, AZoneLeadsToNoYearThatCannotBeWritten) {
+    EXPECT_FALSE(utc("0000-01-01T00:00:00+01"));
+    EXPECT_FALSE(utc("9999-12-31T23:59:59-01"));
+    for (const char* text : {"0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"})
+        EXPECT_EQ(to_iso8601(utc(text).value()).substr(0, 19), std::string(text).substr(0, 19));
 }
 
 TEST(Clock, RefusesWhatIsNotATime) {

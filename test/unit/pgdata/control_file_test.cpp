@@ -94,11 +94,15 @@ TEST(ControlFile, ShortAndEmptyFiles) {
     EXPECT_EQ(parse_control_file(ByteView(whole).first(512)).block_size, 8192U);
 }
 
-TEST(ControlFile, AnImpossibleSegmentSizeIsCorrupt) {
-    Bytes bytes = test::make_control_file();
-    store<uint32_t>(bytes, 228, 0);
-    store<uint32_t>(bytes, 288, crc32c(0, ByteView(bytes).first(288)));
-    test::expect_error(ErrorCode::corrupt, [&] { return parse_control_file(bytes); });
+// What is cut into blocks, files and segments is divided by them.
+TEST(ControlFile, ImpossibleSizesAreCorrupt) {
+    for (const size_t at : {216, 220, 228}) {  // block, blocks in a file, segment
+        Bytes bytes = test::make_control_file();
+        store<uint32_t>(bytes, at, 0);
+        store<uint32_t>(bytes, 288, crc32c(0, ByteView(bytes).first(288)));
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return parse_control_file(bytes); }, std::to_string(at));
+    }
 }
 
 // The server rewrites the file in place: a read in between is repeated.

@@ -21,6 +21,19 @@ class TarReaderTest : public testing::Test {
     }
     void end() { append(tar_end()); }
     std::vector<TarMember> read() { return read_tar(archive, "a.tar"); }
+    // Of the first member: with the checksum, so that the type alone is another.
+    void set_type(char type) {
+        constexpr size_t kType = 156;
+        archive[kType] = static_cast<std::byte>(type);
+        constexpr size_t kChecksum = 148;
+        std::fill_n(archive.begin() + kChecksum, 8, std::byte{' '});
+        unsigned sum = 0;
+        for (size_t i = 0; i < kTarBlock; ++i)
+            sum += std::to_integer<unsigned>(archive[i]);
+        char text[8];
+        std::snprintf(text, sizeof text, "%06o", sum);
+        std::memcpy(archive.data() + kChecksum, text, 7);
+    }
     void expect_damaged() {
         try {
             read();
@@ -98,20 +111,28 @@ TEST_F(TarReaderTest, EveryByteOfAHeaderIsChecked) {
     }
 }
 
+// Taken for none, the content would be read as headers, or the other way round.
+TEST_F(TarReaderTest, ASizeThatIsNoNumberIsRefused) {
+    for (const std::string& size : {std::string(), std::string("x"), std::string("1x"),
+                                    std::string("18446744073709551616")}) {
+        archive.clear();
+        const std::string value = " size=" + size + "\n";
+        const size_t length = value.size() + (value.size() < 9 ? 1 : 2);
+        const std::string record = std::to_string(length) + value;
+        append(tar_file_header("pax", record.size(), 0600, 1));
+        set_type('x');
+        append(as_bytes(record));
+        append(Bytes(tar_padding(record.size())));
+        add("f", "");
+        end();
+        expect_damaged();
+    }
+}
+
 TEST_F(TarReaderTest, LinksAreRefused) {
     add("f", "");
     end();
-    constexpr size_t kType = 156;
-    archive[kType] = std::byte{'2'};
-    // The checksum with it, so that the type alone is what is wrong.
-    constexpr size_t kChecksum = 148;
-    std::fill_n(archive.begin() + kChecksum, 8, std::byte{' '});
-    unsigned sum = 0;
-    for (size_t i = 0; i < kTarBlock; ++i)
-        sum += std::to_integer<unsigned>(archive[i]);
-    char text[8];
-    std::snprintf(text, sizeof text, "%06o", sum);
-    std::memcpy(archive.data() + kChecksum, text, 7);
+    set_type('2');
     try {
         read();
         ADD_FAILURE() << "no error";

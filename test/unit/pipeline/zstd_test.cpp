@@ -100,6 +100,19 @@ TEST(Zstd, WhatIsNoFrameIsCorrupt) {
 }
 
 // A damaged header must not make a reader write past its buffer.
+// The library of some systems reads them.
+TEST(Zstd, FramesOfTheTimeBeforeTheFormatAreNone) {
+    for (const uint32_t magic : {0xFD2FB525U, 0xFD2FB526U, 0xFD2FB527U}) {
+        Bytes frame = from_hex("000000002000c00000");
+        store<uint32_t>(frame, 0, magic);
+        test::expect_error(ErrorCode::corrupt, [&] { return frame_length(frame, "x"); });
+        FrameDecompressor decompressor;
+        Bytes out(100);
+        test::expect_error(ErrorCode::corrupt,
+                           [&] { return decompressor.decompress(frame, out, "x"); });
+    }
+}
+
 TEST(Zstd, AFrameLargerThanTheBufferIsCorrupt) {
     const Bytes frame = frame_of(content_of(3000, true));
     FrameDecompressor decompressor;

@@ -67,8 +67,14 @@ TEST_F(Audit, OneObjectThatCannotBeReadKeepsNoOther) {
     const std::string newer = "{\"pg_ark_audit\": 2, \"cluster\": \"77\", \"entries\": []}";
     repository_->store().put_if_absent("77/audit/2024-10-04/000000.000000-u3.json",
                                        as_bytes(newer));
+    const std::string deep = std::string(400000, '[');
+    repository_->store().put_if_absent(
+        "77/audit/2024-10-04/000000.000000-u4.json",
+        as_bytes("{\"pg_ark_audit\": 1, \"cluster\": \"77\", \"entries\": [{\"id\": \"b\", \"at\": "
+                 "\"x\", \"more\": " +
+                 deep + std::string(deep.size(), ']') + "}]}"));
     EXPECT_EQ(ids(), std::vector<std::string>{"a"});
-    EXPECT_EQ(unread_.size(), 3U);
+    EXPECT_EQ(unread_.size(), 4U);
 }
 
 TEST_F(Audit, AnotherEntryOfTheSameIdHidesNone) {

@@ -1,6 +1,7 @@
 #include "core/repo/index.hpp"
 
 #include "core/pipeline/digest.hpp"
+#include "core/repo/object_reader.hpp"
 #include "core/repo/object_writer.hpp"
 #include "test/support/expect_error.hpp"
 
@@ -67,6 +68,21 @@ TEST(IndexEntry, LinesThatAreNotEntries) {
 }
 
 // Such a file would be restored as zeros, or short.
+// Whoever wrote it, sums of offset and length must not begin at zero again: what is fetched is
+// looked for by them.
+TEST(IndexEntry, FramesBehindTheEndOfAnyObjectAreCorrupt) {
+    for (const uint64_t offset : {uint64_t{1} << 63, (uint64_t{1} << 63) - 77, ~uint64_t{0} - 9}) {
+        IndexEntry entry = file_entry("f");
+        entry.frames = {{offset, 77}};
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return parse_index_line(to_json_line(entry)); },
+            std::to_string(offset));
+    }
+    IndexEntry last = file_entry("f");
+    last.frames = {{(uint64_t{1} << 63) - 78, 77}};
+    EXPECT_EQ(parse_index_line(to_json_line(last)), last);
+}
+
 TEST(IndexEntry, ContentWithoutItsFramesIsCorrupt) {
     IndexEntry entry = file_entry("f");
     entry.frames.clear();
@@ -200,6 +216,15 @@ TEST_F(Index, OfAnotherBackupOrKindIsCorrupt) {
     test::expect_error(ErrorCode::corrupt, [&] { return read(); });
     replace(ours);
     EXPECT_EQ(read(), std::vector<std::string>{"a"});
+}
+
+// A few stored bytes can be gigabytes of one line.
+TEST_F(Index, ALineWithoutAnEndIsNotGathered) {
+    write(std::string(10 * kFrameBytes, ' '));
+    ObjectReader object(repository->store(), "c", ObjectKind::index, place::index("b"));
+    LineReader lines(object, 4 * kFrameBytes);
+    const Error error = test::expect_error(ErrorCode::corrupt, [&] { return lines.next(); });
+    EXPECT_TRUE(test::mentions(error.detail, "longer than lines are")) << error.detail;
 }
 
 // A block header whose length is damaged promises a frame without end: that is not read to the end.

@@ -128,6 +128,22 @@ TEST(Marker, EveryFieldOfAnotherTypeIsCorrupt) {
     }
 }
 
+// Segments are counted with these: by zero, or without an end.
+TEST(Marker, WalThatCannotBeIsCorrupt) {
+    const auto change = [](const char* key, const json& value) {
+        json j = sample();
+        j[key] = value;
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return parse(j); }, key + value.dump());
+    };
+    for (const uint64_t size :
+         {uint64_t{0}, uint64_t{1}, uint64_t{16} << 20 | 1, uint64_t{1} << 40})
+        change("wal_segment_size", size);
+    change("start_lsn", sample().at("stop_lsn"));
+    change("start_lsn", "FFFFFFFF/0");
+    change("stop_lsn", "0/0");
+}
+
 TEST(Marker, MembersOfListsAreCheckedToo) {
     const json whole = sample();
     for (const char* key : {"packs", "tablespaces", "corrupt_pages"}) {

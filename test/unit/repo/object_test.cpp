@@ -153,6 +153,10 @@ TEST(Object, ALieAboutTheSizeAllocatesNothing) {
             seal_object({ObjectKind::wal, kPlace, "none", told, content_hash(plain), {}}, plain, 3);
         test::expect_error(ErrorCode::corrupt,
                            [&] { return open_object(stored, ObjectKind::wal, kPlace, 1000); });
+        // Nor where the caller would take that much.
+        test::expect_error(ErrorCode::corrupt, [&] {
+            return open_object(stored, ObjectKind::wal, kPlace, uint64_t{1} << 61);
+        });
     }
 }
 

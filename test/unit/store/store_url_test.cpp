@@ -33,11 +33,26 @@ TEST(StoreUrl, Flags) {
 }
 
 TEST(StoreUrl, RefusesWithoutRepeatingSecrets) {
-    for (const char* text :
-         {"s3://", "s3:///prefix", "s3://b/a//b", "s3://b/../a", "s3://b/a b", "s3://b/a%2Fb",
-          "s3://user:hunter2@b/a", "s3://b/a#f", "s3://b?secret_key=hunter2", "s3://b?region",
-          "s3://b?region=", "s3://b?region=a&region=b", "s3://b?region=%0d%0ax",
-          "s3://b?region=%zz", "s3://b?%00=1", "s3://.."}) {
+    for (const char* text : {"s3://",
+                             "s3:///prefix",
+                             "s3://b/a//b",
+                             "s3://b/../a",
+                             "s3://b/a b",
+                             "s3://b/a%2Fb",
+                             "s3://user:hunter2@b/a",
+                             "s3://b/a#f",
+                             "s3://b?secret_key=hunter2",
+                             "s3://b?region",
+                             "s3://b?region=",
+                             "s3://b?region=a&region=b",
+                             "s3://b?region=%0d%0ax",
+                             "s3://b?region=%zz",
+                             "s3://b?%00=1",
+                             "s3://..",
+                             "",
+                             "s",
+                             "s3:/b",
+                             "hunter2"}) {
         const Error error = test::expect_error(
             ErrorCode::invalid_argument, [&] { return parse_store_url(text, kKnown); }, text);
         EXPECT_EQ((error.message + error.detail + error.hint).find("hunter2"), std::string::npos);

@@ -1,5 +1,6 @@
 #include "core/store/cloud/bearer_token.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <ctime>
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/file.hpp"
+#include "core/base/json.hpp"
 
 namespace ark {
 
@@ -15,6 +17,8 @@ namespace {
 
 // RFC 6749: a lifetime that is not told. Every service here tells it.
 constexpr int64_t kUntoldSeconds = 900;
+// What is added to a time has to stay one; a double can hold it exactly.
+constexpr double kMostSeconds = 1e12;
 constexpr size_t kMaxTokenFile = 64 * 1024;
 
 std::string text_of(const nlohmann::json& j, const char* name) {
@@ -27,14 +31,14 @@ std::optional<int64_t> number_of(const nlohmann::json& j, const char* name) {
     if (!j.is_object() || !j.contains(name))
         return std::nullopt;
     if (j[name].is_number())
-        return j[name].get<int64_t>();
+        return static_cast<int64_t>(std::clamp(j[name].get<double>(), 0.0, kMostSeconds));
     const std::string text = text_of(j, name);
     int64_t value = 0;
     const char* end = text.data() + text.size();
     const auto parsed = std::from_chars(text.data(), end, value);
     if (parsed.ec != std::errc() || parsed.ptr != end)
         return std::nullopt;
-    return value;
+    return std::clamp<int64_t>(value, 0, static_cast<int64_t>(kMostSeconds));
 }
 
 std::string first_line(const std::string& text) {
@@ -44,8 +48,7 @@ std::string first_line(const std::string& text) {
 }  // namespace
 
 BearerToken parse_token_answer(const HttpResponse& response, const std::string& service) {
-    const nlohmann::json j =
-        nlohmann::json::parse(as_text(response.body), nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json j = parse_json(as_text(response.body));
     if (!response.ok()) {
         std::string detail = "It answered with status " + std::to_string(response.status);
         if (const std::string code = text_of(j, "error"); !code.empty())

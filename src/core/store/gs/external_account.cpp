@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"
+#include "core/base/json.hpp"
 #include "core/http/crypto.hpp"
 #include "core/http/side_request.hpp"
 #include "core/store/gs/google_file.hpp"
@@ -58,7 +59,7 @@ std::string subject_token(const nlohmann::json& source, const std::string& ca_fi
         throw bad_source("It names neither a file nor a URL.");
     const nlohmann::json format = source.value("format", nlohmann::json::object());
     if (text_in(format, "type") == "json") {
-        const nlohmann::json j = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+        const nlohmann::json j = parse_json(text);
         text = text_in(j, need_text(format, "subject_token_field_name").c_str());
     }
     if (text.empty())

@@ -5,6 +5,7 @@
 #include "core/base/environment.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/base/json.hpp"
 #include "core/store/cloud/ini_file.hpp"
 #include "core/store/gs/google_tokens.hpp"
 
@@ -49,7 +50,7 @@ bool is_json(const std::string& text) {
 }
 
 BearerToken token_by(const std::string& path, const std::string& text, const std::string& ca_file) {
-    const nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json file = parse_json(text);
     if (!file.is_object()) {
         throw Error(ErrorCode::invalid_argument,
                     "credentials file \"" + path + "\" is not a JSON document", {}, kHint);

@@ -10,6 +10,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/environment.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json.hpp"
 #include "core/http/crypto.hpp"
 #include "core/http/side_request.hpp"
 #include "core/store/gs/external_account.hpp"
@@ -58,8 +59,7 @@ BearerToken user_token(const nlohmann::json& file, const std::string& ca_file) {
 
 // Its errors are documents of another make than those of token services.
 [[noreturn]] void refuse_impersonation(const HttpResponse& response) {
-    const nlohmann::json j =
-        nlohmann::json::parse(as_text(response.body), nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json j = parse_json(as_text(response.body));
     const nlohmann::json error = j.is_object() ? j.value("error", nlohmann::json()) : j;
     throw Error(ErrorCode::permission_denied, "Google refused to act as the service account",
                 "It answered with status " + std::to_string(response.status) + " " +
@@ -80,17 +80,7 @@ BearerToken act_as(const std::string& url, const nlohmann::json& delegates, cons
     request.body = as_bytes(body);
     request.set_header("content-type", "application/json");
     request.set_header("authorization", "Bearer " + who.token);
-    const HttpResponse response = side_request(request, ca_file);
-    if (!response.ok())
-        refuse_impersonation(response);
-    const nlohmann::json j =
-        nlohmann::json::parse(as_text(response.body), nullptr, /*allow_exceptions=*/false);
-    const auto expires = parse_time(text_in(j, "expireTime"), false);
-    BearerToken out{text_in(j, "accessToken"),
-                    expires ? *expires / 1000000 : static_cast<int64_t>(time(nullptr))};
-    if (out.token.empty() || out.token.find_first_of("\r\n") != std::string::npos)
-        refuse_impersonation(response);
-    return out;
+    return parse_impersonation_answer(side_request(request, ca_file));
 }
 
 BearerToken token_of(const nlohmann::json& file, const std::string& scope,
@@ -120,6 +110,18 @@ BearerToken token_of(const nlohmann::json& file, const std::string& scope,
 }
 
 }  // namespace
+
+BearerToken parse_impersonation_answer(const HttpResponse& response) {
+    if (!response.ok())
+        refuse_impersonation(response);
+    const nlohmann::json j = parse_json(as_text(response.body));
+    const auto expires = parse_time(text_in(j, "expireTime"), false);
+    BearerToken out{text_in(j, "accessToken"),
+                    expires ? *expires / 1000000 : static_cast<int64_t>(time(nullptr))};
+    if (out.token.empty() || out.token.find_first_of("\r\n") != std::string::npos)
+        refuse_impersonation(response);
+    return out;
+}
 
 std::string service_account_assertion(const nlohmann::json& file, const std::string& scope,
                                       int64_t unix_seconds) {

@@ -22,6 +22,9 @@ inline constexpr const char* kCloudScope = "https://www.googleapis.com/auth/clou
 BearerToken google_token(const nlohmann::json& file, const std::string& scope,
                          const std::string& ca_file);
 
+/// The token in an answer of the service for impersonation. Error: permission_denied.
+BearerToken parse_impersonation_answer(const HttpResponse& response);
+
 /// What a service account signs to get a token (RFC 7519, RS256), good for an hour.
 std::string service_account_assertion(const nlohmann::json& file, const std::string& scope,
                                       int64_t unix_seconds);

@@ -13,11 +13,10 @@
 #include <optional>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/cancellation.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
+#include "core/store/s3/credential_answers.hpp"
 
 namespace ark {
 
@@ -180,26 +179,7 @@ std::vector<std::string> split_command(const std::string& command) {
 
 S3Credentials process_credentials(const std::string& command, const std::string& profile,
                                   double timeout_seconds) {
-    const std::string text = output_of(command, profile, timeout_seconds);
-    const nlohmann::json j = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (!j.is_object() || !j.contains("Version") || j["Version"] != 1) {
-        throw failed(ErrorCode::permission_denied, profile,
-                     "What it wrote is not a JSON document of version 1.");
-    }
-    const auto member = [&](const char* name) {
-        return j.contains(name) && j[name].is_string() ? j[name].get<std::string>() : std::string();
-    };
-    S3Credentials out{{member("AccessKeyId"), member("SecretAccessKey"), member("SessionToken")},
-                      std::nullopt};
-    if (out.key.access_key.empty() || out.key.secret_key.empty())
-        throw failed(ErrorCode::permission_denied, profile, "Its document holds no keys.");
-    if (const std::string end = member("Expiration"); !end.empty()) {
-        const auto time = parse_time(end, false);
-        if (!time)
-            throw failed(ErrorCode::permission_denied, profile, "Its Expiration is no time.");
-        out.expires = *time / 1000000;
-    }
-    return out;
+    return credentials_of_process(output_of(command, profile, timeout_seconds), profile);
 }
 
 }  // namespace ark

@@ -3,14 +3,11 @@
 #include <ctime>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
-#include "core/base/clock.hpp"
 #include "core/base/environment.hpp"
 #include "core/http/failure.hpp"
 #include "core/http/side_request.hpp"
 #include "core/store/cloud/bearer_token.hpp"
-#include "core/store/cloud/xml.hpp"
+#include "core/store/s3/credential_answers.hpp"
 
 namespace ark {
 
@@ -19,29 +16,6 @@ namespace {
 constexpr const char* kInstanceService = "http://169.254.169.254";
 constexpr const char* kContainerService = "http://169.254.170.2";
 constexpr const char* kTokenSeconds = "21600";
-
-int64_t expiry_of(const std::string& iso8601) {
-    const auto time = parse_time(iso8601, false);
-    return time ? *time / 1000000 : ::time(nullptr) + 900;
-}
-
-// The documents of the container's and the instance's service are the same but for the token's
-// name.
-S3Credentials credentials_of_json(const HttpResponse& response, const char* from) {
-    const nlohmann::json j =
-        nlohmann::json::parse(as_text(response.body), nullptr, /*allow_exceptions=*/false);
-    const auto text = [&](const char* name) {
-        return j.is_object() && j.contains(name) && j[name].is_string() ? j[name].get<std::string>()
-                                                                        : std::string();
-    };
-    S3Credentials out{{text("AccessKeyId"), text("SecretAccessKey"), text("Token")},
-                      expiry_of(text("Expiration"))};
-    if (out.key.access_key.empty() || out.key.secret_key.empty()) {
-        throw Error(ErrorCode::permission_denied, std::string(from) + " gave no credentials",
-                    "Its answer is not the JSON document that it should be.");
-    }
-    return out;
-}
 
 std::string token_service(const CredentialOptions& options) {
     std::string named = environment("AWS_ENDPOINT_URL_STS");
@@ -52,30 +26,8 @@ std::string token_service(const CredentialOptions& options) {
 }
 
 S3Credentials ask_token_service(const HttpRequest& request, const CredentialOptions& options,
-                                const char* element) {
-    const HttpResponse response = side_request(request, options.ca_file);
-    if (!response.ok()) {
-        pugi::xml_document document;
-        document.load_buffer(response.body.data(), response.body.size());
-        const pugi::xml_node error = document.child("ErrorResponse").child("Error");
-        throw Error(ErrorCode::permission_denied, "the token service refused to give credentials",
-                    "It answered with status " + std::to_string(response.status) + " " +
-                        error.child_value("Code") + ": " + error.child_value("Message"),
-                    "Check the role, and whom it trusts.");
-    }
-    const pugi::xml_document document =
-        parse_xml(response, (std::string(element) + "Response").c_str());
-    const pugi::xml_node found = document.document_element()
-                                     .child((std::string(element) + "Result").c_str())
-                                     .child("Credentials");
-    S3Credentials out{{found.child_value("AccessKeyId"), found.child_value("SecretAccessKey"),
-                       found.child_value("SessionToken")},
-                      expiry_of(found.child_value("Expiration"))};
-    if (out.key.access_key.empty() || out.key.secret_key.empty()) {
-        throw Error(ErrorCode::permission_denied, "the token service gave no credentials",
-                    "Its answer holds none.");
-    }
-    return out;
+                                const char* action) {
+    return credentials_in_xml(side_request(request, options.ca_file), action);
 }
 
 // The request carries a token: in clear text it goes to this machine and to the addresses that ECS
@@ -189,7 +141,7 @@ S3Credentials container_credentials() {
                     "the container's credential service gave no credentials",
                     "It answered with status " + std::to_string(response.status) + ".");
     }
-    return credentials_of_json(response, "the container's credential service");
+    return credentials_in_json(response, "the container's credential service");
 }
 
 S3Credentials instance_credentials() {
@@ -203,7 +155,7 @@ S3Credentials instance_credentials() {
             "Its metadata service answered with status " + std::to_string(role.status) + ".");
     }
     const std::string name(as_text(role.body));
-    return credentials_of_json(service.get(path + name.substr(0, name.find('\n'))),
+    return credentials_in_json(service.get(path + name.substr(0, name.find('\n'))),
                                "the instance's metadata service");
 }
 

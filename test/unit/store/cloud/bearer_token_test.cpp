@@ -31,6 +31,22 @@ TEST(BearerToken, LifetimesAreNumbersOrText) {
     near(parse(R"({"access_token":"t","expires_in":"86399","expires_on":"1"})"), 86399);
     EXPECT_EQ(parse(R"({"access_token":"t","expires_on":"1779876543"})").expires, 1779876543);
     near(parse(R"({"access_token":"t","expires_on":"tomorrow"})"), 900);
+    near(parse(R"({"access_token":"t","expires_in":3599.5})"), 3599);
+}
+
+// They are added to the time that it is.
+TEST(BearerToken, NoLifetimeLeadsOutOfTime) {
+    for (const char* seconds :
+         {"9223372036854775807", "18446744073709551615", "1e300", "\"9223372036854775807\""}) {
+        const BearerToken token = parse_token_answer(
+            answer(200, std::string(R"({"access_token":"t","expires_in":)") + seconds + "}"), "x");
+        EXPECT_GT(*token.expires, time(nullptr) + 1000000) << seconds;
+    }
+    for (const char* seconds : {"-9223372036854775808", "-1e300", "-1"}) {
+        const BearerToken token = parse_token_answer(
+            answer(200, std::string(R"({"access_token":"t","expires_in":)") + seconds + "}"), "x");
+        EXPECT_NEAR(static_cast<double>(*token.expires - time(nullptr)), 0, 2) << seconds;
+    }
 }
 
 TEST(BearerToken, WhatIsNoneIsRefusedInTheServicesWords) {
