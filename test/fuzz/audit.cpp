@@ -18,13 +18,13 @@ void run(ByteView input) {
     repository->store().put_if_absent(
         kCluster + "/audit/2026-11-20/021500.000000-7f2c1d8e-0000-4000-8000-000000000001.json",
         input);
-    std::vector<std::string> bad;
-    answers([&] { return read_audit(*repository, kCluster, "", &bad); });
+    std::vector<UnreadAudit> unread;
+    answers([&] { return read_audit(*repository, kCluster, "", &unread); });
     // What the server sends, to be stored.
     const std::string text(as_text(input));
     if (answers([&] { store_audit(*repository, kCluster, 0, "u", text); })) {
-        bad.clear();
-        answers([&] { return read_audit(*repository, kCluster, "1970", &bad); });
+        unread.clear();
+        answers([&] { return read_audit(*repository, kCluster, "1970", &unread); });
     }
 }
 

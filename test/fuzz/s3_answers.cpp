@@ -1,5 +1,7 @@
+#include "core/store/cloud/as_of_store.hpp"
 #include "core/store/s3/s3_api.hpp"
 #include "core/store/s3/s3_transport.hpp"
+#include "core/store/s3/s3_versions.hpp"
 #include "test/fuzz/cloud_answers.hpp"
 
 namespace ark::fuzz {
@@ -65,8 +67,39 @@ void run_google(ByteView input) {
     use_store(input, [](auto inner) { return make_store(std::move(inner), kGoogleFlavor); });
 }
 
+// As the bucket was at a moment.
+std::vector<Bytes> version_seeds() {
+    const std::string state =
+        "200\n\n<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    const std::string list =
+        "200\n\n<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>p/a/b"
+        "</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker><Version><Key>p/a/b</Key>"
+        "<VersionId>v</VersionId><IsLatest>true</IsLatest><LastModified>2026-11-20T02:15:00.000Z"
+        "</LastModified><Size>3</Size></Version><DeleteMarker><Key>p/a/c</Key><VersionId>w"
+        "</VersionId><LastModified>2026-11-20T02:15:00.000Z</LastModified></DeleteMarker>"
+        "</ListVersionsResult>";
+    const std::string last = "200\n\n<ListVersionsResult/>";
+    return {script(0, {state, list, last}), script(1, {state, list, last}),
+            script(3, {state, list, "200\netag: \"a\"\ncontent-length: 3\n\nabc"}),
+            script(5, {state, list, last})};
+}
+std::unique_ptr<ObjectStore> make_past(std::shared_ptr<HttpTransport> inner) {
+    constexpr UnixMicros kMoment = 1795140900123456;
+    const S3Options options{"https://host", "/bucket/"};
+    const auto transport = std::make_shared<S3Transport>(
+        std::move(inner), std::make_shared<NoSigner>(),
+        S3Endpoint{"eu-west-1", [](const std::string&) { return "https://host"; }});
+    return make_as_of_store(parts_of(std::make_unique<S3Api>(options, kAmazonFlavor), transport,
+                                     [transport] { return transport->clock_skew(); }),
+                            std::make_unique<S3Versions>(options), kMoment);
+}
+void run_past(ByteView input) {
+    use_store(input, [](auto inner) { return make_past(std::move(inner)); });
+}
+
 const Target amazon("s3_answers", seeds, run_amazon);
 const Target google("gs_answers", seeds, run_google);
+const Target past("s3_version_answers", version_seeds, run_past);
 
 }  // namespace
 }  // namespace ark::fuzz
