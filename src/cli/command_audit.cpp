@@ -61,7 +61,8 @@ CommandAudit::CommandAudit(const CommandActor& actor, const RepositoryOptions& o
                            Repository& repository, std::string cluster, CommandAct act,
                            AuditNeed need)
     : actor_(actor), cluster_(std::move(cluster)), act_(std::move(act)), need_(need) {
-    if (options.no_audit)
+    // Who reads the past of a bucket that was attacked writes nothing into its present.
+    if (options.no_audit || !options.as_of.empty())
         return;
     try {
         open(options, repository);

@@ -33,7 +33,7 @@ enum class AuditNeed {
 class CommandAudit {
  public:
     /// `options` say where, `repository` has the cluster's vault. Nothing is written where they say
-    /// --no-audit. Error where it is required: what keeps it from being written.
+    /// --no-audit, or read the past. Error where it is required: what keeps it from being written.
     CommandAudit(const CommandActor& actor, const RepositoryOptions& options,
                  Repository& repository, std::string cluster, CommandAct act,
                  AuditNeed need = AuditNeed::wanted);
