@@ -80,8 +80,9 @@ void store(CatalogClient* catalog, const Batch& batch) {
 
 void mark(const Batch& batch) {
     begin_sql("pg_ark: audit log");
-    sql("UPDATE ark.audit_log SET mirrored_at = pg_catalog.clock_timestamp() "
-        "WHERE id = ANY ($1::pg_catalog.uuid[])",
+    // "= ANY ($1)" would read the array's text again for each row of the table.
+    sql("UPDATE ark.audit_log AS log SET mirrored_at = pg_catalog.clock_timestamp() "
+        "FROM pg_catalog.unnest($1::pg_catalog.uuid[]) AS batch (id) WHERE log.id = batch.id",
         batch.ids);
     commit_sql();
 }
