@@ -126,8 +126,8 @@ bool append(const Line& line, size_t most) {
     bool written = false;
     if (fstat(file, &found) == 0 && static_cast<size_t>(found.st_size) + line.length <= most) {
         written = write(file, line.text, line.length) == static_cast<ssize_t>(line.length);
-        if (!written)
-            (void)ftruncate(file, found.st_size);
+        while (!written && ftruncate(file, found.st_size) != 0 && errno == EINTR) {
+        }
     }
     (void)close(file);
     return written;

@@ -15,6 +15,34 @@ Error no_keyring(const std::string& cluster) {
             "Make one with \"pg_ark key create --cluster " + cluster + "\"."};
 }
 
+// What is sealed to anybody else is lost.
+void check_recipient(const Recipient& recipient, const Keyring& keyring) {
+    const StoredKey* key = keyring.find(recipient.key_id);
+    if (key != nullptr && key->public_key == recipient.public_key)
+        return;
+    throw Error(ErrorCode::invalid_key,
+                "a recipient of encryption is not one of the cluster's: nobody could read what is "
+                "written for it",
+                key == nullptr
+                    ? "Cluster \"" + keyring.cluster + "\" has no key " + recipient.key_id + "."
+                    : "It has not key " + recipient.key_id + "'s own public half.",
+                "Name what \"pg_ark key export-recipient\" prints for this cluster.");
+}
+
+std::vector<Recipient> recipients_of(ObjectStore& store, const std::string& cluster,
+                                     const std::string& text) {
+    std::vector<Recipient> recipients = parse_recipients(text);
+    const std::optional<Keyring> keyring = find_keyring(store, cluster);
+    if (!keyring) {
+        throw Error(ErrorCode::not_found,
+                    "cluster \"" + cluster + "\" has no encryption keys for its recipients",
+                    "Nobody could read what is written for them.", no_keyring(cluster).hint);
+    }
+    for (const Recipient& recipient : recipients)
+        check_recipient(recipient, *keyring);
+    return recipients;
+}
+
 }  // namespace
 
 const KeySecret& ClusterKeys::secret() {
@@ -65,7 +93,8 @@ void prepare_encryption(Repository& repository, const std::string& cluster,
     }
     if (!wish.recipients.empty()) {
         repository.use_vault(
-            cluster, std::make_shared<const Vault>(parse_recipients(wish.recipients), options));
+            cluster, std::make_shared<const Vault>(
+                         recipients_of(repository.store(), cluster, wish.recipients), options));
         return;
     }
     if (wish.encrypts) {

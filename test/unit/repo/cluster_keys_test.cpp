@@ -140,6 +140,32 @@ TEST_F(ClusterKeysTest, ARecipientIsWrittenForAndNotRead) {
     EXPECT_FALSE(takes_plain());
 }
 
+TEST_F(ClusterKeysTest, NothingIsWrittenForWhomNobodyReads) {
+    const auto text_of = [](const OpenKeyring& keyring) {
+        const SecretBytes text = to_text(keyring.recipient());
+        return std::string(reinterpret_cast<const char*>(text.data()), text.size());
+    };
+    const auto refused = [&](ErrorCode code, const std::string& recipients) {
+        expect_error(code, [&] {
+            prepare({true, {}, recipients});
+            return 0;
+        });
+        EXPECT_FALSE(vault());
+    };
+    const std::string foreign =
+        text_of(OpenKeyring::make(kCluster, {KeySecret::Type::key, SecretBytes(32, std::byte{7})}));
+    refused(ErrorCode::not_found, foreign);  // no keyring
+    const std::string own = text_of(make_keyring(key_file("one")));
+    refused(ErrorCode::invalid_key, foreign);
+    refused(ErrorCode::invalid_argument, own + "\n" + foreign);
+    // The id of the one, the public half of the other.
+    const size_t id = own.find(':') + 1;
+    const size_t half = own.find(':', id);
+    refused(ErrorCode::invalid_key, own.substr(0, half) + foreign.substr(half));
+    prepare({true, {}, own});
+    EXPECT_TRUE(vault());
+}
+
 TEST_F(ClusterKeysTest, WithEncryptionOffWhatIsEncryptedIsReadStill) {
     const std::string file = key_file("one");
     prepare({false, {}, {}});
