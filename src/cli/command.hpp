@@ -26,7 +26,7 @@ struct RepositoryOptions {
     double retry_timeout = 300;  ///< --retry-timeout, seconds
     OutputFormat output = OutputFormat::text;
     KeyOptions key;
-    std::string as_of;  ///< --as-of-bucket-time; empty: as it is now
+    std::string as_of;      ///< --as-of-bucket-time; empty: as it is now
     bool no_audit = false;  ///< --no-audit
 };
 

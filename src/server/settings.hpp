@@ -53,7 +53,8 @@ void define_settings(bool preloaded);
 /// "none" or "aes-256-gcm".
 const char* encryption_name();
 /// How encryption is set up, as a palloc'd text: a child that was started under another one is
-/// outdated. Where it is on each reload makes another, so that a child reads keys that were rotated.
+/// outdated. Where it is on each reload makes another, so that a child reads keys that were
+/// rotated.
 char* encryption_signature();
 
 /// Names of all settings, as a new List of const char*; and whether only superusers may see what
