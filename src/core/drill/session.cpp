@@ -16,7 +16,7 @@ constexpr int64_t kConnectNanos = 60 * 1000000000LL;
 constexpr int kPauseMillis = 50;
 
 std::string field_of(const PGresult* result, int code) {
-    const char* text = pq().PQresultErrorField(result, code);
+    const char* text = pq().result_error_field(result, code);
     return text == nullptr ? "" : text;
 }
 
@@ -28,13 +28,13 @@ std::string without_newline(std::string text) {
 
 SqlRow row_of(const PGresult* result, int number) {
     SqlRow row;
-    for (int column = 0; column < pq().PQnfields(result); ++column) {
-        if (pq().PQgetisnull(result, number, column) != 0) {
+    for (int column = 0; column < pq().n_fields(result); ++column) {
+        if (pq().get_is_null(result, number, column) != 0) {
             row.emplace_back();
         } else {
             row.emplace_back(
-                std::string(pq().PQgetvalue(result, number, column),
-                            static_cast<size_t>(pq().PQgetlength(result, number, column))));
+                std::string(pq().get_value(result, number, column),
+                            static_cast<size_t>(pq().get_length(result, number, column))));
         }
     }
     return row;
@@ -42,8 +42,8 @@ SqlRow row_of(const PGresult* result, int number) {
 
 std::vector<SqlRow> rows_of(const PGresult* result) {
     std::vector<SqlRow> rows;
-    rows.reserve(static_cast<size_t>(pq().PQntuples(result)));
-    for (int number = 0; number < pq().PQntuples(result); ++number)
+    rows.reserve(static_cast<size_t>(pq().n_tuples(result)));
+    for (int number = 0; number < pq().n_tuples(result); ++number)
         rows.push_back(row_of(result, number));
     return rows;
 }
@@ -59,16 +59,16 @@ struct Session::State {
     State() = default;
     State(const State&) = delete;
     State& operator=(const State&) = delete;
-    ~State() { pq().PQfinish(connection); }
+    ~State() { pq().finish(connection); }
 
     void broke() {
         result.failed = true;
         result.lost = true;
         if (result.message.empty())
-            result.message = without_newline(pq().PQerrorMessage(connection));
+            result.message = without_newline(pq().error_message(connection));
     }
     void take(const PGresult* part) {
-        const ExecStatusType status = pq().PQresultStatus(part);
+        const ExecStatusType status = pq().result_status(part);
         if (status == PGRES_SINGLE_TUPLE) {
             use_row(row_of(part, 0));
             return;
@@ -83,7 +83,7 @@ struct Session::State {
             result.message = field_of(part, PG_DIAG_MESSAGE_PRIMARY);
             result.detail = field_of(part, PG_DIAG_MESSAGE_DETAIL);
             if (result.message.empty())
-                result.message = without_newline(pq().PQresultErrorMessage(part));
+                result.message = without_newline(pq().result_error_message(part));
         }
         result.failed = true;
     }
@@ -118,16 +118,16 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
                             "pg_ark drill",
                             static_cast<const char*>(nullptr)};
     auto state = std::make_unique<State>();
-    state->connection = pq().PQconnectStartParams(keys.data(), values.data(), 0);
+    state->connection = pq().connect_start_params(keys.data(), values.data(), 0);
     const int64_t deadline = monotonic_nanos() + kConnectNanos;
     auto step = state->connection == nullptr ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
     while (step != PGRES_POLLING_OK && step != PGRES_POLLING_FAILED) {
-        pollfd fd{pq().PQsocket(state->connection),
+        pollfd fd{pq().socket(state->connection),
                   static_cast<short>(step == PGRES_POLLING_WRITING ? POLLOUT : POLLIN), 0};
         const int ready = ::poll(&fd, 1, kPauseMillis);
         watch.tick();
         if (ready > 0)
-            step = pq().PQconnectPoll(state->connection);
+            step = pq().connect_poll(state->connection);
         if (monotonic_nanos() > deadline)
             step = PGRES_POLLING_FAILED;
     }
@@ -135,14 +135,14 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
         state->broke();
         return std::move(state->result);
     }
-    pq().PQsetnonblocking(state->connection, 1);
+    pq().set_nonblocking(state->connection, 1);
     // Names are told as UTF-8 where the database's encoding can be converted; else as they are, for
     // what cannot be converted would be an error.
-    const char* encoding = pq().PQparameterStatus(state->connection, "server_encoding");
+    const char* encoding = pq().parameter_status(state->connection, "server_encoding");
     const std::string_view of_server = encoding == nullptr ? "" : encoding;
     if (of_server != "SQL_ASCII" && of_server != "MULE_INTERNAL")
-        pq().PQsetClientEncoding(state->connection, "UTF8");
-    pq().PQsetNoticeProcessor(
+        pq().set_client_encoding(state->connection, "UTF8");
+    pq().set_notice_processor(
         state->connection, [](void*, const char*) {}, nullptr);
     out.reset(new Session(std::move(state)));
     return {};
@@ -150,33 +150,33 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
 
 void Session::send(const std::string& sql) {
     state_->result = {};
-    if (pq().PQsendQuery(state_->connection, sql.c_str()) == 0)
+    if (pq().send_query(state_->connection, sql.c_str()) == 0)
         state_->broke();
 }
 
 std::optional<SqlResult> Session::poll() {
     PGconn* connection = state_->connection;
     if (!state_->result.lost)
-        pq().PQflush(connection);
+        pq().flush(connection);
     while (!state_->result.lost) {
-        const bool read = pq().PQconsumeInput(connection) != 0;
-        if (read && pq().PQisBusy(connection) != 0)
+        const bool read = pq().consume_input(connection) != 0;
+        if (read && pq().is_busy(connection) != 0)
             return std::nullopt;
-        PGresult* part = pq().PQgetResult(connection);
+        PGresult* part = pq().get_result(connection);
         if (part == nullptr)
             break;
         state_->take(part);
-        pq().PQclear(part);
-        if (pq().PQstatus(connection) == CONNECTION_BAD)
+        pq().clear(part);
+        if (pq().status(connection) == CONNECTION_BAD)
             state_->broke();
     }
-    if (pq().PQstatus(connection) == CONNECTION_BAD)
+    if (pq().status(connection) == CONNECTION_BAD)
         state_->broke();
     return std::move(state_->result);
 }
 
 int Session::socket() const {
-    return pq().PQsocket(state_->connection);
+    return pq().socket(state_->connection);
 }
 
 SqlResult Session::query(const std::string& sql, Watch& watch) {
@@ -188,7 +188,7 @@ SqlResult Session::query_rows(const std::string& sql, const std::function<void(c
                               Watch& watch) {
     send(sql);
     state_->use_row = use;
-    if (!state_->result.lost && pq().PQsetSingleRowMode(state_->connection) == 0)
+    if (!state_->result.lost && pq().set_single_row_mode(state_->connection) == 0)
         state_->broke();
     return wait(watch);
 }

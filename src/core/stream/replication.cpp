@@ -27,7 +27,7 @@ constexpr const char* kConnectHint =
     "REPLICATION, wal_level replica or logical, and a free place in max_wal_senders.";
 
 struct FreeResult {
-    void operator()(PGresult* result) const { pq().PQclear(result); }
+    void operator()(PGresult* result) const { pq().clear(result); }
 };
 using Result = std::unique_ptr<PGresult, FreeResult>;
 
@@ -39,7 +39,7 @@ std::string without_newlines(const char* text) {
 }
 
 std::string field_of(const PGresult* result, int code) {
-    const char* text = pq().PQresultErrorField(result, code);
+    const char* text = pq().result_error_field(result, code);
     return text == nullptr ? "" : text;
 }
 
@@ -48,21 +48,21 @@ std::string words_of(const PGresult* result) {
     const std::string primary = field_of(result, PG_DIAG_MESSAGE_PRIMARY);
     const std::string detail = field_of(result, PG_DIAG_MESSAGE_DETAIL);
     if (primary.empty())
-        return without_newlines(pq().PQresultErrorMessage(result));
+        return without_newlines(pq().result_error_message(result));
     return detail.empty() ? primary : primary + ": " + detail;
 }
 
 Error connect_error(const PGconn* connection) {
     return {
         ErrorCode::unavailable, "could not connect to the server to stream its WAL",
-        connection == nullptr ? "out of memory" : without_newlines(pq().PQerrorMessage(connection)),
+        connection == nullptr ? "out of memory" : without_newlines(pq().error_message(connection)),
         kConnectHint};
 }
 
 Error lost(const PGconn* connection) {
     return {ErrorCode::unavailable,
             "the connection that streams WAL was lost",
-            without_newlines(pq().PQerrorMessage(connection)),
+            without_newlines(pq().error_message(connection)),
             {}};
 }
 
@@ -101,29 +101,29 @@ Lsn lsn_of(ByteView text) {
 
 std::vector<std::vector<Bytes>> rows_of(const PGresult* result) {
     std::vector<std::vector<Bytes>> rows;
-    for (int row = 0; row < pq().PQntuples(result); ++row) {
+    for (int row = 0; row < pq().n_tuples(result); ++row) {
         auto& out = rows.emplace_back();
-        for (int column = 0; column < pq().PQnfields(result); ++column) {
+        for (int column = 0; column < pq().n_fields(result); ++column) {
             const auto* value =
-                reinterpret_cast<const std::byte*>(pq().PQgetvalue(result, row, column));
-            out.emplace_back(value, value + pq().PQgetlength(result, row, column));
+                reinterpret_cast<const std::byte*>(pq().get_value(result, row, column));
+            out.emplace_back(value, value + pq().get_length(result, row, column));
         }
     }
     return rows;
 }
 
 struct FreeOptions {
-    void operator()(PQconninfoOption* options) const { pq().PQconninfoFree(options); }
+    void operator()(PQconninfoOption* options) const { pq().conninfo_free(options); }
 };
 using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
 
 Options parse_conninfo(const std::string& conninfo) {
     char* message = nullptr;
-    Options options(pq().PQconninfoParse(conninfo.c_str(), &message));
+    Options options(pq().conninfo_parse(conninfo.c_str(), &message));
     if (options)
         return options;
     const std::string why = without_newlines(message);
-    pq().PQfreemem(message);
+    pq().free_mem(message);
     // Not the string itself: it may hold a password.
     throw Error(ErrorCode::invalid_argument, "invalid connection string for WAL streaming", why);
 }
@@ -157,8 +157,8 @@ struct ReplicationConnection::State {
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     ~State() {
-        pq().PQfreemem(message);
-        pq().PQfinish(connection);
+        pq().free_mem(message);
+        pq().finish(connection);
     }
     PGconn* connection = nullptr;
     char* message = nullptr;  // the last one
@@ -179,49 +179,49 @@ ReplicationConnection::~ReplicationConnection() = default;
 void ReplicationConnection::connect(const std::string& conninfo) {
     const Parameters parameters(conninfo);
     PGconn*& connection = state_->connection;
-    connection = pq().PQconnectStartParams(parameters.keywords.data(), parameters.values.data(), 0);
-    if (connection == nullptr || pq().PQstatus(connection) == CONNECTION_BAD)
+    connection = pq().connect_start_params(parameters.keywords.data(), parameters.values.data(), 0);
+    if (connection == nullptr || pq().status(connection) == CONNECTION_BAD)
         throw connect_error(connection);
-    pq().PQsetNoticeProcessor(
+    pq().set_notice_processor(
         connection, [](void*, const char*) {}, nullptr);
     const int64_t deadline = monotonic_nanos() + kConnectNanos;
     PostgresPollingStatusType step = PGRES_POLLING_WRITING;
     while (step != PGRES_POLLING_OK) {
         const bool writing = step == PGRES_POLLING_WRITING;
-        if (wake_.wait(kPauseMillis, pq().PQsocket(connection), !writing, writing) != 0)
-            step = pq().PQconnectPoll(connection);
+        if (wake_.wait(kPauseMillis, pq().socket(connection), !writing, writing) != 0)
+            step = pq().connect_poll(connection);
         if (step == PGRES_POLLING_FAILED || monotonic_nanos() > deadline)
             throw connect_error(connection);
     }
-    pq().PQsetnonblocking(connection, 1);
+    pq().set_nonblocking(connection, 1);
 }
 
 int ReplicationConnection::process_id() const {
-    return pq().PQbackendPID(state_->connection);
+    return pq().backend_pid(state_->connection);
 }
 
 std::vector<std::vector<Bytes>> ReplicationConnection::query(const std::string& command) {
     PGconn* connection = state_->connection;
-    if (pq().PQsendQuery(connection, command.c_str()) == 0)
+    if (pq().send_query(connection, command.c_str()) == 0)
         throw lost(connection);
     const int64_t deadline = monotonic_nanos() + kAnswerNanos;
     std::vector<std::vector<Bytes>> rows;
     std::optional<Error> failure;
     for (;;) {
-        const bool unsent = pq().PQflush(connection) > 0;
-        if (pq().PQisBusy(connection) != 0) {
+        const bool unsent = pq().flush(connection) > 0;
+        if (pq().is_busy(connection) != 0) {
             if (monotonic_nanos() > deadline)
                 throw Error(ErrorCode::timeout, "the server does not answer \"" + command + "\"");
-            if (wake_.wait(kPauseMillis, pq().PQsocket(connection), true, unsent) != 0 &&
-                pq().PQconsumeInput(connection) == 0) {
+            if (wake_.wait(kPauseMillis, pq().socket(connection), true, unsent) != 0 &&
+                pq().consume_input(connection) == 0) {
                 throw lost(connection);
             }
             continue;
         }
-        const Result result(pq().PQgetResult(connection));
+        const Result result(pq().get_result(connection));
         if (!result)
             break;
-        const ExecStatusType status = pq().PQresultStatus(result.get());
+        const ExecStatusType status = pq().result_status(result.get());
         if (status == PGRES_COPY_BOTH)
             break;
         if (status == PGRES_TUPLES_OK)
@@ -279,13 +279,13 @@ void ReplicationConnection::start(Lsn begin, TimelineId timeline) {
 
 std::optional<StreamMessage> ReplicationConnection::receive() {
     PGconn* connection = state_->connection;
-    pq().PQfreemem(state_->message);
+    pq().free_mem(state_->message);
     state_->message = nullptr;
-    int length = pq().PQgetCopyData(connection, &state_->message, 1);
+    int length = pq().get_copy_data(connection, &state_->message, 1);
     if (length == 0) {
         // What came last may be an error's own words: they are read before the loss is told.
-        const bool alive = pq().PQconsumeInput(connection) != 0;
-        length = pq().PQgetCopyData(connection, &state_->message, 1);
+        const bool alive = pq().consume_input(connection) != 0;
+        length = pq().get_copy_data(connection, &state_->message, 1);
         if (length == 0 && !alive)
             throw lost(connection);
     }
@@ -325,21 +325,21 @@ std::optional<StreamMessage> ReplicationConnection::end_of_timeline() {
     out.kind = StreamMessage::Kind::end_of_timeline;
     const int64_t deadline = monotonic_nanos() + kAnswerNanos;
     for (;;) {
-        const bool unsent = pq().PQflush(connection) > 0;
-        if (pq().PQisBusy(connection) != 0) {
+        const bool unsent = pq().flush(connection) > 0;
+        if (pq().is_busy(connection) != 0) {
             if (monotonic_nanos() > deadline)
                 throw Error(ErrorCode::timeout, "the server does not end the timeline");
-            if (wake_.wait(kPauseMillis, pq().PQsocket(connection), true, unsent) != 0 &&
-                pq().PQconsumeInput(connection) == 0) {
+            if (wake_.wait(kPauseMillis, pq().socket(connection), true, unsent) != 0 &&
+                pq().consume_input(connection) == 0) {
                 throw lost(connection);
             }
             continue;
         }
-        const Result result(pq().PQgetResult(connection));
+        const Result result(pq().get_result(connection));
         if (!result)
             return out;
-        const ExecStatusType status = pq().PQresultStatus(result.get());
-        if (status == PGRES_COPY_IN && pq().PQputCopyEnd(connection, nullptr) < 0)
+        const ExecStatusType status = pq().result_status(result.get());
+        if (status == PGRES_COPY_IN && pq().put_copy_end(connection, nullptr) < 0)
             throw lost(connection);
         if (status == PGRES_TUPLES_OK) {
             const auto rows = rows_of(result.get());
@@ -362,8 +362,8 @@ void ReplicationConnection::send_status(Lsn durable) {
     message.push_back(0);  // no reply is wanted
     PGconn* connection = state_->connection;
     const int put =
-        pq().PQputCopyData(connection, message.data(), static_cast<int>(message.size()));
-    const int left = put > 0 ? pq().PQflush(connection) : put;
+        pq().put_copy_data(connection, message.data(), static_cast<int>(message.size()));
+    const int left = put > 0 ? pq().flush(connection) : put;
     if (left < 0)
         throw lost(connection);
     state_->unsent = left > 0;
@@ -371,10 +371,10 @@ void ReplicationConnection::send_status(Lsn durable) {
 
 void ReplicationConnection::wait(int millis, bool to_read) {
     PGconn* connection = state_->connection;
-    wake_.wait(millis, pq().PQsocket(connection), to_read, state_->unsent);
+    wake_.wait(millis, pq().socket(connection), to_read, state_->unsent);
     if (!state_->unsent)
         return;
-    const int left = pq().PQflush(connection);
+    const int left = pq().flush(connection);
     if (left < 0)
         throw lost(connection);
     state_->unsent = left > 0;
