@@ -99,76 +99,116 @@ void answer_files(const ChangeTable& table, const BlockSizes& sizes) {
     }
 }
 
-// The same range in tables of one segment each, as they would be stored and combined.
-ChangeTable in_pieces(const ChangeRange& range, uint64_t segment_size, Directory& directory) {
-    ChangeScan scan(range.timeline, range.from, segment_size,
-                    [&](uint64_t number) { return directory.read(number); });
-    std::vector<Bytes> stored;
-    std::vector<ChangeRange> ranges;
-    uint64_t system_identifier = 0;
-    for (Lsn to = range.from; to < range.to;) {
-        to = std::min(range.to, (to / segment_size + 1) * segment_size);
-        if (!scan.read_to(to))
-            throw Error(ErrorCode::not_found, scan.stop().reason);
-        const RangeChanges changes = scan.take();
-        system_identifier = changes.system_identifier;
-        ranges.push_back(changes.range);
-        stored.push_back(encode_changes(changes));
-    }
-    const ChangeQuestion question{TimelineHistory(range.timeline),
-                                  system_identifier,
-                                  {range.timeline, range.from, range.from},
-                                  range.to};
-    ChangeAnswer answer = combine_changes(question, ranges, [&](const ChangeRange& wanted) {
-        const auto at = std::ranges::find(ranges, wanted) - ranges.begin();
-        return std::optional(decode_changes(stored.at(static_cast<size_t>(at)), "piece"));
-    });
-    if (!answer.table)
-        throw Error(ErrorCode::refused, answer.why_not);
-    return std::move(*answer.table);
+TimelineHistory history_in(const std::string& directory, TimelineId timeline) {
+    const auto content =
+        read_file_if_exists(directory + "/" + history_name(timeline), size_t{1} << 20);
+    return content ? TimelineHistory::parse(timeline, as_text(*content))
+                   : TimelineHistory(timeline);
 }
+
+// A range of the way, timeline by timeline, in tables as they would be stored: of a segment each,
+// or each timeline's at once.
+class Tables {
+ public:
+    Tables(std::string directory, uint64_t segment_size, ChangeRange range)
+        : directory_(std::move(directory)),
+          segment_size_(segment_size),
+          range_(range),
+          way_(history_in(directory_, range.timeline)) {}
+
+    std::function<void(const WalRecord&, const RecordChanges&)> on_record;
+
+    void read(bool by_segments) {
+        stored_.clear();
+        ranges_.clear();
+        for (const TimelineId timeline : way_.timelines()) {
+            const ChangeRange part{timeline, std::max(range_.from, way_.begin_of(timeline)),
+                                   std::min(range_.to, way_.end_of(timeline))};
+            if (part.from < part.to)
+                read(part, by_segments);
+        }
+    }
+    ChangeTable combined() const {
+        const ChangeQuestion question{way_,
+                                      system_identifier_,
+                                      {way_.timeline_at(range_.from), range_.from, range_.from},
+                                      range_.to};
+        ChangeAnswer answer = combine_changes(question, ranges_, [&](const ChangeRange& wanted) {
+            const auto at = std::ranges::find(ranges_, wanted) - ranges_.begin();
+            return std::optional(decode_changes(stored_.at(static_cast<size_t>(at)), "x"));
+        });
+        if (!answer.table)
+            throw Error(ErrorCode::refused, answer.why_not);
+        return std::move(*answer.table);
+    }
+    size_t bytes() const {
+        size_t bytes = 0;
+        for (const Bytes& table : stored_)
+            bytes += table.size();
+        return bytes;
+    }
+
+ private:
+    void read(const ChangeRange& part, bool by_segments) {
+        Directory directory(directory_, part.timeline, segment_size_);
+        ChangeScan scan(part.timeline, part.from, segment_size_,
+                        [&](uint64_t number) { return directory.read(number); });
+        scan.on_record = on_record;
+        const bool ends = part.timeline != way_.timeline();
+        for (Lsn to = part.from; to < part.to;) {
+            to =
+                by_segments ? std::min(part.to, (to / segment_size_ + 1) * segment_size_) : part.to;
+            const bool last = ends && to == part.to;
+            if (!scan.read_to(to, last ? ScanEnd::of_timeline : ScanEnd::more))
+                throw Error(ErrorCode::not_found, scan.stop().reason);
+            const RangeChanges changes = scan.take();
+            system_identifier_ = changes.system_identifier;
+            ranges_.push_back(changes.range);
+            stored_.push_back(encode_changes(changes));
+        }
+    }
+
+    const std::string directory_;
+    const uint64_t segment_size_;
+    const ChangeRange range_;
+    const TimelineHistory way_;
+    uint64_t system_identifier_ = 0;
+    std::vector<Bytes> stored_;
+    std::vector<ChangeRange> ranges_;
+};
 
 }  // namespace
 
-// pg_ark test-changes DIRECTORY TIMELINE FROM TO SEGMENT_SIZE SEGMENT_BLOCKS events|table|time
+// pg_ark test-changes DIRECTORY TIMELINE FROM TO SEGMENT_SIZE SEGMENT_BLOCKS events|table|pieces
 int run_test_changes(int argc, char** argv) {
     if (argc != 9)
         return kExitUsage;
     const ChangeRange range{static_cast<TimelineId>(std::stoul(argv[3])),
                             parse_lsn(argv[4]).value(), parse_lsn(argv[5]).value()};
-    const uint64_t segment_size = std::stoull(argv[6]);
     const std::string what = argv[8];
-    Directory directory(argv[2], range.timeline, segment_size);
+    Tables tables(argv[2], std::stoull(argv[6]), range);
     try {
-        const auto begin = std::chrono::steady_clock::now();
-        ChangeScan scan(range.timeline, range.from, segment_size,
-                        [&](uint64_t number) { return directory.read(number); });
         uint64_t records = 0;
-        scan.on_record = [&](const WalRecord& record, const RecordChanges& changes) {
+        tables.on_record = [&](const WalRecord& record, const RecordChanges& changes) {
             ++records;
             if (what == "events")
                 print_record(record, changes);
         };
-        if (!scan.read_to(range.to))
-            throw Error(ErrorCode::not_found, scan.stop().reason);
-        const RangeChanges changes = scan.take();
-        if (what == "time") {
-            const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-            const Bytes encoded = encode_changes(changes);
-            std::printf(
-                "%.3f s, %.0f MB/s, %llu records, %zu relations, %llu blocks, memory %llu bytes, "
-                "encoded %zu bytes\n",
-                took.count(), static_cast<double>(range.to - range.from) / 1e6 / took.count(),
-                static_cast<unsigned long long>(records), changes.table.relations(),
-                static_cast<unsigned long long>(changes.table.blocks()),
-                static_cast<unsigned long long>(changes.table.memory_bytes()), encoded.size());
-        }
-        if (what == "table") {
-            if (in_pieces(range, segment_size, directory) != changes.table)
-                throw Error(ErrorCode::internal, "pieces do not make the whole");
-            print_table(changes.table);
-            answer_files(changes.table, {8192, static_cast<uint32_t>(std::stoul(argv[7]))});
-        }
+        const auto begin = std::chrono::steady_clock::now();
+        tables.read(what == "pieces");
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+        if (what == "events")
+            return 0;
+        const ChangeTable table = tables.combined();
+        std::fprintf(stderr,
+                     "%.3f s, %.0f MB/s, %llu records, %zu relations, %llu blocks, memory %llu "
+                     "bytes, encoded %zu bytes\n",
+                     took.count(), static_cast<double>(range.to - range.from) / 1e6 / took.count(),
+                     static_cast<unsigned long long>(records), table.relations(),
+                     static_cast<unsigned long long>(table.blocks()),
+                     static_cast<unsigned long long>(table.memory_bytes()), tables.bytes());
+        print_table(table);
+        answer_files(table, {8192, static_cast<uint32_t>(std::stoul(argv[7]))});
     } catch (const Error& error) {
         print_error(error, OutputFormat::text);
         return exit_status_of(error.code);

@@ -26,20 +26,21 @@ bool ChangeScan::read_to(Lsn to, ScanEnd end) {
             return bytes;
         });
         reader.seek(position_);
-        auto record = reader.next();
-        for (; record && record->lsn < to; record = reader.next())
-            take_in(*record);
-        if (record) {
-            position_ = to;  // what lies between is the rest of a record that was never finished
-        } else {
-            stop_ = reader.stop();
-            // Behind the end there may be anything.
-            if (end == ScanEnd::of_timeline && stop_.at >= to)
+        while (position_ < to) {
+            const auto record = reader.next();
+            if (!record) {
+                stop_ = reader.stop();
+                // Behind a timeline's end there may be anything.
+                if (end == ScanEnd::more || stop_.at < to)
+                    return false;
                 position_ = to;
+            } else if (record->lsn < to) {
+                take_in(*record);
+            } else {
+                position_ = to;  // what lies between is of a record that was never finished
+            }
         }
     }
-    if (position_ < to)
-        return false;
     changes_.range.to = to;
     whole_ = true;
     return true;
