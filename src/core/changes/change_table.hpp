@@ -18,7 +18,8 @@ struct DatabaseId {
     uint32_t tablespace = 0;
     uint32_t database = 0;
 
-    auto operator<=>(const DatabaseId&) const = default;
+    // clang-tidy takes the 0 that such an order is compared with for a pointer.
+    auto operator<=>(const DatabaseId&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// What happened to the main fork of one relation in a stretch of WAL.

@@ -18,7 +18,8 @@ struct RelationId {
     uint32_t database = 0;    ///< 0 in pg_global
     uint32_t filenode = 0;
 
-    auto operator<=>(const RelationId&) const = default;
+    // clang-tidy takes the 0 that such an order is compared with for a pointer.
+    auto operator<=>(const RelationId&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// A relation's file: `<filenode>[_<fork>][.<segment>]`, or `t<backend>_<filenode>…` for a
