@@ -156,8 +156,7 @@ class Tables {
         scan.on_record = on_record;
         const bool ends = part.timeline != way_.timeline();
         for (Lsn to = part.from; to < part.to;) {
-            to =
-                by_segments ? std::min(part.to, (to / segment_size_ + 1) * segment_size_) : part.to;
+            to = by_segments ? end_of_table(to, segment_size_, part.to) : part.to;
             const bool last = ends && to == part.to;
             if (!scan.read_to(to, last ? ScanEnd::of_timeline : ScanEnd::more))
                 throw Error(ErrorCode::not_found, scan.stop().reason);

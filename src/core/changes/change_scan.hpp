@@ -18,8 +18,9 @@ enum class ScanEnd {
 };
 
 /// Reads one timeline's WAL from a place on, as far as it has come, and makes change tables of it.
-/// WAL comes from whoever has it: live segments up to where the server has flushed them, and no
-/// further (what was not flushed may be written anew after a crash), or a repository. One thread.
+/// WAL comes from whoever has it: a repository, or live segments. Of those give the pages up to the
+/// one in which the flushed WAL ends, and read no further than to that place: what is not flushed
+/// may be written anew after a crash. One thread.
 class ChangeScan {
  public:
     /// `from`: where the first table begins. `segments`: as WalReader's; they lie on the way to

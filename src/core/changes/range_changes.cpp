@@ -1,5 +1,6 @@
 #include "core/changes/range_changes.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string_view>
 
@@ -145,6 +146,10 @@ void check_header(const RangeChanges& changes, const Input& in) {
 }
 
 }  // namespace
+
+Lsn end_of_table(Lsn from, uint64_t span, Lsn timeline_end) {
+    return std::min((from / span + 1) * span, timeline_end);
+}
 
 std::string to_text(const ChangeRange& range) {
     return to_text(range.from) + " to " + to_text(range.to) + " on timeline " +

@@ -17,6 +17,10 @@ struct ChangeRange {
     // clang-tidy takes the 0 that such an order is compared with for a pointer.
     auto operator<=>(const ChangeRange&) const = default;  // NOLINT(modernize-use-nullptr)
 };
+/// Where the table that begins at `from` ends: at a multiple of `span` bytes (one or more
+/// segments), so that whoever makes tables cuts alike, or where the timeline was left.
+Lsn end_of_table(Lsn from, uint64_t span, Lsn timeline_end);
+
 /// "0/1000000 to 0/3000000 on timeline 1", for messages.
 std::string to_text(const ChangeRange& range);
 

@@ -76,6 +76,13 @@ TEST(RangeChanges, HaveTheirFormat) {
     EXPECT_EQ(encode_changes(changes), expected.bytes);
 }
 
+TEST(RangeChanges, AreCutAlike) {
+    EXPECT_EQ(end_of_table(0, 0x1000000, UINT64_MAX), 0x1000000U);
+    EXPECT_EQ(end_of_table(0xFFFFFF, 0x1000000, UINT64_MAX), 0x1000000U);
+    EXPECT_EQ(end_of_table(0x1000000, 0x1000000, UINT64_MAX), 0x2000000U);
+    EXPECT_EQ(end_of_table(0x1000000, 0x4000000, 0x1800000), 0x1800000U);
+}
+
 TEST(RangeChanges, DoNotHangOnTheOrderInWhichTheyCame) {
     RangeChanges one;
     one.range = {1, 0, 0x10000000};
