@@ -92,4 +92,8 @@ constexpr int kPrefetchLockFd = 3;
 /// The role of the process above each program of a restore test: core/drill/guard.hpp.
 int run_server_guard(int argc, char** argv);
 
+#if defined(PG_ARK_TEST_FAULTS)
+int run_test_changes(int argc, char** argv);
+#endif
+
 }  // namespace ark

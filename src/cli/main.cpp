@@ -140,6 +140,10 @@ int main(int argc, char** argv) {
         return ark::run_server_guard(argc, argv);
     if (first == ark::kPrefetchRole)
         return ark::run_server_prefetch(argc, argv);
+#if defined(PG_ARK_TEST_FAULTS)
+    if (first == "test-changes")
+        return ark::run_test_changes(argc, argv);
+#endif
     if (argc == 2 && first.starts_with("server-")) {
         const int status = ark::server_role(first);
         if (status >= 0)

@@ -6,7 +6,7 @@ use lib 'test/lint';
 use Lint qw(files slurp);
 
 my @jobs  = qw(backup archive restore retention);
-my @under = qw(repo store pipeline pgdata base);
+my @under = qw(changes repo store pipeline pgdata base);
 my %below = (
     base      => [],
     pgdata    => ['base'],
@@ -16,6 +16,8 @@ my %below = (
     pq        => ['base'],
     store     => [ 'http', 'base' ],
     repo      => [ 'store', 'pipeline', 'pgdata', 'crypto', 'base' ],
+    # Which blocks WAL changed: what incremental backups, and those who bring them back, ask.
+    changes => [ 'repo', 'store', 'pipeline', 'pgdata', 'base' ],
     (map { $_ => [@under] } @jobs),
     stream => [ 'archive', 'pq', @under ],
     # What proves a backup uses what takes one and brings one back.

@@ -36,6 +36,13 @@ class WalBuilder {
         return add(rmid, info, xid, as_bytes(main_data));
     }
 
+    /// Appends a record of which `body` is everything behind its header.
+    Lsn add_body(uint8_t rmid, uint8_t info, uint32_t xid, ByteView body) {
+        Bytes record(24);
+        record.insert(record.end(), body.begin(), body.end());
+        return write(seal(std::move(record), rmid, info, xid));
+    }
+
     Lsn add_switch() {
         const Lsn lsn = write(make(0, 0x40, 0, {}, true));
         position_ = (position_ + kSegmentSize - 1) / kSegmentSize * kSegmentSize;
@@ -132,6 +139,10 @@ class WalBuilder {
         if (header == 29)
             store<uint32_t>(record, 25, static_cast<uint32_t>(main_data.size()));
         std::ranges::copy(main_data, record.begin() + static_cast<ptrdiff_t>(header));
+        return seal(std::move(record), rmid, info, xid);
+    }
+    // Fills in the header.
+    Bytes seal(Bytes record, uint8_t rmid, uint8_t info, uint32_t xid) const {
         store<uint32_t>(record, 0, static_cast<uint32_t>(record.size()));
         store<uint32_t>(record, 4, xid);
         store<uint64_t>(record, 8, previous_);

@@ -2,16 +2,20 @@
 // of the files (src/core/pgdata) is what that version's own headers say.
 #include <cstddef>
 
+#include "core/pgdata/relation_name.hpp"
 #include "core/pgdata/server_version.hpp"
 #include "server/pg_version.hpp"
 
 extern "C" {
 #include "access/rmgr.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "catalog/pg_control.h"
+#include "catalog/storage_xlog.h"
 #include "commands/dbcommands_xlog.h"
 #include "commands/tablespace.h"
+#include "common/relpath.h"
 }
 
 namespace {
@@ -54,5 +58,52 @@ static_assert(XLOG_XACT_COMMIT_PREPARED == 0x30 && XLOG_XACT_ABORT_PREPARED == 0
 static_assert(XLOG_DBASE_CREATE_FILE_COPY == 0x00 && XLOG_TBLSPC_CREATE == 0x00);
 static_assert(sizeof(xl_xact_stats_item) ==
               (XLOG_PAGE_MAGIC > ark::kLastMagicWithShortStatistics ? 16 : 12));
+
+// What changes files (wal_parts.cpp, wal_changes.cpp).
+static_assert(ark::is_known_wal_magic(XLOG_PAGE_MAGIC));
+static_assert(XLR_MAX_BLOCK_ID == 32 && XLR_BLOCK_ID_DATA_SHORT == 255 &&
+              XLR_BLOCK_ID_DATA_LONG == 254 && XLR_BLOCK_ID_ORIGIN == 253 &&
+              XLR_BLOCK_ID_TOPLEVEL_XID == 252);
+static_assert(BKPBLOCK_FORK_MASK == 0x0F && BKPBLOCK_HAS_IMAGE == 0x10 &&
+              BKPBLOCK_HAS_DATA == 0x20 && BKPBLOCK_SAME_REL == 0x80);
+static_assert(BKPIMAGE_HAS_HOLE == 1 &&
+              (BKPIMAGE_COMPRESS_PGLZ | BKPIMAGE_COMPRESS_LZ4 | BKPIMAGE_COMPRESS_ZSTD) == 0x1C);
+static_assert(SizeOfXLogRecordBlockHeader == 4 && SizeOfXLogRecordBlockImageHeader == 5 &&
+              SizeOfXLogRecordBlockCompressHeader == 2);
+static_assert(MAIN_FORKNUM == static_cast<int>(ark::Fork::main) &&
+              FSM_FORKNUM == static_cast<int>(ark::Fork::fsm) &&
+              VISIBILITYMAP_FORKNUM == static_cast<int>(ark::Fork::vm) &&
+              INIT_FORKNUM == static_cast<int>(ark::Fork::init) && MAX_FORKNUM + 1 == ark::kForks);
+static_assert(RM_SMGR_ID == 2 && XLOG_SMGR_CREATE == 0x10 && XLOG_SMGR_TRUNCATE == 0x20);
+static_assert(offsetof(xl_smgr_create, forkNum) == 12 && offsetof(xl_smgr_truncate, flags) == 16);
+static_assert(SMGR_TRUNCATE_HEAP == 1 && SMGR_TRUNCATE_VM == 2 && SMGR_TRUNCATE_FSM == 4);
+static_assert(XLOG_DBASE_CREATE_WAL_LOG == 0x10 && XLOG_DBASE_DROP == 0x20);
+static_assert(offsetof(xl_dbase_create_file_copy_rec, tablespace_id) == 4 &&
+              offsetof(xl_dbase_create_wal_log_rec, tablespace_id) == 4 &&
+              offsetof(xl_dbase_drop_rec, ntablespaces) == 4 &&
+              offsetof(xl_dbase_drop_rec, tablespace_ids) == 8);
+static_assert(XLOG_XACT_OPMASK == 0x70 && XLOG_XACT_HAS_INFO == 0x80);
+static_assert(XACT_XINFO_HAS_DBINFO == 1U << 0 && XACT_XINFO_HAS_SUBXACTS == 1U << 1 &&
+              XACT_XINFO_HAS_INVALS == 1U << 3 && XACT_XINFO_HAS_TWOPHASE == 1U << 4 &&
+              XACT_XINFO_HAS_DROPPED_STATS == 1U << 8);
+static_assert(XLOG_CHECKPOINT_SHUTDOWN == 0x00 && XLOG_PARAMETER_CHANGE == 0x60 &&
+              XLOG_END_OF_RECOVERY == 0x90);
+static_assert(WAL_LEVEL_MINIMAL == 0 && offsetof(xl_parameter_change, wal_level) == 20);
+
+// 0 where the record does not say wal_level.
+template <typename Record>
+constexpr size_t place_of_wal_level() {
+    if constexpr (requires(Record record) { record.wal_level; })
+        return offsetof(Record, wal_level);
+    return 0;
+}
+constexpr bool kSaysWalLevel = XLOG_PAGE_MAGIC >= ark::kFirstMagicWithWalLevel;
+static_assert(place_of_wal_level<CheckPoint>() == (kSaysWalLevel ? 20 : 0));
+static_assert(place_of_wal_level<xl_end_of_recovery>() == (kSaysWalLevel ? 16 : 0));
+#ifdef XLOG_CHECKPOINT_REDO
+static_assert(XLOG_CHECKPOINT_REDO == 0xE0 && kSaysWalLevel);
+#else
+static_assert(!kSaysWalLevel);
+#endif
 
 }  // namespace

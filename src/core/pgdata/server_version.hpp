@@ -27,9 +27,22 @@ constexpr uint32_t kFirstWithGinCheck = 18;            ///< gin_index_check()
 constexpr uint32_t kFirstWithOriginSetting = 18;       ///< max_active_replication_origins
 constexpr uint32_t kFirstWithIoMethod = 18;            ///< io_method
 
+/// XLOG_PAGE_MAGIC of every major version whose records are known.
+constexpr uint16_t kWalMagic15 = 0xD110;
+constexpr uint16_t kWalMagic16 = 0xD113;
+constexpr uint16_t kWalMagic17 = 0xD116;
+constexpr uint16_t kWalMagic18 = 0xD118;
+constexpr bool is_known_wal_magic(uint16_t magic) {
+    return magic == kWalMagic15 || magic == kWalMagic16 || magic == kWalMagic17 ||
+           magic == kWalMagic18;
+}
+
+/// From here on redo points, checkpoints and ends of recovery say what wal_level was.
+constexpr uint16_t kFirstMagicWithWalLevel = kWalMagic17;
+
 /// The last XLOG_PAGE_MAGIC of WAL in which an entry of dropped statistics in a commit or abort
 /// record has 12 bytes: 17's. In 18 it has 16.
-constexpr uint16_t kLastMagicWithShortStatistics = 0xD116;
+constexpr uint16_t kLastMagicWithShortStatistics = kWalMagic17;
 
 /// A pg_control: where its fields lie is the same from 15 to 18 but for the checksum, which is the
 /// last of them.

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/pgdata/relation_name.hpp"
 #include "core/pgdata/wal_name.hpp"
 
 namespace ark {
@@ -49,6 +51,11 @@ struct WalTransactionEnd {
     bool operator==(const WalTransactionEnd&) const = default;
 };
 std::optional<WalTransactionEnd> decode_transaction_end(const WalRecord& record);
+
+/// The relations whose files go with the end of this transaction: those that a commit dropped, or
+/// gave new files, and those that an abort had made. None in any other record; nullopt where one
+/// of these cannot be read.
+std::optional<std::vector<RelationId>> decode_dropped_relations(const WalRecord& record);
 
 struct WalRestorePoint {
     std::string name;

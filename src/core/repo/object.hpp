@@ -50,6 +50,7 @@ enum class ObjectKind {
     config,
     census,
     tail,
+    changes,
     // Objects with a header only where they are encrypted; see store_small.
     marker,
     evidence,

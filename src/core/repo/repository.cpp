@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 
 #include "core/base/error.hpp"
 #include "core/repo/json_text.hpp"
@@ -171,6 +172,21 @@ std::string Repository::resolve_cluster(const std::string& wanted) {
 
 namespace place {
 
+namespace {
+
+std::string hex16(uint64_t value) {
+    return hex8(static_cast<uint32_t>(value >> 32)) + hex8(static_cast<uint32_t>(value));
+}
+
+std::optional<uint64_t> parse_hex16(std::string_view text) {
+    uint64_t value = 0;
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    const bool whole = result.ec == std::errc{} && result.ptr == text.data() + text.size();
+    return whole && hex16(value) == text ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
 std::string segment_directory(const std::string& segment_file_name) {
     return "wal/" + segment_file_name.substr(0, 8) + "/" + segment_file_name.substr(8, 8);
 }
@@ -191,6 +207,22 @@ std::string tail_directory(const std::string& segment_file_name) {
 }
 std::string tail(const std::string& segment_file_name, uint32_t from) {
     return tail_directory(segment_file_name) + "/" + hex8(from) + ".zst";
+}
+std::string changes_timeline(TimelineId timeline) {
+    return "blocks/" + hex8(timeline);
+}
+std::string changes(TimelineId timeline, Lsn from, Lsn to) {
+    return changes_timeline(timeline) + "/" + hex16(from) + "-" + hex16(to) + ".zst";
+}
+std::optional<std::pair<Lsn, Lsn>> parse_changes(std::string_view name) {
+    constexpr size_t kDigits = 16;
+    if (name.size() != 2 * kDigits + 1 + 4 || name[kDigits] != '-' || !name.ends_with(".zst"))
+        return std::nullopt;
+    const auto from = parse_hex16(name.substr(0, kDigits));
+    const auto to = parse_hex16(name.substr(kDigits + 1, kDigits));
+    if (!from || !to || *from >= *to)
+        return std::nullopt;
+    return std::pair(*from, *to);
 }
 std::string backup(const std::string& backup_id) {
     return "backup/" + backup_id;

@@ -3,6 +3,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/pgdata/wal_name.hpp"
@@ -67,6 +69,12 @@ std::string tail_timeline(TimelineId timeline);
 std::string tail_directory(const std::string& segment_file_name);
 /// tail/<tli>/<segment>/<from>.zst: the piece that begins `from` bytes into the segment
 std::string tail(const std::string& segment_file_name, uint32_t from);
+/// blocks/<tli>: change tables of one timeline
+std::string changes_timeline(TimelineId timeline);
+/// blocks/<tli>/<from>-<to>.zst, both as 16 hexadecimal digits in upper case
+std::string changes(TimelineId timeline, Lsn from, Lsn to);
+/// The ends that such a name says, without its directory; nullopt for any other.
+std::optional<std::pair<Lsn, Lsn>> parse_changes(std::string_view name);
 std::string backup(const std::string& backup_id);
 std::string pack(const std::string& backup_id, uint32_t number);
 std::string index(const std::string& backup_id);
