@@ -339,7 +339,7 @@ void add_key_command(const CommandContext& context) {
         "  pg_ark key check --repo file:///srv/ark --key-file /etc/ark.key\n"
         "  pg_ark key rotate --repo file:///srv/ark --key-command 'vault kv get -field=key ark'\n"
         "  pg_ark key add-slot --repo file:///srv/ark --key-file /etc/ark.key --new-key-file "
-        "/root/safe.key\n"
+        "/mnt/safe/ark.key\n"
         "  pg_ark key list --repo file:///srv/ark --output json\n"
         "  pg_ark key export-recipient --repo file:///srv/ark --key-file /etc/ark.key");
     command->callback([context, options] {
