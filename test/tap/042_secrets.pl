@@ -58,7 +58,7 @@ sub start_watch {
             $ours++ if $file =~ /cmdline/ && $text =~ m{pg_ark\0};
             for my $what (secrets_in($text)) {
                 next if $seen{"$file $what"}++;
-                append_to_file($hits, "$file has $what: " . ($text =~ tr/\0/ /r) . "\n");
+                append_to_file($hits, "$file has $what: " . ($text =~ tr/\0\n/ /r) . "\n"); # a line each, whatever functions a shell has exported
             }
         }
         usleep(10_000);

@@ -97,6 +97,7 @@ is($ended->{pid}, $begun->{pid}, 'of one process');
     isnt((restore())[0], 0, 'a restore that is killed');
     is(outcomes('restore'), 'accepted,completed,accepted,failed,accepted', 'its beginning is there');
 }
+all_mirrored();
 my $count = objects();
 is((restore('--no-audit'))[0], 0, 'a restore that shall leave no trace');
 is((restore('--dry-run'))[0], 0, 'and one that only looks');
