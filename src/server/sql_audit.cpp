@@ -37,7 +37,7 @@ ARK_SQL_FUNCTION(pg_ark_audit_guard) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         elog(ERROR, "ark.audit_guard is a trigger's function");
     if (superuser())
-        return PointerGetDatum(nullptr);
+        return static_cast<Datum>(0);
     ark::AuditActor actor;
     ark::fill_actor(&actor, true);
     const char* message = "ark.audit_log can be written by superusers alone";
