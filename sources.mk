@@ -41,6 +41,7 @@ ENGINE_SOURCES += src/core/pgdata/wal_parts.cpp
 ENGINE_SOURCES += src/core/pgdata/wal_record.cpp
 ENGINE_SOURCES += src/core/pgdata/wal_reader.cpp
 ENGINE_SOURCES += src/core/pgdata/wal_segment.cpp
+ENGINE_SOURCES += src/core/pgdata/incremental_file.cpp
 ENGINE_SOURCES += src/core/pgdata/config_text.cpp
 ENGINE_SOURCES += src/core/pgdata/access_text.cpp
 #   pipeline

@@ -35,7 +35,7 @@ void ManifestWriter::write(std::string_view text) {
 void ManifestWriter::add(const IndexEntry& file) {
     write(first_ ? "\n" : ",\n");
     first_ = false;
-    write("{ " + path_member(file.path) + ", \"Size\": " + std::to_string(file.size) +
+    write("{ " + path_member(stored_path(file)) + ", \"Size\": " + std::to_string(file.size) +
           ", \"Last-Modified\": \"" + to_manifest_time(file.modified) +
           "\", \"Checksum-Algorithm\": \"CRC32C\", \"Checksum\": \"" +
           crc32c_manifest_text(file.crc32c) + "\" }");

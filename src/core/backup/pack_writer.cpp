@@ -76,7 +76,7 @@ void PackWriter::add_file(IndexEntry entry, const ContentSource& content) {
 
 void PackWriter::add_file(IndexEntry entry, const ContentSource& content, RecordRun& records) {
     const Bytes header =
-        tar_file_header(entry.path, entry.size, entry.mode, entry.modified / 1000000);
+        tar_file_header(stored_path(entry), entry.size, entry.mode, entry.modified / 1000000);
     object();
     entry.pack = pack_->number;
     if (header.size() + entry.size + tar_padding(entry.size) > kFrameBytes) {
@@ -134,7 +134,8 @@ void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
         const uint64_t offset = out.frame_offset();
         const MutableByteView target = (shared ? run.room() : out.room()).first(n);
         content(target, done);
-        entry.crc32c = crc32c(entry.crc32c, target);
+        entry.frame_crcs.push_back(crc32c(0, target));
+        entry.crc32c = crc32c_of_both(entry.crc32c, entry.frame_crcs.back(), n);
         hash.update(target);
         done += n;
         if (shared) {

@@ -6,6 +6,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/changes/change_table.hpp"
+#include "core/pgdata/incremental_file.hpp"
 #include "core/pgdata/relation_name.hpp"
 #include "core/pgdata/wal_name.hpp"
 
@@ -29,14 +30,6 @@ enum class WholeReason {
     most_changed,  ///< more than nine tenths: the rest costs less than the trouble
 };
 const char* describe(WholeReason reason) noexcept;
-
-/// Blocks next to each other, counted in the file.
-struct BlockRun {
-    uint32_t first = 0;
-    uint32_t length = 0;
-
-    bool operator==(const BlockRun&) const = default;
-};
 
 /// What of a file an incremental backup has to hold: all of it, or these blocks (none, where it is
 /// what it was). All others are in the parent at the same place, as they were at its start.

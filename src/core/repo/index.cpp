@@ -37,7 +37,44 @@ void check_frames(const IndexEntry& e) {
         throw json::type_error::create(302, "frames: behind the end of any object", nullptr);
 }
 
+json runs_to_json(const std::vector<BlockRun>& runs) {
+    json out = json::array();
+    for (const BlockRun& run : runs) {
+        out.push_back(run.first);
+        out.push_back(run.length);
+    }
+    return out;
+}
+
+IncrementalContent incremental_of_json(const json& j) {
+    IncrementalContent out;
+    out.file_size = member<uint64_t>(j, "file_size");
+    const json& numbers = j.at("blocks");
+    if (!numbers.is_array() || numbers.size() % 2 != 0)
+        throw json::type_error::create(302, "blocks: no pairs", nullptr);
+    uint64_t end = 0;  // of the run before; a run of its own begins behind it
+    for (size_t i = 0; i < numbers.size(); i += 2) {
+        const BlockRun run{strict_value<uint32_t>(numbers[i]),
+                           strict_value<uint32_t>(numbers[i + 1])};
+        const uint64_t run_end = uint64_t{run.first} + run.length;
+        if (run.length == 0 || (i > 0 && run.first <= end) ||
+            run_end > std::numeric_limits<uint32_t>::max())
+            throw json::type_error::create(302, "blocks: not in order", nullptr);
+        end = run_end;
+        out.runs.push_back(run);
+    }
+    return out;
+}
+
 }  // namespace
+
+std::string stored_path(const IndexEntry& e) {
+    return e.incremental ? incremental_path(e.path) : e.path;
+}
+
+uint64_t file_size(const IndexEntry& e) {
+    return e.incremental ? e.incremental->file_size : e.size;
+}
 
 std::string to_json_line(const IndexEntry& e) {
     json j{{"path", json_of_text(e.path)},
@@ -55,6 +92,12 @@ std::string to_json_line(const IndexEntry& e) {
             json& frames = j["frames"] = json::array();
             for (const FrameRef& f : e.frames)
                 frames.push_back({f.offset, f.stored});
+            if (e.frames.size() > 1 && !e.frame_crcs.empty())
+                j["frame_crc32c"] = e.frame_crcs;
+        }
+        if (e.incremental) {
+            j["file_size"] = e.incremental->file_size;
+            j["blocks"] = runs_to_json(e.incremental->runs);
         }
     }
     return j.dump() + "\n";
@@ -71,6 +114,8 @@ IndexEntry parse_index_line(std::string_view line) {
         e.modified = member<int64_t>(j, "mtime");
         e.size = member<uint64_t>(j, "size");
         e.crc32c = member<uint32_t>(j, "crc32c");
+        if (j.contains("file_size"))
+            e.incremental = incremental_of_json(j);
         // Without this a file whose frames are lost would come back as zeros.
         if (e.size == 0)
             return e;
@@ -82,6 +127,13 @@ IndexEntry parse_index_line(std::string_view line) {
             e.frames.push_back({strict_value<uint64_t>(f.at(0)), strict_value<uint32_t>(f.at(1))});
         }
         check_frames(e);
+        if (j.contains("frame_crc32c")) {
+            for (const json& crc : j.at("frame_crc32c"))
+                e.frame_crcs.push_back(strict_value<uint32_t>(crc));
+            if (e.frame_crcs.size() != e.frames.size())
+                throw json::type_error::create(302, "frame_crc32c: not one for each frame",
+                                               nullptr);
+        }
         return e;
     });
 }

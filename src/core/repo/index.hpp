@@ -9,6 +9,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/pgdata/incremental_file.hpp"
 #include "core/pipeline/content_hash.hpp"
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/repository.hpp"
@@ -25,7 +26,18 @@ struct FrameRef {
 
 enum class EntryType { file, directory };
 
-/// One line of the index: where a file's bytes are.
+/// Of a file of which an incremental backup holds the changed blocks alone. The others are those of
+/// the parent's file, at the same places.
+struct IncrementalContent {
+    uint64_t file_size = 0;      ///< of the whole file: a multiple of the block size
+    std::vector<BlockRun> runs;  ///< ascending, not adjacent; none where nothing changed
+
+    bool operator==(const IncrementalContent&) const = default;
+};
+
+/// One line of the index: where a file's bytes are. Where `incremental` is there, "the file" is
+/// what is stored: an incremental file of PostgreSQL 17's form (pgdata/incremental_file.hpp), the
+/// blocks of the runs in their order; size and checksums are of that.
 ///
 /// The file's content begins `skip` bytes into the plaintext of the first frame, and runs on
 /// through the frames in order: each frame's plaintext is at most 1 MiB and all of it, up to the
@@ -41,9 +53,17 @@ struct IndexEntry {
     uint32_t pack = 0;
     uint32_t skip = 0;
     std::vector<FrameRef> frames;  ///< empty for directories and empty files
+    /// Of what each frame has of the content; known, or empty, where there are several frames.
+    std::vector<uint32_t> frame_crcs{};
+    std::optional<IncrementalContent> incremental{};
 
     bool operator==(const IndexEntry&) const = default;
 };
+
+/// The name of the member in the pack, and in the manifest.
+std::string stored_path(const IndexEntry& entry);
+/// What the file has in the data directory, in bytes.
+uint64_t file_size(const IndexEntry& entry);
 
 std::string to_json_line(const IndexEntry& entry);  ///< with the newline
 IndexEntry parse_index_line(std::string_view line);

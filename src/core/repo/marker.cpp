@@ -112,6 +112,18 @@ void server_of_json(const json& j, BackupMarker& m) {
     m.data_directory = text_member(j, "data_directory");
 }
 
+json json_of_changes(const IncrementalSummary& s) {
+    return {{"whole_files", s.whole_files},         {"changed_files", s.changed_files},
+            {"unchanged_files", s.unchanged_files}, {"changed_blocks", s.changed_blocks},
+            {"audited_blocks", s.audited_blocks},   {"audit_misses", s.audit_misses}};
+}
+
+IncrementalSummary changes_of_json(const json& j) {
+    return {member<uint64_t>(j, "whole_files"),     member<uint64_t>(j, "changed_files"),
+            member<uint64_t>(j, "unchanged_files"), member<uint64_t>(j, "changed_blocks"),
+            member<uint64_t>(j, "audited_blocks"),  member<uint64_t>(j, "audit_misses")};
+}
+
 void origin_of_json(const json& j, BackupMarker& m) {
     m.backup_id = member<std::string>(j, "backup_id");
     m.type = member<std::string>(j, "type");
@@ -121,6 +133,10 @@ void origin_of_json(const json& j, BackupMarker& m) {
     m.role = text_member(j, "role");
     m.superuser = text_member(j, "superuser");
     m.parent = member<std::string>(j, "parent");
+    if (j.contains("full_because"))
+        m.full_because = text_member(j, "full_because");
+    if (j.contains("changes"))
+        m.changes = changes_of_json(j.at("changes"));
     m.started_at = read_member(j, "started_at", time_of_json);
     m.stopped_at = read_member(j, "stopped_at", time_of_json);
     m.completed_at = read_member(j, "completed_at", time_of_json);
@@ -222,6 +238,10 @@ std::string to_json(const BackupMarker& m) {
              {"boot_id", json_of_text(m.writer.boot_id)},
              {"data_directory", json_of_text(m.writer.data_directory)},
              {"time", json_of_time(m.writer.time)}}}};
+    if (!m.full_because.empty())
+        j["full_because"] = json_of_text(m.full_because);
+    if (m.changes)
+        j["changes"] = json_of_changes(*m.changes);
     j.update(lists_to_json(m));
     return seal(j.dump(2));
 }

@@ -36,16 +36,30 @@ struct PackInfo {
     bool operator==(const PackInfo&) const = default;
 };
 
+/// What an incremental backup found.
+struct IncrementalSummary {
+    uint64_t whole_files = 0;      ///< copied whole, the small ones that always are among them
+    uint64_t changed_files = 0;    ///< some of their blocks are held
+    uint64_t unchanged_files = 0;  ///< nothing of them is
+    uint64_t changed_blocks = 0;   ///< held of changed files
+    uint64_t audited_blocks = 0;   ///< called unchanged, and read all the same
+    uint64_t audit_misses = 0;     ///< of these: pages that had changed. Their files are whole
+
+    bool operator==(const IncrementalSummary&) const = default;
+};
+
 /// backup.json: the commit marker. A backup exists when this is there.
 struct BackupMarker {
     std::string backup_id;
-    std::string type = "full";         ///< full
+    std::string type = "full";         ///< full, incremental, differential
     std::string backup_type = "full";  ///< what users call it: manual, full…
     std::string reason;
-    std::string created_by;  ///< uuid or empty
-    std::string role;        ///< the role that asked
-    std::string superuser;   ///< the bootstrap superuser's name: whom a scratch server lets in
-    std::string parent;      ///< empty for a full backup
+    std::string created_by;    ///< uuid or empty
+    std::string role;          ///< the role that asked
+    std::string superuser;     ///< the bootstrap superuser's name: whom a scratch server lets in
+    std::string parent;        ///< empty for a full backup
+    std::string full_because;  ///< why it is full where another type was asked for
+    std::optional<IncrementalSummary> changes;  ///< of incremental and differential ones
     UnixMicros started_at = 0;
     UnixMicros stopped_at = 0;    ///< pg_backup_stop returned
     UnixMicros completed_at = 0;  ///< this marker was written
