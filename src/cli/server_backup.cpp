@@ -5,7 +5,9 @@
 #include "cli/child/opening.hpp"
 #include "cli/command.hpp"
 #include "cli/traffic.hpp"
+#include "core/archive/wal_source.hpp"
 #include "core/backup/job.hpp"
+#include "core/changes/changes_between.hpp"
 
 namespace ark {
 
@@ -191,6 +193,20 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     return request;
 }
 
+ChangeAnswer find_changes(Repository& repository, const BackupRequest& request,
+                          const ChangeQuestion& question, uint64_t segment_size,
+                          uint64_t most_archived_bytes) {
+    RepositoryWal archived(repository, request.cluster, segment_size, question.way);
+    const ChangeSources sources{repository.store(),
+                                request.cluster,
+                                request.data_directory,
+                                segment_size,
+                                [&](uint64_t number) { return archived.read_segment(number); },
+                                most_archived_bytes,
+                                make_writer(request.data_directory)};
+    return changes_between(sources, question);
+}
+
 Message done_message(const BackupMarker& m, const StoreTraffic& traffic) {
     Message done("done");
     done.add_number("files", m.files)
@@ -227,7 +243,12 @@ int run_server_backup() {
     try {
         const BackupRequest request = request_of(channel, *opening);
         PipeHost host(channel);
-        const BackupMarker marker = take_backup(*opening->repository, request, host);
+        const BackupMarker marker = take_backup(
+            *opening->repository, request, host,
+            [&](const ChangeQuestion& question, uint64_t segment_size, uint64_t most_bytes) {
+                return find_changes(*opening->repository, request, question, segment_size,
+                                    most_bytes);
+            });
         channel.send(done_message(marker, opening->repository->store().traffic()));
         return 0;
     } catch (const std::bad_alloc&) {

@@ -1,11 +1,16 @@
 #include "core/backup/base.hpp"
 
+#include <algorithm>
+
 #include "core/base/error.hpp"
 #include "core/repo/vault_store.hpp"
 
 namespace ark {
 
 namespace {
+
+// A full backup would read all files, compress and store them: reading half as much WAL is less.
+constexpr uint64_t kWorthReading = 1 << 30;
 
 BackupBase full_because(std::string reason) {
     BackupBase out;
@@ -30,8 +35,9 @@ BackupBase find_base(Repository& repository, const BackupRequest& request,
     BackupBase base;
     base.parent = std::move(parent.parent);
     const BackupRange range{base.parent->timeline, base.parent->start_lsn, base.parent->stop_lsn};
-    ChangeAnswer changes = find_changes({question.way, request.system_identifier, range, start.lsn},
-                                        control.wal_segment_size);
+    ChangeAnswer changes =
+        find_changes({question.way, request.system_identifier, range, start.lsn},
+                     control.wal_segment_size, std::max(kWorthReading, files.total_bytes() / 2));
     if (!changes.table)
         return full_because(std::move(changes.why_not));
     try {

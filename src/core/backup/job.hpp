@@ -8,8 +8,10 @@
 
 namespace ark {
 
-/// What changed since a parent's start, from change tables and WAL; or why nobody can say.
-using FindChanges = std::function<ChangeAnswer(const ChangeQuestion&, uint64_t segment_size)>;
+/// What changed since a parent's start, from change tables and WAL; or why nobody can say. No more
+/// than so many bytes of WAL are to be read from the repository for it.
+using FindChanges = std::function<ChangeAnswer(const ChangeQuestion&, uint64_t segment_size,
+                                               uint64_t most_archived_bytes)>;
 
 /// Takes one backup: files → packs, index, manifest, configuration, then WAL, then the marker.
 ///
