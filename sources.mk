@@ -252,6 +252,7 @@ ENGINE_SOURCES += src/core/verify/manifest.cpp
 ENGINE_SOURCES += src/core/verify/timelines.cpp
 ENGINE_SOURCES += src/core/verify/wal.cpp
 ENGINE_SOURCES += src/core/verify/job.cpp
+ENGINE_SOURCES += src/core/verify/change_audit_job.cpp
 
 # src/cli: the executable
 CLI_SOURCES += src/cli/main.cpp

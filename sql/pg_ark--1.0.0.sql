@@ -232,6 +232,11 @@ CREATE FUNCTION ark.verify_backup(p_backup_id text, p_options jsonb DEFAULT '{}'
     AS 'MODULE_PATHNAME', 'pg_ark_verify_backup';
 COMMENT ON FUNCTION ark.verify_backup(text, jsonb) IS 'Reads a backup and its WAL back from the repository and checks every checksum; returns the id of its row in ark.backup_verification. Waits unless options say {"wait": false}; others: tested_by, jobs, notes';
 
+CREATE FUNCTION ark.audit_backup(p_backup_id text, p_options jsonb DEFAULT '{}') RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_audit_backup';
+COMMENT ON FUNCTION ark.audit_backup(text, jsonb) IS 'Reads every block that an incremental backup calls unchanged, here in the data directory, and holds its LSN against that; returns the id of its row in ark.backup_verification. A backup with a miss is no parent any more. Waits unless options say {"wait": false}; others: tested_by, jobs, notes';
+
 ----------------------------------------------------------------------------------------------------
 -- Procedures that wait. They commit while they wait, so they cannot pin their search_path: their code
 -- names every object with its schema.
@@ -463,6 +468,30 @@ CREATE FUNCTION ark.can_recover(
     AS 'MODULE_PATHNAME', 'pg_ark_can_recover';
 COMMENT ON FUNCTION ark.can_recover(timestamptz) IS 'Whether pg_ark restore --target-time would get there, from which backup, between which transactions it stops, how many bytes it fetches, and how long it should take by the last restore tests (null: none tells)';
 
+CREATE FUNCTION ark.known_backup(p_backup_id text) RETURNS text
+    LANGUAGE c STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_known_backup';
+COMMENT ON FUNCTION ark.known_backup(text) IS 'The id itself; an error where ark.backup_log has no such backup';
+
+CREATE FUNCTION ark.backup_chain(
+    p_backup_id text, OUT "position" int, OUT backup_id text, OUT type text, OUT status text, OUT started_at timestamptz,
+    OUT start_lsn pg_catalog.pg_lsn, OUT stop_lsn pg_catalog.pg_lsn, OUT changed_blocks bigint, OUT stored_bytes bigint)
+    RETURNS SETOF record LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH RECURSIVE chain AS (
+        SELECT 1 AS depth, ark.known_backup(p_backup_id) AS id
+        UNION ALL
+        SELECT chain.depth + 1, log.parent FROM chain JOIN ark.backup_log AS log ON log.backup_id = chain.id
+        WHERE log.parent IS NOT NULL AND chain.depth < 10000)
+    SELECT (pg_catalog.row_number() OVER (ORDER BY chain.depth DESC))::int, chain.id,
+           CASE WHEN log.parent IS NULL THEN CASE WHEN log.status = 'completed' THEN 'full' END
+                WHEN log.backup_type = 'differential' THEN 'differential' ELSE 'incremental' END,
+           COALESCE(log.status, 'missing'), log.started_at, log.start_lsn, log.stop_lsn, log.changed_blocks, log.stored_bytes
+    FROM chain LEFT JOIN ark.backup_log AS log ON log.backup_id = chain.id
+    ORDER BY chain.depth DESC;
+END;
+COMMENT ON FUNCTION ark.backup_chain(text) IS 'The backups that it takes to restore this one, the full one first, this one last; status is missing where ark.backup_log does not know one';
+
 ----------------------------------------------------------------------------------------------------
 -- For pg_ark's own workers
 ----------------------------------------------------------------------------------------------------
@@ -511,4 +540,5 @@ REVOKE ALL ON ALL TABLES IN SCHEMA ark FROM PUBLIC;
 REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON ark.audit_log FROM CURRENT_USER;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO pg_monitor;
 GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state(), ark.wal_state(), ark.audit_state() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION ark.known_backup(text), ark.backup_chain(text) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION ark.find_wal_gaps(), ark.find_recoverable_ranges(), ark.can_recover(timestamptz) TO pg_monitor;

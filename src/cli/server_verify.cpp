@@ -5,6 +5,7 @@
 #include "cli/child/opening.hpp"
 #include "cli/child/role.hpp"
 #include "cli/command.hpp"
+#include "core/verify/change_audit_job.hpp"
 #include "core/verify/job.hpp"
 
 namespace ark {
@@ -24,14 +25,23 @@ class PipeListener final : public VerifyListener {
     TestPipe& pipe_;
 };
 
-VerifyRequest request_of(Channel& channel, const Opening& opening) {
-    const Message message = channel.expect("verify");
+VerifyRequest request_of(const Message& message, const Opening& opening) {
     VerifyRequest request;
     request.cluster = opening.cluster_name();
     request.backup_id = message.token("id");
     request.test_id = message.token("test");
     request.jobs = static_cast<int>(message.number_or("jobs", 2));
     return request;
+}
+
+Evidence answer(const Message& message, const Opening& opening, VerifyListener& listener) {
+    const VerifyRequest request = request_of(message, opening);
+    if (message.number_or("changes", 0) == 0)
+        return verify_backup(*opening.repository, request, listener);
+    return audit_changes(
+        *opening.repository,
+        {request.cluster, request.backup_id, request.test_id, opening.cluster.data_directory},
+        listener);
 }
 
 }  // namespace
@@ -46,8 +56,8 @@ int run_server_verify() {
     return run_job(channel, "Raise pg_ark.memory_limit or lower pg_ark.restore_test_jobs.", [&] {
         TestPipe pipe(channel);
         PipeListener listener(pipe);
-        const VerifyRequest request = request_of(channel, *opening);
-        pipe.result(*opening->repository, verify_backup(*opening->repository, request, listener));
+        const Message message = channel.expect("verify");
+        pipe.result(*opening->repository, answer(message, *opening, listener));
     });
 }
 

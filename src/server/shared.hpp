@@ -65,6 +65,7 @@ struct JobRequest {
     int jobs;               ///< 0: as the setting says
     int compression_level;  ///< 0: as the setting says
     double audit_fraction;  ///< below 0: as the setting says
+    bool audits_changes;    ///< a verification: of what the backup calls unchanged
 };
 
 struct JobProgress {

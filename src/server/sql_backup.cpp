@@ -111,3 +111,12 @@ ARK_AUDITED_FUNCTION(pg_ark_adopt, "adopt") {
     ark::request_sweep();
     PG_RETURN_TEXT_P(cstring_to_text(ark::first_backup_after_adoption()));
 }
+
+/// ark.known_backup(p_backup_id text) RETURNS text
+ARK_SQL_FUNCTION(pg_ark_known_backup) {
+    ark::require_loaded_here();
+    char* id = ark::text_argument(fcinfo, 0);
+    ark::require_backup_id(id);
+    (void)ark::look_up_backup(id);
+    PG_RETURN_TEXT_P(cstring_to_text(id));
+}

@@ -63,6 +63,17 @@ Datum uuid_of(const JobRequest& request) {
     return DirectFunctionCall1(uuid_in, CStringGetDatum(request.test_id));
 }
 
+Datum verification(FunctionCallInfo fcinfo, bool audits_changes) {
+    JobRequest* request = test_request(fcinfo, false);
+    request->audits_changes = audits_changes;
+    VerifyOptions options = {request, true};
+    take_options(options_argument(fcinfo, 1), "The options are tested_by, jobs, notes and wait.",
+                 take_verify_option, &options);
+    (void)launch_test(JobKind::kVerification, *request,
+                      options.wait ? TestWait::kForEnd : TestWait::kForRow);
+    return uuid_of(*request);
+}
+
 Datum test_row(FunctionCallInfo fcinfo, const JobRequest& request, Verdict verdict) {
     TupleDesc descriptor = nullptr;
     if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
@@ -128,14 +139,13 @@ ARK_AUDITED_FUNCTION(pg_ark_restore_test, "restore_test") {
 /// ark.verify_backup(p_backup_id text, p_options jsonb) RETURNS uuid
 ARK_AUDITED_FUNCTION(pg_ark_verify_backup, "verify_backup") {
     ark::require_loaded_here();
-    ark::JobRequest* request = ark::test_request(fcinfo, false);
-    ark::VerifyOptions options = {request, true};
-    ark::take_options(ark::options_argument(fcinfo, 1),
-                      "The options are tested_by, jobs, notes and wait.", ark::take_verify_option,
-                      &options);
-    (void)ark::launch_test(ark::JobKind::kVerification, *request,
-                           options.wait ? ark::TestWait::kForEnd : ark::TestWait::kForRow);
-    PG_RETURN_DATUM(ark::uuid_of(*request));
+    PG_RETURN_DATUM(ark::verification(fcinfo, false));
+}
+
+/// ark.audit_backup(p_backup_id text, p_options jsonb) RETURNS uuid
+ARK_AUDITED_FUNCTION(pg_ark_audit_backup, "audit_backup") {
+    ark::require_loaded_here();
+    PG_RETURN_DATUM(ark::verification(fcinfo, true));
 }
 
 /// ark.cancel_restore_test(p_test_id uuid) RETURNS boolean

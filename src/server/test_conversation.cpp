@@ -52,6 +52,7 @@ void send_drill(TestJob* job) {
 
 void send_verify(const TestJob& job) {
     StringInfoData out = new_message("verify", *job.request);
+    message_number(&out, "changes", job.request->audits_changes ? 1 : 0);
     message_end(&out);
     child_send(job.child, out);
 }

@@ -92,12 +92,13 @@ void insert_test_row(JobKind kind, const JobRequest& request, TimestampTz starte
             or_null(request.created_by), or_null(request.reason));
     else
         sql("INSERT INTO ark.backup_verification (id, backup_id, verification_type, "
-            "verification_date, details, verified_by) VALUES ($1::pg_catalog.uuid, $2, 'checksum', "
+            "verification_date, details, verified_by) VALUES ($1::pg_catalog.uuid, $2, $6, "
             "$3::pg_catalog.timestamptz, pg_catalog.jsonb_strip_nulls("
             "pg_catalog.jsonb_build_object('in_progress', true, 'notes', $5)), "
             "$4::pg_catalog.uuid)",
             request.test_id, request.backup_id, timestamptz_to_str(started_at),
-            or_null(request.created_by), or_null(request.reason));
+            or_null(request.created_by), or_null(request.reason),
+            request.audits_changes ? "change_audit" : "checksum");
     insert_audit_accepted(request);
 }
 
