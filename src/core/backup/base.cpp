@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/backup/local_backups.hpp"
 #include "core/base/error.hpp"
 #include "core/repo/vault_store.hpp"
 
@@ -18,7 +19,50 @@ BackupBase full_because(std::string reason) {
     return out;
 }
 
+/// The repository's backups, as this host can know them.
+class KnownBackups {
+ public:
+    KnownBackups(Repository& repository, const BackupRequest& request)
+        : repository_(repository),
+          cluster_(request.cluster),
+          local_(request.data_directory),
+          can_read_(can_read(repository, request.cluster)) {}
+
+    std::optional<BackupMarker> find(const std::string& backup_id) const {
+        if (can_read_)
+            return find_backup(repository_, cluster_, backup_id);
+        if (!outline_backup(repository_, cluster_, backup_id))
+            return std::nullopt;
+        auto known = local_.find(backup_id);
+        if (!known)
+            throw Error(ErrorCode::unsupported,
+                        "backup " + backup_id +
+                            " cannot be read with encryption_recipients alone, and this server "
+                            "has not kept what it needs of it");
+        return known;
+    }
+
+    NextEntry files_of(const BackupMarker& backup) const {
+        if (!can_read_)
+            return local_.files_of(backup.backup_id);
+        auto index = std::make_shared<IndexReader>(repository_, cluster_, backup.backup_id,
+                                                   backup.index_sha256);
+        return [index] { return index->next(); };
+    }
+
+ private:
+    Repository& repository_;
+    const std::string& cluster_;
+    const LocalBackups local_;
+    const bool can_read_;
+};
+
 }  // namespace
+
+bool can_read(Repository& repository, const std::string& cluster) {
+    const auto vault = vault_of(repository.store(), cluster);
+    return !vault || vault->can_read();
+}
 
 BackupBase find_base(Repository& repository, const BackupRequest& request,
                      const ControlFile& control, const BackupStart& start, const FileList& files,
@@ -27,9 +71,9 @@ BackupBase find_base(Repository& repository, const BackupRequest& request,
     ParentQuestion question{request, control, start,
                             own_history(request.data_directory, start.timeline),
                             vault && vault->encrypts()};
-    ParentAnswer parent = choose_parent(repository, question, [&](const std::string& backup_id) {
-        return find_backup(repository, request.cluster, backup_id);
-    });
+    const KnownBackups known(repository, request);
+    ParentAnswer parent = choose_parent(
+        repository, question, [&](const std::string& backup_id) { return known.find(backup_id); });
     if (!parent.parent)
         return full_because(std::move(parent.why_not));
     BackupBase base;
@@ -41,10 +85,8 @@ BackupBase find_base(Repository& repository, const BackupRequest& request,
     if (!changes.table)
         return full_because(std::move(changes.why_not));
     try {
-        IndexReader index(repository, request.cluster, base.parent->backup_id,
-                          base.parent->index_sha256);
-        base.plan = std::make_unique<IncrementalPlan>(
-            *base.parent, [&] { return index.next(); }, files, std::move(*changes.table), control);
+        base.plan = std::make_unique<IncrementalPlan>(*base.parent, known.files_of(*base.parent),
+                                                      files, std::move(*changes.table), control);
     } catch (const Error& error) {
         if (error.code != ErrorCode::corrupt && error.code != ErrorCode::not_found)
             throw;

@@ -22,4 +22,7 @@ BackupBase find_base(Repository& repository, const BackupRequest& request,
                      const ControlFile& control, const BackupStart& start, const FileList& files,
                      const FindChanges& find_changes);
 
+/// False for a host that writes to an encrypted repository and cannot read there.
+bool can_read(Repository& repository, const std::string& cluster);
+
 }  // namespace ark

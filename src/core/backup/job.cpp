@@ -10,6 +10,7 @@
 #include "core/backup/cleanup.hpp"
 #include "core/backup/config_archive.hpp"
 #include "core/backup/lane.hpp"
+#include "core/backup/local_backups.hpp"
 #include "core/backup/manifest_writer.hpp"
 #include "core/backup/missing_segments.hpp"
 #include "core/backup/moved_databases.hpp"
@@ -62,6 +63,7 @@ class BackupJob {
     void write_index_and_manifest();
     void check_packs();
     void commit();
+    void remember();
     void report(const CorruptPage& page);
     BackupProgress progress(BackupPhase phase) const;
     BackupMarker describe_backup() const;
@@ -91,6 +93,7 @@ class BackupJob {
     CensusWriter census_;
     std::optional<ObjectWriter> census_object_;
     BackupMarker marker_;
+    std::optional<LocalBackups::Writer> remembered_;
 };
 
 BackupMarker BackupJob::run(bool& ours) {
@@ -383,11 +386,15 @@ void BackupJob::write_index_and_manifest() {
     ObjectWriter index = stream(ObjectKind::index, place::index(request_.id));
     ObjectWriter manifest_object = stream(ObjectKind::manifest, place::manifest(request_.id));
     ManifestWriter manifest(manifest_object, request_.pg_version_num, request_.system_identifier);
+    if (!can_read(repository_, request_.cluster))
+        remembered_.emplace(LocalBackups(request_.data_directory), request_.id);
     while (const std::optional<IndexEntry> entry = merge.next()) {
         index.append(as_bytes(to_json_line(*entry)));
         if (entry->type != EntryType::file)
             continue;
         manifest.add(*entry);
+        if (remembered_)
+            remembered_->add(*entry);
         marker_.database_bytes += file_size(*entry);
     }
     manifest.finish(start_.timeline, start_.lsn, stop_.lsn);
@@ -488,6 +495,26 @@ void BackupJob::commit() {
                 place::marker(request_.id), as_bytes(to_json(marker_)), marker_.writer,
                 BackupRange{marker_.timeline, marker_.start_lsn, marker_.stop_lsn});
     PG_ARK_FAULT_POINT("backup_after_marker");
+    if (remembered_)
+        remember();
+}
+
+// The backup is there already: that the next one will have to be a full one is a warning.
+void BackupJob::remember() {
+    try {
+        remembered_->commit(marker_);
+        const LocalBackups local(request_.data_directory);
+        std::set<std::string> keep{marker_.backup_id};
+        for (auto ancestor = local.find(marker_.parent); ancestor;
+             ancestor = local.find(ancestor->parent))
+            keep.insert(ancestor->backup_id);
+        local.keep_only(keep);
+    } catch (const Error& error) {
+        host_.warning(Error(
+            error.code,
+            "could not keep what the next incremental backup needs of this one: " + error.message,
+            error.detail, "The next one will be a full one."));
+    }
 }
 
 // The names are known, so that no listing decides. The marker goes first; while it may be there
