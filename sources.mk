@@ -164,6 +164,7 @@ ENGINE_SOURCES += src/core/backup/pack_writer.cpp
 ENGINE_SOURCES += src/core/backup/parent.cpp
 ENGINE_SOURCES += src/core/backup/incremental_plan.cpp
 ENGINE_SOURCES += src/core/backup/local_backups.cpp
+ENGINE_SOURCES += src/core/backup/unfinished.cpp
 ENGINE_SOURCES += src/core/backup/base.cpp
 ENGINE_SOURCES += src/core/backup/change_audit.cpp
 ENGINE_SOURCES += src/core/backup/changed_blocks.cpp

@@ -13,10 +13,12 @@ namespace ark {
 struct BackupBase {
     std::optional<BackupMarker> parent;
     std::unique_ptr<IncrementalPlan> plan;  ///< where there is a parent
-    std::string full_because;
+    std::string full_because;               ///< where another type was asked for
+    std::string remains_unused;             ///< why what a failed backup has finished is of no use
 };
 
-/// Finds a parent, what changed since, and what the parent has of each file. Asked when the backup
+/// Finds a parent (for a full backup: what one that failed has finished), what changed since, and
+/// what the parent has of each file. The caller has the BackupLock. Asked when the backup
 /// has been started and its files were listed. Error: what the store throws.
 BackupBase find_base(Repository& repository, const BackupRequest& request,
                      const ControlFile& control, const BackupStart& start, const FileList& files,

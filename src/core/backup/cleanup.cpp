@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/base/error.hpp"
+#include "core/repo/marker.hpp"
 #include "core/repo/object.hpp"
 #include "core/repo/probe.hpp"
 
@@ -110,6 +112,39 @@ class Remover {
     std::string reason_;
 };
 
+// What is left of a failed full backup, and another builds on.
+bool is_link_of_a_chain(Repository& repository, const std::string& cluster,
+                        const std::string& backup_id) {
+    try {
+        const auto marker = find_chain_link(repository, cluster, backup_id);
+        return marker && marker->type == kTypeUnfinished;
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::invalid_key && error.code != ErrorCode::corrupt)
+            throw;
+        return false;
+    }
+}
+
+// Takes packs that are described, their descriptions, and what the next backup may be making of
+// them at this moment, out of the list; whether there are any.
+bool leave_what_is_of_use(std::vector<ObjectInfo>& objects) {
+    const auto name_of = [](const ObjectInfo& object) {
+        return std::string_view(object.name).substr(object.name.rfind('/') + 1);
+    };
+    std::set<uint32_t> described;
+    for (const ObjectInfo& object : objects) {
+        if (const auto number = place::parse_part(name_of(object)))
+            described.insert(*number);
+    }
+    if (described.empty())
+        return false;
+    std::erase_if(objects, [&](const ObjectInfo& object) {
+        const auto pack = place::parse_pack(name_of(object));
+        return pack ? described.contains(*pack) : true;
+    });
+    return true;
+}
+
 }  // namespace
 
 CleanupResult remove_unfinished_backup(Repository& repository, const std::string& cluster,
@@ -122,11 +157,12 @@ CleanupResult remove_unfinished_backup(Repository& repository, const std::string
     ObjectStore& store = repository.store();
     const std::string marker = cluster + "/" + place::marker(backup_id);
     if (store.head(marker)) {
-        result.kept = "the backup has its marker: it is complete";
+        if (!is_link_of_a_chain(repository, cluster, backup_id))
+            result.kept = "the backup has its marker: it is complete";
         return result;
     }
     const std::string prefix = cluster + "/" + place::backup(backup_id);
-    const std::vector<ObjectInfo> objects = objects_below(store, prefix);
+    std::vector<ObjectInfo> objects = objects_below(store, prefix);
     if (objects.empty())
         return result;  // what uploads there are nobody can tell the writer of
     const std::string other = another_writer(store, objects, make_writer(data_directory));
@@ -142,6 +178,11 @@ CleanupResult remove_unfinished_backup(Repository& repository, const std::string
         }
     }
     Remover remover(store);
+    if (other.empty() && leave_what_is_of_use(objects)) {
+        for (const ObjectInfo& object : objects)
+            remover.remove(object.name);
+        return remover.result();
+    }
     remover.remove_all(objects, marker);
     remover.remove_temporaries(prefix, end);
     return remover.result();

@@ -14,6 +14,7 @@
 #include "core/backup/manifest_writer.hpp"
 #include "core/backup/missing_segments.hpp"
 #include "core/backup/moved_databases.hpp"
+#include "core/backup/unfinished.hpp"
 #include "core/backup/wal_wait.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
@@ -62,10 +63,13 @@ class BackupJob {
     void count(const TableState& table);
     void write_index_and_manifest();
     void check_packs();
+    void check_remains(
+        const std::function<void(const std::string&, std::optional<uint64_t>)>& check) const;
     void commit();
     void remember();
     void report(const CorruptPage& page);
     BackupProgress progress(BackupPhase phase) const;
+    BackupMarker describe_beginning() const;
     BackupMarker describe_backup() const;
     std::string object_name(const std::string& place) const {
         return request_.cluster + "/" + place;
@@ -168,15 +172,19 @@ void BackupJob::list_files() {
 }
 
 void BackupJob::plan_files() {
-    if (request_.type != kTypeFull) {
-        base_ = find_base(repository_, request_, control_, start_, files_, find_changes_);
-        host_.wait(0);
-    }
+    base_ = find_base(repository_, request_, control_, start_, files_, find_changes_);
+    host_.wait(0);
+    if (!base_.remains_unused.empty())
+        host_.warning(
+            Error(ErrorCode::unsupported,
+                  "what an earlier backup has finished is of no use: " + base_.remains_unused));
     PG_ARK_FAULT_POINT("backup_after_planning");
     state_ = std::make_unique<CopyState>(files_, request_.data_directory, control_, start_.lsn);
     state_->verify_pages = control_.data_checksum_version != 0 && control_.block_size == kPageBytes;
     state_->plan = base_.plan.get();
     state_->audit_fraction = request_.audit_fraction;
+    if (!base_.plan && can_read(repository_, request_.cluster))
+        packs_.describe_full_packs(describe_beginning());
     for (uint32_t i = 0; i < files_.size(); ++i) {
         uint64_t bytes = files_.bytes(i);
         if (base_.plan) {
@@ -431,6 +439,8 @@ void BackupJob::check_packs() {
     for (uint32_t i = 0; i < packs.size(); ++i) {
         check(place::pack(request_.id, i), packs[i].stored_bytes);
     }
+    if (base_.parent && base_.parent->type == kTypeUnfinished)
+        check_remains(check);
     check(place::index(request_.id), std::nullopt);
     check(place::manifest(request_.id), std::nullopt);
     if (!marker_.census_sha256.empty())
@@ -439,10 +449,33 @@ void BackupJob::check_packs() {
         check(place::config(request_.id), std::nullopt);
 }
 
+// The parent is no backup of its own, and so nobody else's business.
+void BackupJob::check_remains(
+    const std::function<void(const std::string&, std::optional<uint64_t>)>& check) const {
+    const BackupMarker& parent = *base_.parent;
+    for (uint32_t i = 0; i < parent.packs.size(); ++i) {
+        if (parent.packs[i].stored_bytes > 0)
+            check(place::pack(parent.backup_id, i), parent.packs[i].stored_bytes);
+    }
+    check(place::index(parent.backup_id), std::nullopt);
+    check(place::marker(parent.backup_id), std::nullopt);
+}
+
+BackupMarker BackupJob::describe_beginning() const {
+    BackupMarker m = describe_backup();
+    m.stop_lsn = m.start_lsn + 1;  // nobody knows yet
+    return m;
+}
+
 BackupMarker BackupJob::describe_backup() const {
     BackupMarker m = marker_;
     m.backup_id = request_.id;
-    m.type = base_.parent ? request_.type : kTypeFull;
+    if (!base_.parent) {
+        m.type = kTypeFull;
+    } else {
+        m.resumed = base_.parent->type == kTypeUnfinished;
+        m.type = m.resumed ? kTypeIncremental : request_.type;
+    }
     m.full_because = base_.full_because;
     if (base_.parent) {
         m.parent = base_.parent->backup_id;
@@ -495,6 +528,7 @@ void BackupJob::commit() {
                 place::marker(request_.id), as_bytes(to_json(marker_)), marker_.writer,
                 BackupRange{marker_.timeline, marker_.start_lsn, marker_.stop_lsn});
     PG_ARK_FAULT_POINT("backup_after_marker");
+    remove_descriptions(repository_, request_.cluster, request_.id, packs_.described());
     if (remembered_)
         remember();
 }
@@ -528,8 +562,11 @@ void BackupJob::remove_everything() noexcept {
         store.remove(object_name(place::manifest(request_.id)));
         store.remove(object_name(place::config(request_.id)));
         store.remove(object_name(place::census(request_.id)));
+        // What is described is of use to the next backup.
+        const std::vector<uint32_t> described = packs_.described();
         for (uint32_t i = 0; i < packs_.opened(); ++i) {
-            store.remove(object_name(place::pack(request_.id, i)));
+            if (std::ranges::find(described, i) == described.end())
+                store.remove(object_name(place::pack(request_.id, i)));
         }
     } catch (const std::exception& error) {
         // The failure that led here is the one to report; the server's sweep tries this again.
@@ -565,6 +602,7 @@ const char* name_of(BackupPhase phase) noexcept {
 BackupMarker take_backup(Repository& repository, const BackupRequest& request, BackupHost& host,
                          const FindChanges& find_changes) {
     BackupJob job(repository, request, host, find_changes);
+    const BackupLock lock(request.data_directory);
     bool ours = false;
     try {
         return job.run(ours);

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "core/backup/changed_blocks.hpp"
 #include "core/base/fault.hpp"
 
@@ -33,7 +35,18 @@ CopyLane::CopyLane(CopyState& state, PackSet& packs)
       member_(packs.crew()),
       packs_(packs, rest_records_),
       audit_(state.audit_fraction, state.plan != nullptr ? state.plan->parent_start() : 0,
-             state.start_lsn, {state.control.block_size, state.control.relation_segment_blocks}) {}
+             state.start_lsn, {state.control.block_size, state.control.relation_segment_blocks}) {
+    packs_.is_sound = [this](const std::string& path) { return is_sound(path); };
+}
+
+// Of a page that does not match its checksum nobody knows yet whether WAL repairs it.
+bool CopyLane::is_sound(const std::string& path) const {
+    if (findings_.corrupt_count > findings_.corrupt.size() || !findings_.more_suspects.empty())
+        return false;
+    const auto names = [&](const SuspectPage& found) { return found.page.path == path; };
+    return std::ranges::none_of(findings_.corrupt, names) &&
+           std::ranges::none_of(findings_.suspect, names);
+}
 
 void CopyLane::run() {
     size_t i = 0;

@@ -64,6 +64,7 @@ class CopyLane {
     struct Source;
 
     void copy(size_t index, RecordRun& records);
+    bool is_sound(const std::string& path) const;
     FileChanges changes_of(size_t index, const Source& source);
     void copy_whole(Source& source, RecordRun& records);
     void copy_changes(Source& source, const FileChanges& changes, RecordRun& records);

@@ -5,6 +5,7 @@
 #include "core/base/crc32c.hpp"
 #include "core/base/fault.hpp"
 #include "core/pipeline/tar_writer.hpp"
+#include "core/repo/json_text.hpp"
 
 namespace ark {
 
@@ -13,6 +14,10 @@ namespace {
 // Large enough that a terabyte has a few thousand packs, small enough that the last ones of the
 // lanes end about together. A pack may exceed it by one file.
 constexpr uint64_t kPackBytes = 256 << 20;
+
+uint64_t full_pack_bytes() {
+    return PG_ARK_FAULT_NAMED("backup_small_packs") ? kFrameBytes : kPackBytes;
+}
 
 }  // namespace
 
@@ -48,12 +53,39 @@ void PackSet::finish(OpenPack& pack) {
     PG_ARK_FAULT_POINT("backup_after_pack");
 }
 
+// The first line is the backup as it began, the second the pack, the others its files.
+void PackSet::describe(uint32_t number, RecordRun& files) {
+    Writer writer = writer_;
+    writer.time = now_micros();
+    ObjectWriter part(repository_.store(), cluster_, ObjectKind::part,
+                      place::part(backup_id_, number), writer, level_, true);
+    const PackInfo info = [&] {
+        const std::lock_guard lock(mutex_);
+        return packs_[number];
+    }();
+    const nlohmann::json pack{{"stored_bytes", info.stored_bytes}, {"sha256", info.sha256}};
+    part.append(as_bytes(nlohmann::json(to_json(*begun_)).dump() + "\n" + pack.dump() + "\n"));
+    while (const auto entry = files.next())
+        part.append(as_bytes(to_json_line(*entry)));
+    part.finish();
+    const std::lock_guard lock(mutex_);
+    described_.push_back(number);
+    PG_ARK_FAULT_POINT("backup_after_part");
+}
+
+std::vector<uint32_t> PackSet::described() const {
+    const std::lock_guard lock(mutex_);
+    return described_;
+}
+
 PackWriter::PackWriter(PackSet& packs, RecordRun& records) : packs_(packs), records_(records) {}
 
 ObjectWriter& PackWriter::object() {
     if (!pack_) {
         pack_ = packs_.open();
         noted_ = 0;
+        if (packs_.describes_full_packs())
+            of_pack_.emplace();
         pack_->object->on_frame(
             [this](uint64_t offset, uint32_t stored) { release(offset, stored); });
     }
@@ -89,8 +121,8 @@ void PackWriter::add_file(IndexEntry entry, const ContentSource& content, Record
         write_small(std::move(entry), content, header, records);
     }
     note_stored();
-    if (object().stored_bytes() >= kPackBytes)
-        finish();
+    if (object().stored_bytes() >= full_pack_bytes())
+        finish_full();
 }
 
 // Header and content stay in one frame: whoever wants the file reads that frame alone.
@@ -153,7 +185,7 @@ void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
 void PackWriter::hold(IndexEntry entry, RecordRun& records) {
     const bool complete = entry.frames.empty() || entry.frames.back().stored != 0;
     if (complete && held_.empty()) {
-        records.add(entry);
+        record(entry, records);
     } else {
         held_.emplace_back(std::move(entry), &records);
     }
@@ -164,9 +196,25 @@ void PackWriter::release(uint64_t offset, uint32_t stored) {
         if (!entry.frames.empty() && entry.frames.back().offset == offset) {
             entry.frames.back().stored = stored;
         }
-        records->add(entry);
+        record(entry, *records);
     }
     held_.clear();
+}
+
+void PackWriter::record(const IndexEntry& entry, RecordRun& records) {
+    records.add(entry);
+    if (of_pack_ && (!is_sound || is_sound(entry.path)))
+        of_pack_->add(entry);
+}
+
+void PackWriter::finish_full() {
+    const uint32_t number = pack_->number;
+    finish();
+    if (!of_pack_)
+        return;
+    of_pack_->seal();
+    packs_.describe(number, *of_pack_);
+    of_pack_.reset();
 }
 
 void PackWriter::finish() {

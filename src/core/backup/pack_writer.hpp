@@ -30,6 +30,16 @@ class PackSet {
     /// Commits the pack.
     void finish(OpenPack& pack);
 
+    /// From here on a pack that is full is described beside it, so that what a backup has finished
+    /// when it fails is of use to the next one (unfinished.hpp). `begun`: what is known of the
+    /// backup by now.
+    void describe_full_packs(BackupMarker begun) { begun_ = std::move(begun); }
+    bool describes_full_packs() const { return begun_.has_value(); }
+    /// Stores the description of a pack that was finished.
+    void describe(uint32_t number, RecordRun& files);
+    /// Numbers of the packs that were described.
+    std::vector<uint32_t> described() const;
+
     /// In number order. Call when all lanes have ended.
     std::vector<PackInfo> packs() const { return packs_; }
     uint32_t opened() const { return next_; }
@@ -49,6 +59,8 @@ class PackSet {
     mutable std::mutex mutex_;
     uint32_t next_ = 0;
     std::vector<PackInfo> packs_;
+    std::optional<BackupMarker> begun_;
+    std::vector<uint32_t> described_;
     std::atomic<uint64_t> stored_ = 0;
 };
 
@@ -62,6 +74,8 @@ using ContentSource = std::function<void(MutableByteView buffer, uint64_t offset
 class PackWriter {
  public:
     PackWriter(PackSet& packs, RecordRun& records);
+    /// Asked before a full pack is described: whether a file of it may be relied on. Not set: all.
+    std::function<bool(const std::string& path)> is_sound;
 
     /// `entry` has path, mode, modified and size; the rest is filled in and the record added.
     void add_file(IndexEntry entry, const ContentSource& content);
@@ -80,11 +94,14 @@ class PackWriter {
     void hold(IndexEntry entry, RecordRun& records);
     void release(uint64_t offset, uint32_t stored);
     void note_stored();
+    void record(const IndexEntry& entry, RecordRun& records);
+    void finish_full();
 
     PackSet& packs_;
     RecordRun& records_;
     std::optional<PackSet::OpenPack> pack_;
     uint64_t noted_ = 0;
+    std::optional<RecordRun> of_pack_;  ///< what the pack has, where full packs are described
     // Entries whose last frame is being filled: its stored length comes when it is sent.
     std::vector<std::pair<IndexEntry, RecordRun*>> held_;
 };

@@ -17,20 +17,6 @@ namespace {
 constexpr size_t kMostCandidates = 64;
 constexpr size_t kHistoryLimit = 1 << 20;
 
-// Names with the newest first; what is of another form is no backup of a server.
-std::vector<std::string> newest_first(std::vector<std::string> ids) {
-    std::vector<std::tuple<UnixMicros, std::string>> dated;
-    for (std::string& id : ids) {
-        if (const auto name = parse_backup_id(id))
-            dated.emplace_back(name->started_at, std::move(id));
-    }
-    std::ranges::sort(dated, std::greater<>());
-    ids.clear();
-    for (auto& [time, id] : dated)
-        ids.push_back(std::move(id));
-    return ids;
-}
-
 // A backup of the parent's name is there; it has to be the one.
 std::optional<std::string> contradiction(const BackupMarker& child, const BackupMarker& parent) {
     if (parent.index_sha256 == child.parent_index_sha256)
@@ -66,6 +52,19 @@ std::optional<std::string> refusal(const BackupMarker& candidate, const ParentQu
 }
 
 }  // namespace
+
+std::vector<std::string> newest_first(std::vector<std::string> ids) {
+    std::vector<std::tuple<UnixMicros, std::string>> dated;
+    for (std::string& id : ids) {
+        if (const auto name = parse_backup_id(id))
+            dated.emplace_back(name->started_at, std::move(id));
+    }
+    std::ranges::sort(dated, std::greater<>());
+    ids.clear();
+    for (auto& [time, id] : dated)
+        ids.push_back(std::move(id));
+    return ids;
+}
 
 std::optional<std::string> unfit_parent(const BackupMarker& m, const ParentQuestion& question) {
     const ControlFile& control = question.control;
@@ -110,7 +109,8 @@ ParentAnswer choose_parent(Repository& repository, const ParentQuestion& questio
         std::optional<std::string> reason;
         try {
             auto marker = find(id);
-            if (!marker || (wants_full && marker->type != kTypeFull))
+            if (!marker || marker->type == kTypeUnfinished ||
+                (wants_full && marker->type != kTypeFull && !marker->resumed))
                 continue;
             reason = refusal(*marker, question, find);
             if (!reason) {
@@ -118,7 +118,8 @@ ParentAnswer choose_parent(Repository& repository, const ParentQuestion& questio
                 return answer;
             }
         } catch (const Error& error) {
-            if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported)
+            if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported &&
+                error.code != ErrorCode::invalid_key)
                 throw;
             reason = error.message;
         }

@@ -31,6 +31,9 @@ struct ParentAnswer {
 std::optional<std::string> unfit_parent(const BackupMarker& candidate,
                                         const ParentQuestion& question);
 
+/// Ids with the newest first, by their times; without those of another form.
+std::vector<std::string> newest_first(std::vector<std::string> backup_ids);
+
 /// Finds a backup's marker: in the repository, or where that cannot be read in what this host
 /// remembers. nullopt where there is none.
 using FindMarker = std::function<std::optional<BackupMarker>(const std::string& backup_id)>;

@@ -90,6 +90,11 @@ void set_faults(const std::string& specification) {
     registry().parse(specification);
 }
 
+bool fault_is_named(const char* name) {
+    const std::lock_guard lock(registry().mutex);
+    return registry().faults.contains(name);
+}
+
 void fault_point(const char* name) {
     std::string action;
     {

@@ -14,9 +14,13 @@ void set_faults(const std::string& specification);
 
 #if defined(PG_ARK_TEST_FAULTS)
 void fault_point(const char* name);
+/// Whether the specification names it, with any action: for what tests want smaller.
+bool fault_is_named(const char* name);
 #define PG_ARK_FAULT_POINT(name) ::ark::fault_point(name)
+#define PG_ARK_FAULT_NAMED(name) ::ark::fault_is_named(name)
 #else
 #define PG_ARK_FAULT_POINT(name) static_cast<void>(0)
+#define PG_ARK_FAULT_NAMED(name) false
 #endif
 
 }  // namespace ark

@@ -135,6 +135,8 @@ void origin_of_json(const json& j, BackupMarker& m) {
     m.parent = member<std::string>(j, "parent");
     if (j.contains("parent_index_sha256"))
         m.parent_index_sha256 = member<std::string>(j, "parent_index_sha256");
+    if (j.contains("resumed"))
+        m.resumed = member<bool>(j, "resumed");
     if (j.contains("full_because"))
         m.full_because = text_member(j, "full_because");
     if (j.contains("changes"))
@@ -242,6 +244,8 @@ std::string to_json(const BackupMarker& m) {
              {"time", json_of_time(m.writer.time)}}}};
     if (!m.parent_index_sha256.empty())
         j["parent_index_sha256"] = m.parent_index_sha256;
+    if (m.resumed)
+        j["resumed"] = true;
     if (!m.full_because.empty())
         j["full_because"] = json_of_text(m.full_because);
     if (m.changes)
@@ -271,6 +275,12 @@ BackupMarker parse_marker(std::string_view text, const std::string& name) {
 
 std::optional<BackupMarker> find_backup(Repository& repository, const std::string& cluster,
                                         const std::string& backup_id) {
+    auto marker = find_chain_link(repository, cluster, backup_id);
+    return marker && marker->type != kTypeUnfinished ? std::move(marker) : std::nullopt;
+}
+
+std::optional<BackupMarker> find_chain_link(Repository& repository, const std::string& cluster,
+                                            const std::string& backup_id) {
     if (!is_valid_name_part(backup_id))
         return std::nullopt;
     const std::string name = cluster + "/" + place::marker(backup_id);

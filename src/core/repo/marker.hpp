@@ -40,6 +40,10 @@ constexpr const char* kTypeFull = "full";
 constexpr const char* kTypeIncremental = "incremental";    ///< on the newest backup
 constexpr const char* kTypeDifferential = "differential";  ///< on the newest full one
 
+/// Not a backup, though it has a marker: what a full one that failed has finished, and another one
+/// builds on. It may lack files, pg_control among them.
+constexpr const char* kTypeUnfinished = "unfinished";
+
 /// What an incremental backup found.
 struct IncrementalSummary {
     uint64_t whole_files = 0;      ///< copied whole, the small ones that always are among them
@@ -62,7 +66,8 @@ struct BackupMarker {
     std::string role;        ///< the role that asked
     std::string superuser;   ///< the bootstrap superuser's name: whom a scratch server lets in
     std::string parent;      ///< empty for a full backup
-    std::string parent_index_sha256;            ///< of it: which backup of that name it is
+    std::string parent_index_sha256;  ///< of it: which backup of that name it is
+    bool resumed = false;  ///< a full one was asked for, and the parent is what a failed one left
     std::string full_because;                   ///< why it is full where another type was asked for
     std::optional<IncrementalSummary> changes;  ///< of incremental and differential ones
     UnixMicros started_at = 0;
@@ -142,5 +147,9 @@ std::vector<BackupMarker> list_backups(Repository& repository, const std::string
 /// takes no object of this backup that is not encrypted as its marker is (Vault::expect_below).
 std::optional<BackupMarker> find_backup(Repository& repository, const std::string& cluster,
                                         const std::string& backup_id);
+/// The same, and what unfinished backups have left (kTypeUnfinished), on which others build. All
+/// other functions here pass over those.
+std::optional<BackupMarker> find_chain_link(Repository& repository, const std::string& cluster,
+                                            const std::string& backup_id);
 
 }  // namespace ark

@@ -51,6 +51,7 @@ enum class ObjectKind {
     census,
     tail,
     changes,
+    part,
     // Objects with a header only where they are encrypted; see store_small.
     marker,
     evidence,

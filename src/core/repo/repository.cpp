@@ -174,6 +174,32 @@ namespace place {
 
 namespace {
 
+constexpr std::string_view kPackEnding = ".tar.zst";
+constexpr std::string_view kPartEnding = ".part.zst";
+
+std::string pack_digits(uint32_t number) {
+    std::string digits = std::to_string(number);
+    if (digits.size() < 5)
+        digits.insert(0, 5 - digits.size(), '0');
+    return digits;
+}
+
+std::optional<uint32_t> parse_numbered(std::string_view name, std::string_view ending) {
+    if (!name.ends_with(ending))
+        return std::nullopt;
+    name.remove_suffix(ending.size());
+    uint32_t number = 0;
+    const auto result = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (result.ec != std::errc{} || result.ptr != name.data() + name.size() ||
+        pack_digits(number) != name)
+        return std::nullopt;
+    return number;
+}
+
+}  // namespace
+
+namespace {
+
 std::string hex16(uint64_t value) {
     return hex8(static_cast<uint32_t>(value >> 32)) + hex8(static_cast<uint32_t>(value));
 }
@@ -228,10 +254,16 @@ std::string backup(const std::string& backup_id) {
     return "backup/" + backup_id;
 }
 std::string pack(const std::string& backup_id, uint32_t number) {
-    std::string digits = std::to_string(number);
-    if (digits.size() < 5)
-        digits.insert(0, 5 - digits.size(), '0');
-    return backup(backup_id) + "/data/" + digits + ".tar.zst";
+    return backup(backup_id) + "/data/" + pack_digits(number) + std::string(kPackEnding);
+}
+std::string part(const std::string& backup_id, uint32_t number) {
+    return backup(backup_id) + "/data/" + pack_digits(number) + std::string(kPartEnding);
+}
+std::optional<uint32_t> parse_part(std::string_view name) {
+    return parse_numbered(name, kPartEnding);
+}
+std::optional<uint32_t> parse_pack(std::string_view name) {
+    return parse_numbered(name, kPackEnding);
 }
 std::string index(const std::string& backup_id) {
     return backup(backup_id) + "/index.zst";

@@ -77,6 +77,11 @@ std::string changes(TimelineId timeline, Lsn from, Lsn to);
 std::optional<std::pair<Lsn, Lsn>> parse_changes(std::string_view name);
 std::string backup(const std::string& backup_id);
 std::string pack(const std::string& backup_id, uint32_t number);
+/// backup/<id>/data/<nnnnn>.part.zst: what a pack of a backup that goes on has
+std::string part(const std::string& backup_id, uint32_t number);
+/// The number that such a name, or a pack's, says, without its directory; nullopt for others.
+std::optional<uint32_t> parse_part(std::string_view name);
+std::optional<uint32_t> parse_pack(std::string_view name);
 std::string index(const std::string& backup_id);
 std::string manifest(const std::string& backup_id);
 std::string config(const std::string& backup_id);
