@@ -50,6 +50,10 @@ std::optional<std::string> broken_chain(const BackupMarker& candidate,
                    " builds on, is not in the repository any more";
         if (auto reason = contradiction(child, *parent))
             return reason;
+        // Also what makes the chain end: nobody but a forger makes a circle.
+        if (parent->start_lsn >= child.start_lsn)
+            return "backup " + parent->backup_id + ", which " + child.backup_id +
+                   " builds on, did not begin before it";
         if (question.request.distrusted.contains(parent->backup_id))
             return "backup " + parent->backup_id + ", which " + candidate.backup_id +
                    " builds on, did not pass its last verification or restore test";
@@ -136,7 +140,10 @@ TimelineHistory own_history(const std::string& data_directory, TimelineId timeli
     if (timeline == 1)
         return TimelineHistory(timeline);
     const std::string path = data_directory + "/pg_wal/" + history_name(timeline);
-    return TimelineHistory::parse(timeline, as_text(read_file(path, kHistoryLimit)));
+    // Where it is not there the server knows of no ancestors either (readTimeLineHistory).
+    const auto content = read_file_if_exists(path, kHistoryLimit);
+    return content ? TimelineHistory::parse(timeline, as_text(*content))
+                   : TimelineHistory(timeline);
 }
 
 }  // namespace ark

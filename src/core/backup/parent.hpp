@@ -41,7 +41,8 @@ using FindMarker = std::function<std::optional<BackupMarker>(const std::string& 
 ParentAnswer choose_parent(Repository& repository, const ParentQuestion& question,
                            const FindMarker& find);
 
-/// The history of the server's timeline, from its pg_wal. Error: as read_file; corrupt.
+/// The history of the server's timeline, from its pg_wal; one without ancestors where there is no
+/// such file. Error: as read_file; corrupt.
 TimelineHistory own_history(const std::string& data_directory, TimelineId timeline);
 
 }  // namespace ark
