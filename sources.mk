@@ -480,6 +480,7 @@ UNIT_TEST_SOURCES += test/unit/backup/incremental_plan_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/changed_blocks_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/change_audit_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/job_test.cpp
+UNIT_TEST_SOURCES += test/unit/backup/incremental_job_test.cpp
 UNIT_TEST_SOURCES += test/unit/cli/message_test.cpp
 UNIT_TEST_SOURCES += test/unit/cli/channel_test.cpp
 UNIT_TEST_SOURCES += test/unit/archive/tail_test.cpp

@@ -34,6 +34,7 @@ BackupBase find_base(Repository& repository, const BackupRequest& request,
         return full_because(std::move(parent.why_not));
     BackupBase base;
     base.parent = std::move(parent.parent);
+    base.chain = std::move(parent.chain);
     const BackupRange range{base.parent->timeline, base.parent->start_lsn, base.parent->stop_lsn};
     ChangeAnswer changes =
         find_changes({question.way, request.system_identifier, range, start.lsn},

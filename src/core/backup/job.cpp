@@ -61,6 +61,7 @@ class BackupJob {
     void count(const TableState& table);
     void write_index_and_manifest();
     void check_packs();
+    void check_chain();
     void commit();
     void report(const CorruptPage& page);
     BackupProgress progress(BackupPhase phase) const;
@@ -118,6 +119,7 @@ BackupMarker BackupJob::run(bool& ours) {
     check_moved_databases(repository_, request_, start_, stop_, control_.wal_segment_size, before,
                           after, host_);
     check_packs();
+    check_chain();
     // Whose server has gone meanwhile has perhaps been swept by the next one: no marker then.
     host_.wait(0);
     commit();
@@ -479,6 +481,19 @@ BackupMarker BackupJob::describe_backup() const {
     m.writer = writer_;
     m.writer.time = m.completed_at;
     return m;
+}
+
+// So may what it is built on: without that it is no backup.
+void BackupJob::check_chain() {
+    for (const std::string& id : base_.chain) {
+        if (repository_.store().head(object_name(place::marker(id))))
+            continue;
+        throw Error(
+            ErrorCode::refused,
+            "backup \"" + id + "\", which this one builds on, is not in the repository any more",
+            "It was removed while this backup was taken.",
+            "Take the backup again: it will build on another one, or be a full one.");
+    }
 }
 
 void BackupJob::commit() {

@@ -39,10 +39,12 @@ std::optional<std::string> contradiction(const BackupMarker& child, const Backup
            " was built on";
 }
 
-// Why the chain below the candidate cannot be relied on.
+// Why the chain below the candidate cannot be relied on; `chain` gets its ids.
 std::optional<std::string> broken_chain(const BackupMarker& candidate,
-                                        const ParentQuestion& question, const FindMarker& find) {
+                                        const ParentQuestion& question, const FindMarker& find,
+                                        std::vector<std::string>& chain) {
     BackupMarker child = candidate;
+    chain = {candidate.backup_id};
     while (!child.parent.empty()) {
         const auto parent = find(child.parent);
         if (!parent)
@@ -57,16 +59,17 @@ std::optional<std::string> broken_chain(const BackupMarker& candidate,
         if (question.request.distrusted.contains(parent->backup_id))
             return "backup " + parent->backup_id + ", which " + candidate.backup_id +
                    " builds on, did not pass its last verification or restore test";
+        chain.push_back(parent->backup_id);
         child = *parent;
     }
     return std::nullopt;
 }
 
 std::optional<std::string> refusal(const BackupMarker& candidate, const ParentQuestion& question,
-                                   const FindMarker& find) {
+                                   const FindMarker& find, std::vector<std::string>& chain) {
     if (auto reason = unfit_parent(candidate, question))
         return reason;
-    return broken_chain(candidate, question, find);
+    return broken_chain(candidate, question, find, chain);
 }
 
 }  // namespace
@@ -116,7 +119,7 @@ ParentAnswer choose_parent(Repository& repository, const ParentQuestion& questio
             auto marker = find(id);
             if (!marker || (wants_full && marker->type != kTypeFull))
                 continue;
-            reason = refusal(*marker, question, find);
+            reason = refusal(*marker, question, find, answer.chain);
             if (!reason) {
                 answer.parent = std::move(marker);
                 return answer;

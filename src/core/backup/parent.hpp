@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/backup/host.hpp"
 #include "core/pgdata/control_file.hpp"
@@ -23,6 +24,7 @@ struct ParentQuestion {
 /// The parent, or why there is none: a sentence for people.
 struct ParentAnswer {
     std::optional<BackupMarker> parent;
+    std::vector<std::string> chain;  ///< the parent, and what it is built on, down to the full one
     std::string why_not;
 };
 

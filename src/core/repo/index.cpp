@@ -46,7 +46,8 @@ json runs_to_json(const std::vector<BlockRun>& runs) {
     return out;
 }
 
-// `stored`: the bytes of the incremental file. What follows from the block size is for who knows it.
+// `stored`: the bytes of the incremental file. What follows from the block size is for who knows
+// it.
 IncrementalContent incremental_of_json(const json& j, uint64_t stored) {
     IncrementalContent out;
     out.file_size = member<uint64_t>(j, "file_size");

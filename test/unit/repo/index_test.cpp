@@ -55,7 +55,8 @@ TEST(IndexEntry, ChangedBlocksRoundTrip) {
          {incremental_entry(8192, {}), incremental_entry(8192, {{0, 1}}),
           incremental_entry(most, {{0, 3}, {4, 1}, {70000, 1000}, {131071, 1}})}) {
         const std::string line = to_json_line(entry);
-        const IndexEntry parsed = parse_index_line(std::string_view(line).substr(0, line.size() - 1));
+        const IndexEntry parsed =
+            parse_index_line(std::string_view(line).substr(0, line.size() - 1));
         EXPECT_EQ(parsed, entry);
         EXPECT_EQ(file_size(parsed), entry.incremental->file_size);
         EXPECT_EQ(stored_path(parsed), "base/5/INCREMENTAL.16384.1");

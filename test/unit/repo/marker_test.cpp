@@ -120,11 +120,10 @@ TEST(Marker, TypeAndParentGoTogether) {
     EXPECT_EQ(parse(with("incremental", "p", "d")).parent, "p");
     EXPECT_EQ(parse(with("differential", "p", "d")).parent_index_sha256, "d");
     EXPECT_EQ(parse(with("full", "", "")).parent, "");
-    for (const json& j :
-         {with("full", "p", "d"), with("full", "p", ""), with("full", "", "d"),
-          with("incremental", "", ""), with("incremental", "", "d"), with("incremental", "p", ""),
-          with("differential", "", ""), with("other", "", ""), with("", "", ""),
-          with("other", "p", "d")}) {
+    for (const json& j : {with("full", "p", "d"), with("full", "p", ""), with("full", "", "d"),
+                          with("incremental", "", ""), with("incremental", "", "d"),
+                          with("incremental", "p", ""), with("differential", "", ""),
+                          with("other", "", ""), with("", "", ""), with("other", "p", "d")}) {
         test::expect_error(
             ErrorCode::corrupt, [&] { return parse(j); }, j.dump());
     }
