@@ -49,12 +49,13 @@ std::string why_not_parent(const BackupMarker& child, const BackupMarker& parent
     return {};
 }
 
-BackupMarker parent_of(Repository& repository, const std::string& cluster, const BackupMarker& tip,
-                       const BackupMarker& child) {
+using Find = std::function<std::optional<BackupMarker>(const std::string& id)>;
+
+BackupMarker parent_of(const BackupMarker& tip, const BackupMarker& child, const Find& find) {
     const std::string builds_on = "Backup " + child.backup_id + " builds on backup " + child.parent;
     std::optional<BackupMarker> parent;
     try {
-        parent = find_backup(repository, cluster, child.parent);
+        parent = find(child.parent);
     } catch (const Error& error) {
         if (error.code != ErrorCode::corrupt)
             throw;
@@ -94,6 +95,11 @@ bool builds_on_another(const BackupMarker& tip, const BackupMarker& backup) {
 }  // namespace
 
 BackupChain load_chain(Repository& repository, const std::string& cluster, BackupMarker tip) {
+    return load_chain(std::move(tip),
+                      [&](const std::string& id) { return find_backup(repository, cluster, id); });
+}
+
+BackupChain load_chain(BackupMarker tip, const Find& find) {
     BackupChain chain;
     chain.backups.push_back(std::move(tip));
     while (builds_on_another(chain.tip(), chain.backups.back())) {
@@ -106,7 +112,7 @@ BackupChain load_chain(Repository& repository, const std::string& cluster, Backu
             throw broken(chain.tip(), "After " + std::to_string(kMaxChainLength) +
                                           " backups, down to " + child.backup_id +
                                           ", there is still no full one.");
-        BackupMarker parent = parent_of(repository, cluster, chain.tip(), child);
+        BackupMarker parent = parent_of(chain.tip(), child, find);
         chain.backups.push_back(std::move(parent));
     }
     return chain;

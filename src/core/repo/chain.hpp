@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,10 @@ constexpr size_t kMaxChainLength = 500;
 /// segments or another setting of data checksums; where the chain does not end with a full backup;
 /// and what find_backup throws of a marker.
 BackupChain load_chain(Repository& repository, const std::string& cluster, BackupMarker tip);
+/// The same with what `find` gives for an id: as find_backup.
+BackupChain load_chain(
+    BackupMarker tip,
+    const std::function<std::optional<BackupMarker>(const std::string& id)>& find);
 
 /// What an older backup of a chain has of a file.
 struct ChainLayer {

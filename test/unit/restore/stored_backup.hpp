@@ -3,11 +3,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/backup/pack_writer.hpp"
 #include "core/backup/record_run.hpp"
+#include "core/repo/chain.hpp"
 #include "core/repo/manifest_writer.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/object_writer.hpp"
@@ -107,6 +109,7 @@ class StoredBackup {
     std::map<std::string, std::string> files;
     std::map<std::string, ChangedBlocks> changed;                   ///< instead of whole files
     std::vector<std::string> directories;                           ///< in path order
+    std::optional<Lsn> manifest_stop;                               ///< instead of the marker's
     std::function<void(IndexEntry&)> falsify = [](IndexEntry&) {};  ///< what the index says
 
  private:
@@ -147,7 +150,8 @@ class StoredBackup {
             if (entry->type == EntryType::file)
                 manifest_writer.add(*entry);
         }
-        manifest_writer.finish(marker.timeline, marker.start_lsn, marker.stop_lsn);
+        manifest_writer.finish(marker.timeline, marker.start_lsn,
+                               manifest_stop.value_or(marker.stop_lsn));
         marker.index_sha256 = index.finish().plain_sha256;
         marker.manifest_sha256 = manifest.finish().plain_sha256;
     }
