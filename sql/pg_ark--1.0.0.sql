@@ -28,6 +28,7 @@ CREATE TABLE ark.backup_log (
     status text NOT NULL CONSTRAINT backup_log_status_check
         CHECK (status IN ('in_progress', 'completed', 'failed', 'cancelled', 'expired')),
     parent text,
+    full_because text,
     timeline bigint,
     start_lsn pg_catalog.pg_lsn,
     stop_lsn pg_catalog.pg_lsn,
@@ -36,6 +37,9 @@ CREATE TABLE ark.backup_log (
     files bigint,
     database_bytes bigint,
     stored_bytes bigint,
+    changed_blocks bigint,
+    audited_blocks bigint,
+    audit_misses bigint,
     corrupt_page_count bigint,
     corrupt_pages jsonb,
     repository text,
@@ -56,7 +60,8 @@ COMMENT ON COLUMN ark.backup_log.requested_by IS 'Role that called the function'
 COMMENT ON COLUMN ark.backup_log.started_at IS 'When the worker began';
 COMMENT ON COLUMN ark.backup_log.completed_at IS 'When it ended, well or not';
 COMMENT ON COLUMN ark.backup_log.status IS 'in_progress, completed, failed, cancelled, or expired: no longer in the repository';
-COMMENT ON COLUMN ark.backup_log.parent IS 'Backup that an incremental one builds on';
+COMMENT ON COLUMN ark.backup_log.parent IS 'Backup that an incremental or differential one builds on; null for a full one';
+COMMENT ON COLUMN ark.backup_log.full_because IS 'Why it is a full one where an incremental or differential one was asked for';
 COMMENT ON COLUMN ark.backup_log.timeline IS 'Timeline of the server at the end of the backup';
 COMMENT ON COLUMN ark.backup_log.start_lsn IS 'WAL is needed from here';
 COMMENT ON COLUMN ark.backup_log.stop_lsn IS 'Recovery is consistent from here on';
@@ -65,6 +70,9 @@ COMMENT ON COLUMN ark.backup_log.stop_segment IS 'Last WAL segment that the back
 COMMENT ON COLUMN ark.backup_log.files IS 'Number of files';
 COMMENT ON COLUMN ark.backup_log.database_bytes IS 'Bytes of all files';
 COMMENT ON COLUMN ark.backup_log.stored_bytes IS 'Bytes in the repository, without WAL';
+COMMENT ON COLUMN ark.backup_log.changed_blocks IS 'Blocks that an incremental one holds of files of which it holds a part; null for a full one';
+COMMENT ON COLUMN ark.backup_log.audited_blocks IS 'Blocks called unchanged that were read all the same (pg_ark.audit_fraction)';
+COMMENT ON COLUMN ark.backup_log.audit_misses IS 'Of these: had changed, though no WAL says so. Their files were copied whole';
 COMMENT ON COLUMN ark.backup_log.corrupt_page_count IS 'Number of pages with a wrong checksum, and of files of relations that were missing';
 COMMENT ON COLUMN ark.backup_log.corrupt_pages IS 'The first 1000 of them: relation, database, fork, block, path, reason';
 COMMENT ON COLUMN ark.backup_log.repository IS 'URL of the repository';
@@ -78,7 +86,7 @@ CREATE TABLE ark.backup_verification (
     id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
     backup_id text NOT NULL,
     verification_type text NOT NULL CONSTRAINT backup_verification_type_check
-        CHECK (verification_type IN ('checksum', 'restore_test', 'integrity_check')),
+        CHECK (verification_type IN ('checksum', 'restore_test', 'integrity_check', 'change_audit')),
     verification_date timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     success boolean,
     details jsonb,
@@ -89,7 +97,7 @@ COMMENT ON TABLE ark.backup_verification IS 'What was checked of a backup, and w
 COMMENT ON INDEX ark.backup_verification_backup_id IS 'For the verifications of one backup';
 COMMENT ON COLUMN ark.backup_verification.id IS 'Identity of the verification';
 COMMENT ON COLUMN ark.backup_verification.backup_id IS 'Backup that was checked; no foreign key, the row outlives that of an expired backup';
-COMMENT ON COLUMN ark.backup_verification.verification_type IS 'checksum (page checksums while the backup was taken; everything in the repository by ark.verify_backup), restore_test, integrity_check';
+COMMENT ON COLUMN ark.backup_verification.verification_type IS 'checksum (page checksums while the backup was taken; everything in the repository by ark.verify_backup), restore_test, integrity_check, change_audit (ark.audit_backup)';
 COMMENT ON COLUMN ark.backup_verification.verification_date IS 'When the check ended; while ark.verify_backup runs, when it began';
 COMMENT ON COLUMN ark.backup_verification.success IS 'true: checked and right; false: checked and wrong; null: nothing could be checked, details says why';
 COMMENT ON COLUMN ark.backup_verification.details IS 'What was checked and found, or why nothing could be: error; in_progress while ark.verify_backup runs. restore_test: test_id, error_count';
@@ -188,7 +196,7 @@ COMMENT ON FUNCTION ark.create_manual_backup(text, uuid) IS 'Starts a full backu
 CREATE FUNCTION ark.start_backup(p_type text DEFAULT 'full', p_reason text DEFAULT '', p_options jsonb DEFAULT '{}') RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'pg_ark_start_backup';
-COMMENT ON FUNCTION ark.start_backup(text, text, jsonb) IS 'Starts a backup and returns its id; options: created_by, jobs, compression_level';
+COMMENT ON FUNCTION ark.start_backup(text, text, jsonb) IS 'Starts a full, incremental (on the newest backup) or differential (on the newest full one) backup and returns its id; options: created_by, jobs, compression_level, audit_fraction';
 
 CREATE FUNCTION ark.cancel_backup(p_backup_id text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -471,7 +479,8 @@ CREATE FUNCTION ark.marker_fields(
     OUT started_at timestamptz, OUT completed_at timestamptz, OUT parent text, OUT timeline bigint,
     OUT start_lsn pg_catalog.pg_lsn, OUT stop_lsn pg_catalog.pg_lsn, OUT start_segment text,
     OUT stop_segment text, OUT files bigint, OUT database_bytes bigint, OUT stored_bytes bigint,
-    OUT corrupt_page_count bigint, OUT pg_version text, OUT system_identifier bigint)
+    OUT corrupt_page_count bigint, OUT pg_version text, OUT system_identifier bigint,
+    OUT full_because text, OUT changed_blocks bigint, OUT audited_blocks bigint, OUT audit_misses bigint)
     LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT p_marker ->> 'backup_type', COALESCE(ark.marker_text(p_marker -> 'reason'), ''),
@@ -485,7 +494,9 @@ BEGIN ATOMIC
            -- 64 bits without a sign there, with one here, as pg_control_system() shows it.
            CASE WHEN (p_marker ->> 'system_identifier')::numeric >= 9223372036854775808
                 THEN ((p_marker ->> 'system_identifier')::numeric - 18446744073709551616)::bigint
-                ELSE (p_marker ->> 'system_identifier')::bigint END;
+                ELSE (p_marker ->> 'system_identifier')::bigint END,
+           ark.marker_text(p_marker -> 'full_because'), (p_marker -> 'changes' ->> 'changed_blocks')::bigint,
+           (p_marker -> 'changes' ->> 'audited_blocks')::bigint, (p_marker -> 'changes' ->> 'audit_misses')::bigint;
 END;
 COMMENT ON FUNCTION ark.marker_fields(jsonb) IS 'Columns of ark.backup_log from a backup''s marker in the repository';
 

@@ -5,7 +5,9 @@
 #include "cli/child/opening.hpp"
 #include "cli/command.hpp"
 #include "cli/traffic.hpp"
+#include "core/archive/wal_source.hpp"
 #include "core/backup/job.hpp"
+#include "core/changes/changes_between.hpp"
 
 namespace ark {
 
@@ -59,6 +61,13 @@ class PipeHost : public BackupHost {
         if (!p.segment.empty())
             message.add_token("segment", p.segment);
         channel_.send(message);
+    }
+
+    void audit_miss(const AuditMiss& miss) override {
+        Message message("audit_miss");
+        channel_.send(message.add_text("path", miss.path)
+                          .add_number("block", miss.block)
+                          .add_token("lsn", to_text(miss.lsn)));
     }
 
     void corrupt_page(const CorruptPage& page, const RelationPath& relation) override {
@@ -140,12 +149,18 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     request.role = first.text_or("role", "");
     request.superuser = first.text_or("superuser", "");
     request.started_at = static_cast<UnixMicros>(first.number("started_at"));
+    constexpr double kMillion = 1000000;
+    request.audit_fraction = static_cast<double>(first.number_or("audit_millionths", 0)) / kMillion;
     for (;;) {
         const std::optional<Message> message = channel.receive();
         if (!message)
             throw job_ended();
         if (message->verb() == "prepare")
             break;
+        if (message->verb() == "distrusted") {
+            request.distrusted.insert(message->token("id"));
+            continue;
+        }
         if (message->verb() != "config") {
             throw Error(ErrorCode::protocol_violation,
                         "unexpected message \"" + message->verb() + "\"");
@@ -161,7 +176,8 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     if (!is_valid_name_part(request.id)) {
         throw Error(ErrorCode::invalid_argument, "invalid backup id \"" + request.id + "\"");
     }
-    if (request.type != "full") {
+    if (request.type != kTypeFull && request.type != kTypeIncremental &&
+        request.type != kTypeDifferential) {
         throw Error(ErrorCode::unsupported,
                     "backup type \"" + request.type + "\" is not supported");
     }
@@ -177,6 +193,20 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     return request;
 }
 
+ChangeAnswer find_changes(Repository& repository, const BackupRequest& request,
+                          const ChangeQuestion& question, uint64_t segment_size,
+                          uint64_t most_archived_bytes) {
+    RepositoryWal archived(repository, request.cluster, segment_size, question.way);
+    const ChangeSources sources{repository.store(),
+                                request.cluster,
+                                request.data_directory,
+                                segment_size,
+                                [&](uint64_t number) { return archived.read_segment(number); },
+                                most_archived_bytes,
+                                make_writer(request.data_directory)};
+    return changes_between(sources, question);
+}
+
 Message done_message(const BackupMarker& m, const StoreTraffic& traffic) {
     Message done("done");
     done.add_number("files", m.files)
@@ -188,6 +218,15 @@ Message done_message(const BackupMarker& m, const StoreTraffic& traffic) {
         .add_token("stop_segment", m.stop_segment)
         .add_number("completed_at", static_cast<uint64_t>(m.completed_at))
         .add_text("requests", text_of(traffic, m.stored_bytes));
+    if (!m.parent.empty())
+        done.add_token("parent", m.parent);
+    if (!m.full_because.empty())
+        done.add_text("full_because", m.full_because);
+    if (m.changes) {
+        done.add_number("changed_blocks", m.changes->changed_blocks)
+            .add_number("audited_blocks", m.changes->audited_blocks)
+            .add_number("audit_misses", m.changes->audit_misses);
+    }
     return done;
 }
 
@@ -204,7 +243,12 @@ int run_server_backup() {
     try {
         const BackupRequest request = request_of(channel, *opening);
         PipeHost host(channel);
-        const BackupMarker marker = take_backup(*opening->repository, request, host);
+        const BackupMarker marker = take_backup(
+            *opening->repository, request, host,
+            [&](const ChangeQuestion& question, uint64_t segment_size, uint64_t most_bytes) {
+                return find_changes(*opening->repository, request, question, segment_size,
+                                    most_bytes);
+            });
         channel.send(done_message(marker, opening->repository->store().traffic()));
         return 0;
     } catch (const std::bad_alloc&) {

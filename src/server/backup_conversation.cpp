@@ -57,11 +57,24 @@ uint64 to_unix_time(TimestampTz time) {
     return static_cast<uint64>(time + kEpochs);
 }
 
+// What users call a backup says who asked, or what was asked for.
+const char* type_of(const JobRequest& request) {
+    const bool builds_on_another = strcmp(request.backup_type, "incremental") == 0 ||
+                                   strcmp(request.backup_type, "differential") == 0;
+    return builds_on_another ? request.backup_type : "full";
+}
+
+uint64 audit_millionths(const JobRequest& request) {
+    const double fraction =
+        request.audit_fraction >= 0 ? request.audit_fraction : settings.audit_fraction;
+    return static_cast<uint64>(fraction * 1000000);
+}
+
 void prepare(BackupJob* job) {
     const ServerFacts facts = read_server_facts(*job->request);
     StringInfoData out = new_message("backup");
     message_token(&out, "id", job->request->backup_id);
-    message_token(&out, "type", "full");
+    message_token(&out, "type", type_of(*job->request));
     message_token(&out, "backup_type", job->request->backup_type);
     message_text(&out, "reason", facts.reason);
     if (job->request->created_by[0] != '\0')
@@ -69,12 +82,18 @@ void prepare(BackupJob* job) {
     message_text(&out, "role", facts.role);
     message_text(&out, "superuser", facts.superuser);
     message_number(&out, "started_at", to_unix_time(job->started_at));
+    message_number(&out, "audit_millionths", audit_millionths(*job->request));
     send(job, &out);
 
+    ListCell* cell;
+    foreach (cell, facts.distrusted) {
+        StringInfoData distrusted = new_message("distrusted");
+        message_token(&distrusted, "id", static_cast<const char*>(lfirst(cell)));
+        send(job, &distrusted);
+    }
     send_config(job, "config_file", facts.config_file);
     send_config(job, "hba_file", facts.hba_file);
     send_config(job, "ident_file", facts.ident_file);
-    ListCell* cell;
     foreach (cell, facts.includes)
         send_config(job, "include", static_cast<const char*>(lfirst(cell)));
 
@@ -150,6 +169,23 @@ void take_corrupt_page(BackupJob* job, const Message& message) {
     job->progress.corrupt_pages++;
 }
 
+// The first are told one by one, all are counted at the end.
+void take_audit_miss(const BackupJob& job, const Message& message) {
+    ereport(
+        WARNING,
+        (errcode(ERRCODE_DATA_CORRUPTED),
+         errmsg("backup \"%s\": block " UINT64_FORMAT
+                " of \"%s\" had changed, though no WAL says so",
+                job.request->backup_id, get_number(message, "block"), get_text(message, "path")),
+         errdetail("The page's LSN is %s. The file was copied whole.", get_token(message, "lsn")),
+         errhint("The tracking of changes has missed it, or the page was not written by the "
+                 "server: report it, and take a full backup.")));
+}
+
+const char* keep_text(const BackupJob& job, const char* text) {
+    return text != nullptr && text[0] != '\0' ? MemoryContextStrdup(job.context, text) : nullptr;
+}
+
 void take_done(BackupJob* job, const Message& message) {
     BackupResult* result = &job->result;
     const char* start_segment = get_token(message, "start_segment");
@@ -159,6 +195,11 @@ void take_done(BackupJob* job, const Message& message) {
     result->stored_bytes = get_number(message, "stored_bytes");
     result->corrupt_pages = get_number(message, "corrupt_pages");
     result->completed_at = get_number(message, "completed_at");
+    result->parent = keep_text(*job, get_token(message, "parent"));
+    result->full_because = keep_text(*job, get_text(message, "full_because"));
+    update(&result->changed_blocks, message, "changed_blocks");
+    update(&result->audited_blocks, message, "audited_blocks");
+    update(&result->audit_misses, message, "audit_misses");
     if (const char* requests = get_text(message, "requests"))
         result->requests = MemoryContextStrdup(job->context, requests);
     if (start_segment != nullptr)
@@ -179,6 +220,8 @@ void converse_until(BackupJob* job, const char* last, int64 timeout_ms, bool in_
             take_progress(job, message);
         else if (message_is(message, "corrupt"))
             take_corrupt_page(job, message);
+        else if (message_is(message, "audit_miss"))
+            take_audit_miss(*job, message);
         else if (message_is(message, "need_control"))
             send_control(job);
         else if (!message_is(message, last))

@@ -28,9 +28,12 @@ constexpr int kShutdownGraceMs = 3 * 1000;
 void report_end(const BackupJob& job, TimestampTz started_at) {
     const long ms = TimestampDifferenceMilliseconds(started_at, GetCurrentTimestamp());
     const char* requests = job.result.requests != nullptr ? job.result.requests : "";
+    if (job.result.full_because != nullptr)
+        ereport(LOG, (errmsg("backup \"%s\" is a full one: %s", job.request->backup_id,
+                             job.result.full_because)));
     ereport(LOG,
             (errmsg("backup \"%s\" completed", job.request->backup_id),
-             errdetail(UINT64_FORMAT " files, " UINT64_FORMAT " bytes read, " UINT64_FORMAT
+             errdetail(UINT64_FORMAT " files of " UINT64_FORMAT " bytes, " UINT64_FORMAT
                                      " bytes stored, %ld.%03ld s%s%s.",
                        job.result.files, job.result.database_bytes, job.result.stored_bytes,
                        ms / 1000, ms % 1000, requests[0] != '\0' ? "; requests: " : "", requests)));

@@ -54,6 +54,9 @@ void insert_backup_row(const JobRequest& request, TimestampTz started_at) {
 }
 
 void complete_backup_row(const char* backup_id, const BackupResult& result) {
+    const auto incremental = [&](uint64 number) {
+        return result.parent != nullptr ? number_text(number) : nullptr;
+    };
     const char* pages = result.corrupt_pages > 0 ? corrupt_pages_json(result.corrupt) : nullptr;
     const uint64 rows =
         sql("UPDATE ark.backup_log SET status = 'completed', error = NULL, "
@@ -62,12 +65,16 @@ void complete_backup_row(const char* backup_id, const BackupResult& result) {
             "start_segment = $6, stop_segment = $7, files = $8::pg_catalog.int8, "
             "database_bytes = $9::pg_catalog.int8, stored_bytes = $10::pg_catalog.int8, "
             "corrupt_pages = $11::pg_catalog.jsonb, corrupt_page_count = $12::pg_catalog.int8, "
-            "repository_id = $13 WHERE backup_id = $1",
+            "repository_id = $13, parent = $14, full_because = $15, "
+            "changed_blocks = $16::pg_catalog.int8, audited_blocks = $17::pg_catalog.int8, "
+            "audit_misses = $18::pg_catalog.int8 WHERE backup_id = $1",
             backup_id, unix_time_text(result.completed_at), number_text(result.timeline),
             lsn_text(result.start_lsn), lsn_text(result.stop_lsn), or_null(result.start_segment),
             or_null(result.stop_segment), number_text(result.files),
             number_text(result.database_bytes), number_text(result.stored_bytes), pages,
-            number_text(result.corrupt_pages), or_null(result.repository_id));
+            number_text(result.corrupt_pages), or_null(result.repository_id), result.parent,
+            result.full_because, incremental(result.changed_blocks),
+            incremental(result.audited_blocks), incremental(result.audit_misses));
     // Somebody deleted the row: the sweep inserts it again from the repository.
     insert_audit_end(backup_id, "completed", 0, nullptr);
     if (rows > 0)
@@ -82,12 +89,13 @@ bool adopt_marker(const char* backup_id, const char* json, const char* repositor
             "started_at, completed_at, status, parent, timeline, start_lsn, stop_lsn, "
             "start_segment, stop_segment, files, database_bytes, stored_bytes, repository, "
             "repository_id, cluster, pg_version, system_identifier, requested_by, "
-            "corrupt_page_count) "
+            "corrupt_page_count, full_because, changed_blocks, audited_blocks, audit_misses) "
             "SELECT $1, backup_type, reason, created_by, started_at, completed_at, 'completed', "
             "parent, timeline, start_lsn, stop_lsn, start_segment, stop_segment, files, "
             "database_bytes, stored_bytes, $3, $4, $5, pg_version, system_identifier, "
             "requested_by, "
-            "corrupt_page_count FROM ark.marker_fields($2::pg_catalog.jsonb) "
+            "corrupt_page_count, full_because, changed_blocks, audited_blocks, audit_misses "
+            "FROM ark.marker_fields($2::pg_catalog.jsonb) "
             "ON CONFLICT (backup_id) DO UPDATE SET status = 'completed', error = NULL, "
             "completed_at = excluded.completed_at, parent = excluded.parent, "
             "timeline = excluded.timeline, start_lsn = excluded.start_lsn, "
@@ -96,7 +104,9 @@ bool adopt_marker(const char* backup_id, const char* json, const char* repositor
             "database_bytes = excluded.database_bytes, stored_bytes = excluded.stored_bytes, "
             "repository = excluded.repository, repository_id = excluded.repository_id, "
             "cluster = excluded.cluster, "
-            "corrupt_page_count = excluded.corrupt_page_count "
+            "corrupt_page_count = excluded.corrupt_page_count, "
+            "full_because = excluded.full_because, changed_blocks = excluded.changed_blocks, "
+            "audited_blocks = excluded.audited_blocks, audit_misses = excluded.audit_misses "
             "WHERE log.status <> 'completed'",
             backup_id, json, settings.repositories, or_null(repository_id), cluster_name()) > 0;
     if (changed)
@@ -115,7 +125,9 @@ bool complete_outline(const char* backup_id, const char* json) {
                "stored_bytes = marker.stored_bytes, pg_version = marker.pg_version, "
                "system_identifier = marker.system_identifier, "
                "requested_by = marker.requested_by, "
-               "corrupt_page_count = marker.corrupt_page_count "
+               "corrupt_page_count = marker.corrupt_page_count, "
+               "full_because = marker.full_because, changed_blocks = marker.changed_blocks, "
+               "audited_blocks = marker.audited_blocks, audit_misses = marker.audit_misses "
                "FROM ark.marker_fields($2::pg_catalog.jsonb) AS marker "
                "WHERE log.backup_id = $1 AND log.status = 'completed' AND log.files IS NULL "
                "AND marker.files IS NOT NULL",

@@ -15,8 +15,11 @@ struct BackupResult {
     uint64 files, database_bytes, stored_bytes, corrupt_pages;
     uint64 completed_at;  ///< Unix microseconds
     char* repository_id;
-    char* requests;  ///< what it cost on the store's bill, in words; empty where there is none
-    List* corrupt;   ///< of CorruptPage*: the first of them
+    char* requests;      ///< what it cost on the store's bill, in words; empty where there is none
+    List* corrupt;       ///< of CorruptPage*: the first of them
+    const char* parent;  ///< NULL for a full backup
+    const char* full_because;  ///< why it is one where another type was asked for; NULL otherwise
+    uint64 changed_blocks, audited_blocks, audit_misses;  ///< of one that has a parent
 };
 
 /// Why and where a backup ended without being one.

@@ -52,6 +52,19 @@ const char* setting(MemoryContext context, const char* name) {
     return keep(context, GetConfigOption(name, true, false));
 }
 
+// Backups of which the last verification or audit, or a restore test, found something that lies in
+// the repository; not those whose source was damaged.
+constexpr char kDistrusted[] =
+    "SELECT log.backup_id FROM ark.backup_log log WHERE log.status = 'completed' AND (EXISTS ("
+    "SELECT FROM (SELECT DISTINCT ON (verification_type) success FROM ark.backup_verification v "
+    "WHERE v.backup_id = log.backup_id AND v.success IS NOT NULL "
+    "AND v.verification_type <> 'restore_test' "
+    "AND NOT v.details ? 'data_checksums' ORDER BY verification_type, verification_date DESC) "
+    "last WHERE NOT last.success) OR EXISTS (SELECT FROM ark.backup_tests t "
+    "WHERE t.backup_id = log.backup_id AND NOT t.success AND t.errors "
+    "@? '$[*] ? (@.check == \"marker\" || @.check == \"restore\" || @.check == \"pack\" || "
+    "@.check == \"files\")')) ORDER BY log.started_at DESC LIMIT 1000";
+
 }  // namespace
 
 ServerFacts read_server_facts(const JobRequest& request) {
@@ -72,6 +85,7 @@ ServerFacts read_server_facts(const JobRequest& request) {
                  "'/postgresql\\.auto\\.conf$' ORDER BY sourcefile");
     if (const char* query = hba_includes_query())
         facts.includes = add_rows(context, facts.includes, query);
+    facts.distrusted = add_rows(context, NIL, kDistrusted);
     commit_sql();
     return facts;
 }

@@ -16,7 +16,8 @@ struct ServerFacts {
     const char* config_file;
     const char* hba_file;
     const char* ident_file;
-    List* includes;  ///< of char*: configuration files beyond those three
+    List* distrusted;  ///< ids of backups that nothing is to be built on
+    List* includes;    ///< of char*: configuration files beyond those three
 };
 
 struct BackupStart {

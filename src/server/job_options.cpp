@@ -49,6 +49,19 @@ int integer_option(const char* key, const JsonbValue& value, int max) {
     return number;
 }
 
+double fraction_option(const char* key, const JsonbValue& value) {
+    constexpr char kExpected[] = "a number from 0 to 1";
+    if (value.type != jbvNumeric)
+        bad_value(key, kExpected);
+    // Not through numeric_float8, which raises its own error for what is too large.
+    const char* digits =
+        DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
+    const double fraction = strtod(digits, nullptr);
+    if (!(fraction >= 0 && fraction <= 1))
+        bad_value(key, kExpected);
+    return fraction;
+}
+
 bool boolean_option(const char* key, const JsonbValue& value) {
     if (value.type != jbvBool)
         bad_value(key, "true or false");

@@ -17,6 +17,8 @@ void take_options(Jsonb* options, const char* known, OptionTaker take, void* tar
 
 /// The value as such a thing; throws ERRCODE_INVALID_PARAMETER_VALUE where it is another.
 int integer_option(const char* key, const JsonbValue& value, int max);
+/// From 0 to 1.
+double fraction_option(const char* key, const JsonbValue& value);
 bool boolean_option(const char* key, const JsonbValue& value);
 void uuid_option(const char* key, const JsonbValue& value, char (&to)[kUuidSize]);
 /// At most `size` - 1 bytes, copied to `to`.

@@ -56,6 +56,7 @@ JobRequest* new_request(const char* backup_type, const char* reason) {
     strlcpy(request->role, GetUserNameFromId(GetUserId(), false), sizeof(request->role));
     strlcpy(request->act, audited_act(), sizeof(request->act));
     fill_actor(&request->actor, true);
+    request->audit_fraction = -1;
     make_backup_id(request->backup_id, sizeof(request->backup_id), backup_type);
     return request;
 }

@@ -98,6 +98,7 @@ const struct config_enum_entry kEncryption[] = {
     {"none", kNoEncryption, false}, {"aes-256-gcm", kAesGcm, false}, {nullptr, 0, false}};
 const char kEncryptionName[] = "pg_ark.encryption";
 const char kWhenBusyName[] = "pg_ark.restore_test_when_busy";
+const char kAuditFractionName[] = "pg_ark.audit_fraction";
 const char kStreamingName[] = "pg_ark.wal_streaming";
 
 const struct config_enum_entry kWhenBusy[] = {
@@ -209,6 +210,11 @@ void define_settings(bool preloaded) {
     DefineCustomBoolVariable(
         kStreamingName, "Sends WAL to the repository as it is written, not by segments alone.",
         nullptr, &settings.wal_streaming, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomRealVariable(
+        kAuditFractionName,
+        "Share of the blocks called unchanged that an incremental backup reads all the same.",
+        "Their LSNs show whether the tracking of changes has missed one. 0: none, 1: all.",
+        &settings.audit_fraction, 0.01, 0, 1, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     // Loaded late (by archive_library alone) a PGC_POSTMASTER setting would be a FATAL error.
     define_string({"pg_ark.database", &settings.database, "postgres",
                    "Database in which the extension pg_ark is created.", nullptr, 0, nullptr},
@@ -239,6 +245,7 @@ List* setting_names() {
         names = lappend(names, const_cast<char*>(s.name));
     names = lappend(names, const_cast<char*>(kWhenBusyName));
     names = lappend(names, const_cast<char*>(kEncryptionName));
+    names = lappend(names, const_cast<char*>(kAuditFractionName));
     return lappend(names, const_cast<char*>(kStreamingName));
 }
 

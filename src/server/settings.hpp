@@ -27,6 +27,7 @@ struct Settings {
     int push_timeout_s;            ///< hard deadline of one archived file
     int retry_timeout_s;           ///< how long a store that is out of reach is tried again
     int shutdown_timeout_s;        ///< bound of the archiver's last cycle
+    double audit_fraction;         ///< of the blocks that an incremental backup does not hold
     bool wal_streaming;            ///< WAL goes to the repository as it is written
     int wal_stream_interval_ms;    ///< how often, where no commit waits for it
     int wal_stream_pieces;         ///< of a segment, before a new one is begun; 0: any number

@@ -64,6 +64,7 @@ struct JobRequest {
     AuditActor actor;       ///< who called it
     int jobs;               ///< 0: as the setting says
     int compression_level;  ///< 0: as the setting says
+    double audit_fraction;  ///< below 0: as the setting says
 };
 
 struct JobProgress {

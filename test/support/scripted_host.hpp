@@ -42,6 +42,10 @@ class ScriptedHost final : public BackupHost {
         corrupt.push_back(page);
         note("corrupt_page");
     }
+    void audit_miss(const AuditMiss& miss) override {
+        misses.push_back(miss);
+        note("audit_miss");
+    }
     void warning(const Error& warning) override {
         warnings.push_back(warning.message);
         note("warning");
@@ -59,6 +63,7 @@ class ScriptedHost final : public BackupHost {
     std::map<std::string, int> calls;
     BackupProgress last_progress;
     std::vector<CorruptPage> corrupt;
+    std::vector<AuditMiss> misses;
     std::vector<std::string> warnings;
 
  private:

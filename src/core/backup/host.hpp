@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,7 @@ namespace ark {
 /// What is asked for: one backup of one cluster.
 struct BackupRequest {
     std::string id;
-    std::string type = "full";
+    std::string type = "full";  ///< full, incremental, differential
     std::string backup_type = "full";
     std::string reason;
     std::string created_by;
@@ -33,6 +35,8 @@ struct BackupRequest {
     uint32_t pg_version_num = 0;
     std::map<std::string, std::string> config_files;  ///< config_file, hba_file, ident_file
     std::vector<std::string> config_includes;
+    double audit_fraction = 0.01;        ///< of the blocks called unchanged, which are read
+    std::set<std::string> distrusted{};  ///< backups that failed a test: nothing is built on them
     int jobs = 2;
     int compression_level = 3;
     int wal_timeout_seconds = 600;
@@ -52,6 +56,13 @@ struct BackupStop {
     std::string label;
     std::string snapshot;
     Lsn flush_lsn = 0;
+};
+
+/// A page that the change tables call unchanged, and whose LSN says otherwise.
+struct AuditMiss {
+    std::string path;    ///< of the file, relative to the data directory
+    uint64_t block = 0;  ///< in the relation
+    Lsn lsn = 0;         ///< of the page
 };
 
 enum class BackupPhase { listing, copying, waiting_for_wal, finishing };
@@ -90,6 +101,8 @@ class BackupHost {
 
     /// May drop some: the host sends a few a second.
     virtual void progress(const BackupProgress& progress) = 0;
+    /// A page of a file that had changed, though no WAL says so. Its file is copied whole.
+    virtual void audit_miss(const AuditMiss& miss) = 0;
     virtual void corrupt_page(const CorruptPage& page, const RelationPath& relation) = 0;
     virtual void warning(const Error& warning) = 0;
     /// Waits up to `millis` for news from the other side. Error: cancelled.

@@ -6,6 +6,7 @@
 #include <exception>
 #include <thread>
 
+#include "core/backup/base.hpp"
 #include "core/backup/cleanup.hpp"
 #include "core/backup/config_archive.hpp"
 #include "core/backup/lane.hpp"
@@ -29,10 +30,12 @@ constexpr const char* kLabelPath = "backup_label";
 
 class BackupJob {
  public:
-    BackupJob(Repository& repository, const BackupRequest& request, BackupHost& host)
+    BackupJob(Repository& repository, const BackupRequest& request, BackupHost& host,
+              const FindChanges& find_changes)
         : repository_(repository),
           request_(request),
           host_(host),
+          find_changes_(find_changes),
           writer_(make_writer(request.data_directory)),
           packs_(repository, request.cluster, request.id, writer_, request.compression_level) {}
 
@@ -46,11 +49,14 @@ class BackupJob {
  private:
     void check_request();
     void list_files();
+    void plan_files();
     void copy_files();
     void run_lanes();
     void watch_lanes(const std::atomic<int>& running);
+    void take_changes(const CopyLane& lane);
     void take_findings(const CopyLane& lane);
     void write_last_pack();
+    std::string label() const;
     ObjectWriter stream(ObjectKind kind, const std::string& place);
     void count(const TableState& table);
     void write_index_and_manifest();
@@ -66,6 +72,7 @@ class BackupJob {
     Repository& repository_;
     const BackupRequest& request_;
     BackupHost& host_;
+    const FindChanges& find_changes_;
     Writer writer_;
     PackSet packs_;
 
@@ -73,6 +80,8 @@ class BackupJob {
     BackupStart start_;
     BackupStop stop_;
     FileList files_;
+    BackupBase base_;
+    uint64_t bytes_total_ = 0;  ///< to be read
     std::unique_ptr<CopyState> state_;
     std::vector<std::unique_ptr<CopyLane>> lanes_;
     RecordRun directory_records_;
@@ -94,6 +103,7 @@ BackupMarker BackupJob::run(bool& ours) {
     });
     PG_ARK_FAULT_POINT("backup_after_start");
     list_files();
+    plan_files();
     copy_files();
     PG_ARK_FAULT_POINT("backup_after_copy");
     write_last_pack();
@@ -132,7 +142,7 @@ BackupProgress BackupJob::progress(BackupPhase phase) const {
     BackupProgress out;
     out.phase = phase;
     out.files_total = files_.size();
-    out.bytes_total = files_.total_bytes();
+    out.bytes_total = bytes_total_;
     out.stored = packs_.stored();
     if (state_) {
         out.files = state_->files_done;
@@ -152,10 +162,27 @@ void BackupJob::list_files() {
     for (const CorruptPage& page :
          find_missing_segments(files_, request_.data_directory, control_.relation_segment_blocks))
         report(page);
+}
+
+void BackupJob::plan_files() {
+    if (request_.type != kTypeFull) {
+        base_ = find_base(repository_, request_, control_, start_, files_, find_changes_);
+        host_.wait(0);
+    }
+    PG_ARK_FAULT_POINT("backup_after_planning");
     state_ = std::make_unique<CopyState>(files_, request_.data_directory, control_, start_.lsn);
     state_->verify_pages = control_.data_checksum_version != 0 && control_.block_size == kPageBytes;
+    state_->plan = base_.plan.get();
+    state_->audit_fraction = request_.audit_fraction;
     for (uint32_t i = 0; i < files_.size(); ++i) {
-        (files_.bytes(i) >= kLargeFileBytes ? state_->large : state_->rest).push_back(i);
+        uint64_t bytes = files_.bytes(i);
+        if (base_.plan) {
+            const std::string path = files_.path(i);
+            bytes = base_.plan->stored_bytes(
+                base_.plan->of(i, path, parse_relation_path(path), bytes), bytes);
+        }
+        bytes_total_ += bytes;
+        (bytes >= kLargeFileBytes ? state_->large : state_->rest).push_back(i);
     }
 }
 
@@ -233,12 +260,28 @@ void BackupJob::take_findings(const CopyLane& lane) {
     const PageVerifier::Findings& findings = lane.findings();
     marker_.pages_verified += findings.verified;
     marker_.files += lane.copied_files();
+    if (base_.plan)
+        take_changes(lane);
     for (const SuspectPage& page : findings.corrupt)
         report(page.page);
     marker_.corrupt_page_count += findings.corrupt_count - findings.corrupt.size();
     suspects_.insert(suspects_.end(), findings.suspect.begin(), findings.suspect.end());
     more_suspects_.insert(more_suspects_.end(), findings.more_suspects.begin(),
                           findings.more_suspects.end());
+}
+
+void BackupJob::take_changes(const CopyLane& lane) {
+    const IncrementalSummary& found = lane.summary();
+    const ChangeAudit::Findings& audit = lane.audit();
+    IncrementalSummary& all = marker_.changes ? *marker_.changes : marker_.changes.emplace();
+    all.whole_files += found.whole_files;
+    all.changed_files += found.changed_files;
+    all.unchanged_files += found.unchanged_files;
+    all.changed_blocks += found.changed_blocks;
+    all.audited_blocks += audit.blocks;
+    all.audit_misses += audit.misses;
+    for (const AuditMiss& miss : audit.missed)
+        host_.audit_miss(miss);
 }
 
 void BackupJob::report(const CorruptPage& page) {
@@ -293,12 +336,21 @@ void BackupJob::write_last_pack() {
     // pg_control's mode is what the server gives its files: 0640 where the group may read them.
     const std::string control_path = request_.data_directory + "/" + kControlPath;
     const uint32_t mode = File::open(control_path, O_RDONLY).stat().st_mode & 0666;
-    const ByteView label = as_bytes(stop_.label);
-    last.add_file(small_file(kLabelPath, label, mode), source_of(label));
+    const std::string text = label();
+    last.add_file(small_file(kLabelPath, as_bytes(text), mode), source_of(as_bytes(text)));
     last.add_file(small_file(kControlPath, control, mode), source_of(control));
     last.finish();
     last_records_.seal();
     marker_.files += 2;
+}
+
+// As PostgreSQL 17 says it (build_backup_content in src/backend/access/transam/xlogbackup.c): its
+// server refuses to start from an incremental backup that was unpacked by itself.
+std::string BackupJob::label() const {
+    if (!base_.parent)
+        return stop_.label;
+    return stop_.label + "INCREMENTAL FROM LSN: " + to_text(base_.parent->start_lsn) +
+           "\nINCREMENTAL FROM TLI: " + std::to_string(base_.parent->timeline) + "\n";
 }
 
 ObjectWriter BackupJob::stream(ObjectKind kind, const std::string& place) {
@@ -336,7 +388,7 @@ void BackupJob::write_index_and_manifest() {
         if (entry->type != EntryType::file)
             continue;
         manifest.add(*entry);
-        marker_.database_bytes += entry->size;
+        marker_.database_bytes += file_size(*entry);
     }
     manifest.finish(start_.timeline, start_.lsn, stop_.lsn);
     const WrittenObject written_index = index.finish();
@@ -383,7 +435,12 @@ void BackupJob::check_packs() {
 BackupMarker BackupJob::describe_backup() const {
     BackupMarker m = marker_;
     m.backup_id = request_.id;
-    m.type = request_.type;
+    m.type = base_.parent ? request_.type : kTypeFull;
+    m.full_because = base_.full_because;
+    if (base_.parent) {
+        m.parent = base_.parent->backup_id;
+        m.parent_index_sha256 = base_.parent->index_sha256;
+    }
     m.backup_type = request_.backup_type;
     m.reason = request_.reason;
     m.created_by = request_.created_by;
@@ -478,8 +535,9 @@ const char* name_of(BackupPhase phase) noexcept {
     return "unknown";
 }
 
-BackupMarker take_backup(Repository& repository, const BackupRequest& request, BackupHost& host) {
-    BackupJob job(repository, request, host);
+BackupMarker take_backup(Repository& repository, const BackupRequest& request, BackupHost& host,
+                         const FindChanges& find_changes) {
+    BackupJob job(repository, request, host, find_changes);
     bool ours = false;
     try {
         return job.run(ours);

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "core/backup/change_audit.hpp"
 #include "core/backup/host.hpp"
+#include "core/backup/incremental_plan.hpp"
 #include "core/backup/pack_writer.hpp"
 #include "core/backup/page_verifier.hpp"
 #include "core/backup/record_run.hpp"
@@ -28,6 +30,8 @@ struct CopyState {
     const ControlFile control;
     const Lsn start_lsn;
     bool verify_pages = false;
+    const IncrementalPlan* plan = nullptr;  ///< of an incremental backup
+    double audit_fraction = 0;
 
     std::vector<uint32_t> large;  ///< indexes into files, 64 MB and more, in path order
     std::vector<uint32_t> rest;   ///< the others, in path order
@@ -52,9 +56,19 @@ class CopyLane {
     std::vector<RecordRun*> runs() { return {&large_records_, &rest_records_}; }
     const PageVerifier::Findings& findings() const { return findings_; }
     uint64_t copied_files() const { return copied_files_; }
+    /// Of an incremental backup.
+    const IncrementalSummary& summary() const { return summary_; }
+    const ChangeAudit::Findings& audit() const { return audit_.findings(); }
 
  private:
+    struct Source;
+
     void copy(size_t index, RecordRun& records);
+    FileChanges changes_of(size_t index, const Source& source);
+    void copy_whole(Source& source, RecordRun& records);
+    void copy_changes(Source& source, const FileChanges& changes, RecordRun& records);
+    void count(const FileChanges& changes);
+    void take(MutableByteView data, uint64_t bytes);
 
     CopyState& state_;
     FrameCrew::Member member_;
@@ -62,6 +76,8 @@ class CopyLane {
     RecordRun large_records_;
     RecordRun rest_records_;
     PageVerifier::Findings findings_;
+    ChangeAudit audit_;
+    IncrementalSummary summary_;
     uint64_t copied_files_ = 0;
 };
 

@@ -102,22 +102,29 @@ ChangeCover cover(const TimelineHistory& way, Lsn start, Lsn end,
     return out;
 }
 
+std::optional<std::string> why_no_parent(const ChangeQuestion& question) {
+    const BackupRange& parent = question.parent;
+    if (!question.way.contains_range(parent.timeline, parent.start, parent.stop)) {
+        return "the parent's WAL, " + to_text(parent.start) + " to " + to_text(parent.stop) +
+               " on timeline " + std::to_string(parent.timeline) +
+               ", is not part of this server's history";
+    }
+    if (question.start < parent.stop) {
+        return "the server's WAL is at " + to_text(question.start) +
+               ", before the parent's end at " + to_text(parent.stop);
+    }
+    return std::nullopt;
+}
+
 ChangeAnswer combine_changes(
     const ChangeQuestion& question, const std::vector<ChangeRange>& available,
     const std::function<std::optional<RangeChanges>(const ChangeRange&)>& load) {
     ChangeAnswer answer;
+    if (auto reason = why_no_parent(question)) {
+        answer.why_not = std::move(*reason);
+        return answer;
+    }
     const BackupRange& parent = question.parent;
-    if (!question.way.contains_range(parent.timeline, parent.start, parent.stop)) {
-        answer.why_not = "the parent's WAL, " + to_text(parent.start) + " to " +
-                         to_text(parent.stop) + " on timeline " + std::to_string(parent.timeline) +
-                         ", is not part of this server's history";
-        return answer;
-    }
-    if (question.start < parent.stop) {
-        answer.why_not = "the server's WAL is at " + to_text(question.start) +
-                         ", before the parent's end at " + to_text(parent.stop);
-        return answer;
-    }
     const ChangeCover found = cover(question.way, parent.start, question.start, available);
     if (!found.gaps.empty()) {
         answer.why_not = "changes were not tracked for WAL from " + to_text(found.gaps.front());

@@ -39,6 +39,9 @@ struct ChangeAnswer {
     std::string why_not;
 };
 
+/// Why no table, whatever it has, can answer: the parent is not one for this server as it is now.
+std::optional<std::string> why_no_parent(const ChangeQuestion& question);
+
 /// Everything that changed between the parent's start and the new one's. `load` gives one of
 /// `available`, nullopt where it is not there any more; a table that is damaged is a reason, what
 /// else it throws (the repository is away) comes through.

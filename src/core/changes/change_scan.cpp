@@ -26,7 +26,15 @@ bool ChangeScan::read_to(Lsn to, ScanEnd end) {
             return bytes;
         });
         reader.seek(position_);
+        if (page_size_ == 0)
+            look_at_first_segment();
         while (position_ < to) {
+            // A place behind a page's header is one that backups name as their start. What comes
+            // there need not be flushed, and need not be asked for.
+            if (is_at_header_before(to)) {
+                position_ = to;
+                break;
+            }
             const auto record = reader.next();
             if (!record) {
                 stop_ = reader.stop();
@@ -46,7 +54,21 @@ bool ChangeScan::read_to(Lsn to, ScanEnd end) {
     return true;
 }
 
+void ChangeScan::look_at_first_segment() {
+    const auto bytes = segments_(position_ / segment_size_);
+    if (const auto facts = bytes ? decode_segment_facts(*bytes) : std::nullopt)
+        check_origin(*facts);
+}
+
+bool ChangeScan::is_at_header_before(Lsn to) const {
+    if (page_size_ == 0 || position_ % page_size_ != 0)
+        return false;
+    const size_t header = position_ % segment_size_ == 0 ? kLongPageHeader : kShortPageHeader;
+    return to <= position_ + header;
+}
+
 void ChangeScan::check_origin(const WalSegmentFacts& facts) {
+    page_size_ = facts.page_size;
     uint64_t& known = changes_.system_identifier;
     if (known != 0 && known != facts.system_identifier) {
         throw Error(ErrorCode::corrupt, "WAL is from another cluster",

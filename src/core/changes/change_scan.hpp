@@ -51,6 +51,8 @@ class ChangeScan {
 
  private:
     void check_origin(const WalSegmentFacts& facts);
+    void look_at_first_segment();
+    bool is_at_header_before(Lsn to) const;
     void take_in(const WalRecord& record);
 
     const uint64_t segment_size_;
@@ -58,7 +60,8 @@ class ChangeScan {
     RangeChanges changes_;  ///< its `to` is where read_to came to last
     bool whole_ = false;    ///< it has what lies before that, and nothing else
     Lsn position_;
-    Lsn last_record_ = 0;  ///< also of earlier tables
+    uint32_t page_size_ = 0;  ///< once a segment was seen
+    Lsn last_record_ = 0;     ///< also of earlier tables
     RecordChanges record_changes_;
     WalStop stop_;
 };

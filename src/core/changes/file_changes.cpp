@@ -9,13 +9,14 @@ namespace ark {
 
 namespace {
 
-constexpr std::array<const char*, 6> kReasons{
+constexpr std::array<const char*, 7> kReasons{
     "it is not the main fork of a relation",
     "it is empty, or has no whole number of blocks",
     "the parent does not have it",
     "its database was made or removed meanwhile",
     "it was made, removed or emptied meanwhile",
     "most of it changed",
+    "a page of it had changed that WAL does not name",
 };
 
 FileChanges whole(WholeReason reason) {

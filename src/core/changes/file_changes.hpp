@@ -28,6 +28,7 @@ enum class WholeReason {
     database,      ///< its database's directory was made or removed
     new_file,      ///< it was made, removed or cut to nothing
     most_changed,  ///< more than nine tenths: the rest costs less than the trouble
+    audit,         ///< a page of it had changed that the table calls unchanged
 };
 const char* describe(WholeReason reason) noexcept;
 

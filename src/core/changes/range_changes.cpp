@@ -151,6 +151,12 @@ Lsn end_of_table(Lsn from, uint64_t span, Lsn timeline_end) {
     return std::min((from / span + 1) * span, timeline_end);
 }
 
+uint64_t change_span(uint64_t segment_size) {
+    constexpr uint64_t kSegments = 16;
+    constexpr uint64_t kMostBytes = 256 << 20;
+    return std::max(segment_size, std::min(kSegments * segment_size, kMostBytes));
+}
+
 std::string to_text(const ChangeRange& range) {
     return to_text(range.from) + " to " + to_text(range.to) + " on timeline " +
            std::to_string(range.timeline);

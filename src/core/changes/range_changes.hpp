@@ -20,6 +20,9 @@ struct ChangeRange {
 /// Where the table that begins at `from` ends: at a multiple of `span` bytes (one or more
 /// segments), so that whoever makes tables cuts alike, or where the timeline was left.
 Lsn end_of_table(Lsn from, uint64_t span, Lsn timeline_end);
+/// The span of the tables that are stored: 16 segments, at most 256 MB, at least one segment. What
+/// is behind the last of them a backup reads for itself.
+uint64_t change_span(uint64_t segment_size);
 
 /// "0/1000000 to 0/3000000 on timeline 1", for messages.
 std::string to_text(const ChangeRange& range);

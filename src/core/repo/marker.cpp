@@ -133,6 +133,8 @@ void origin_of_json(const json& j, BackupMarker& m) {
     m.role = text_member(j, "role");
     m.superuser = text_member(j, "superuser");
     m.parent = member<std::string>(j, "parent");
+    if (j.contains("parent_index_sha256"))
+        m.parent_index_sha256 = member<std::string>(j, "parent_index_sha256");
     if (j.contains("full_because"))
         m.full_because = text_member(j, "full_because");
     if (j.contains("changes"))
@@ -238,6 +240,8 @@ std::string to_json(const BackupMarker& m) {
              {"boot_id", json_of_text(m.writer.boot_id)},
              {"data_directory", json_of_text(m.writer.data_directory)},
              {"time", json_of_time(m.writer.time)}}}};
+    if (!m.parent_index_sha256.empty())
+        j["parent_index_sha256"] = m.parent_index_sha256;
     if (!m.full_because.empty())
         j["full_because"] = json_of_text(m.full_because);
     if (m.changes)

@@ -36,6 +36,10 @@ struct PackInfo {
     bool operator==(const PackInfo&) const = default;
 };
 
+constexpr const char* kTypeFull = "full";
+constexpr const char* kTypeIncremental = "incremental";    ///< on the newest backup
+constexpr const char* kTypeDifferential = "differential";  ///< on the newest full one
+
 /// What an incremental backup found.
 struct IncrementalSummary {
     uint64_t whole_files = 0;      ///< copied whole, the small ones that always are among them
@@ -54,11 +58,12 @@ struct BackupMarker {
     std::string type = "full";         ///< full, incremental, differential
     std::string backup_type = "full";  ///< what users call it: manual, full…
     std::string reason;
-    std::string created_by;    ///< uuid or empty
-    std::string role;          ///< the role that asked
-    std::string superuser;     ///< the bootstrap superuser's name: whom a scratch server lets in
-    std::string parent;        ///< empty for a full backup
-    std::string full_because;  ///< why it is full where another type was asked for
+    std::string created_by;  ///< uuid or empty
+    std::string role;        ///< the role that asked
+    std::string superuser;   ///< the bootstrap superuser's name: whom a scratch server lets in
+    std::string parent;      ///< empty for a full backup
+    std::string parent_index_sha256;            ///< of it: which backup of that name it is
+    std::string full_because;                   ///< why it is full where another type was asked for
     std::optional<IncrementalSummary> changes;  ///< of incremental and differential ones
     UnixMicros started_at = 0;
     UnixMicros stopped_at = 0;    ///< pg_backup_stop returned

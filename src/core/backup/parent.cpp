@@ -1,0 +1,142 @@
+#include "core/backup/parent.hpp"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/base/file.hpp"
+#include "core/pgdata/server_version.hpp"
+
+namespace ark {
+
+namespace {
+
+// Enough to step over backups of a time when something was otherwise; each costs a request.
+constexpr size_t kMostCandidates = 64;
+constexpr size_t kHistoryLimit = 1 << 20;
+
+// Names with the newest first; what is of another form is no backup of a server.
+std::vector<std::string> newest_first(std::vector<std::string> ids) {
+    std::vector<std::tuple<UnixMicros, std::string>> dated;
+    for (std::string& id : ids) {
+        if (const auto name = parse_backup_id(id))
+            dated.emplace_back(name->started_at, std::move(id));
+    }
+    std::ranges::sort(dated, std::greater<>());
+    ids.clear();
+    for (auto& [time, id] : dated)
+        ids.push_back(std::move(id));
+    return ids;
+}
+
+// A backup of the parent's name is there; it has to be the one.
+std::optional<std::string> contradiction(const BackupMarker& child, const BackupMarker& parent) {
+    if (parent.index_sha256 == child.parent_index_sha256)
+        return std::nullopt;
+    return "backup " + parent.backup_id + " is not the one that " + child.backup_id +
+           " was built on";
+}
+
+// Why the chain below the candidate cannot be relied on.
+std::optional<std::string> broken_chain(const BackupMarker& candidate,
+                                        const ParentQuestion& question, const FindMarker& find) {
+    BackupMarker child = candidate;
+    while (!child.parent.empty()) {
+        const auto parent = find(child.parent);
+        if (!parent)
+            return "backup " + child.parent + ", which " + child.backup_id +
+                   " builds on, is not in the repository any more";
+        if (auto reason = contradiction(child, *parent))
+            return reason;
+        if (question.request.distrusted.contains(parent->backup_id))
+            return "backup " + parent->backup_id + ", which " + candidate.backup_id +
+                   " builds on, did not pass its last verification or restore test";
+        child = *parent;
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> refusal(const BackupMarker& candidate, const ParentQuestion& question,
+                                   const FindMarker& find) {
+    if (auto reason = unfit_parent(candidate, question))
+        return reason;
+    return broken_chain(candidate, question, find);
+}
+
+}  // namespace
+
+std::optional<std::string> unfit_parent(const BackupMarker& m, const ParentQuestion& question) {
+    const ControlFile& control = question.control;
+    const std::string name = "backup " + m.backup_id;
+    if (m.system_identifier != question.request.system_identifier)
+        return name + " is of another cluster";
+    if (major_of(m.pg_version_num) != major_of(question.request.pg_version_num) ||
+        m.catalog_version != control.catalog_version)
+        return name + " is of another version of PostgreSQL";
+    if (m.block_size != control.block_size ||
+        m.relation_segment_blocks != control.relation_segment_blocks ||
+        m.wal_segment_size != control.wal_segment_size)
+        return name + " has other sizes of blocks or segments";
+    if (m.data_checksum_version != control.data_checksum_version)
+        return "data checksums were turned " +
+               std::string(control.data_checksum_version != 0 ? "on" : "off") + " since " + name +
+               ", which changes pages without WAL";
+    if (!question.way.contains_range(m.timeline, m.start_lsn, m.stop_lsn))
+        return "the WAL of " + name + ", " + to_text(m.start_lsn) + " to " + to_text(m.stop_lsn) +
+               " on timeline " + std::to_string(m.timeline) +
+               ", is not part of this server's history";
+    if (m.stop_lsn > question.start.lsn)
+        return "the server's WAL is at " + to_text(question.start.lsn) + ", before the end of " +
+               name + " at " + to_text(m.stop_lsn);
+    if (m.is_encrypted != question.encrypts)
+        return "encryption was turned " + std::string(question.encrypts ? "on" : "off") +
+               " since " + name;
+    if (m.corrupt_page_count > m.corrupt_pages.size())
+        return name + " has more corrupt pages than it names";
+    if (question.request.distrusted.contains(m.backup_id))
+        return name + " did not pass its last verification or restore test";
+    return std::nullopt;
+}
+
+ParentAnswer choose_parent(Repository& repository, const ParentQuestion& question,
+                           const FindMarker& find) {
+    const bool wants_full = question.request.type == kTypeDifferential;
+    ParentAnswer answer;
+    size_t looked_at = 0;
+    for (const std::string& id :
+         newest_first(repository.store().list_parts(question.request.cluster + "/backup"))) {
+        std::optional<std::string> reason;
+        try {
+            auto marker = find(id);
+            if (!marker || (wants_full && marker->type != kTypeFull))
+                continue;
+            reason = refusal(*marker, question, find);
+            if (!reason) {
+                answer.parent = std::move(marker);
+                return answer;
+            }
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported)
+                throw;
+            reason = error.message;
+        }
+        if (answer.why_not.empty())
+            answer.why_not = *reason;
+        if (++looked_at == kMostCandidates)
+            break;
+    }
+    if (answer.why_not.empty())
+        answer.why_not = wants_full ? "there is no full backup yet" : "there is no backup yet";
+    return answer;
+}
+
+TimelineHistory own_history(const std::string& data_directory, TimelineId timeline) {
+    if (timeline == 1)
+        return TimelineHistory(timeline);
+    const std::string path = data_directory + "/pg_wal/" + history_name(timeline);
+    return TimelineHistory::parse(timeline, as_text(read_file(path, kHistoryLimit)));
+}
+
+}  // namespace ark

@@ -1,0 +1,71 @@
+#include "core/changes/live_wal.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/base/error.hpp"
+#include "core/base/file.hpp"
+#include "core/pgdata/wal_page.hpp"
+#include "core/pgdata/wal_segment.hpp"
+
+namespace ark {
+
+LiveWal::LiveWal(const std::string& data_directory, TimelineHistory way, uint64_t segment_size,
+                 Lsn flushed)
+    : directory_(data_directory + "/pg_wal"),
+      way_(std::move(way)),
+      segment_size_(segment_size),
+      flushed_(flushed) {}
+
+// As the server looks for them (XLogFileReadAnyTLI): the newest timeline's file has its ancestors'
+// bytes as well.
+std::optional<LiveWal::Found> LiveWal::find(uint64_t number) const {
+    const Lsn begin = number * segment_size_;
+    if (begin >= flushed_)
+        return std::nullopt;
+    std::vector<TimelineId> timelines = way_.timelines();
+    std::ranges::reverse(timelines);
+    for (const TimelineId timeline : timelines) {
+        if (way_.begin_of(timeline) / segment_size_ > number || way_.end_of(timeline) <= begin)
+            continue;
+        const std::string path = directory_ + "/" + segment_name({timeline, number}, segment_size_);
+        const auto file = File::open_if_exists(path, O_RDONLY);
+        if (!file || static_cast<uint64_t>(file->stat().st_size) != segment_size_)
+            continue;
+        std::array<std::byte, kLongPageHeader> header{};
+        const size_t got = file->pread_full(header, 0);
+        const auto facts = decode_segment_facts(ByteView(header).first(got));
+        // Else it is one that is used anew, and not written to yet.
+        if (facts && facts->first.address == begin && facts->segment_size == segment_size_ &&
+            facts->first.timeline <= timeline)
+            return Found{path, timeline, facts->page_size};
+    }
+    return std::nullopt;
+}
+
+bool LiveWal::has(uint64_t number) const {
+    return find(number).has_value();
+}
+
+std::optional<ByteView> LiveWal::read(uint64_t number) {
+    const auto found = find(number);
+    if (!found)
+        return std::nullopt;
+    const auto file = File::open_if_exists(found->path, O_RDONLY);
+    if (!file)
+        return std::nullopt;
+    const Lsn begin = number * segment_size_;
+    const uint64_t pages = (flushed_ - begin + found->page_size - 1) / found->page_size;
+    bytes_.resize(std::min(segment_size_, pages * found->page_size));
+    if (file->pread_full(bytes_, 0) != bytes_.size())
+        return std::nullopt;
+    const Lsn end = way_.end_of(found->timeline);
+    if (end < begin + bytes_.size())
+        std::ranges::fill(MutableByteView(bytes_).subspan(end - begin), std::byte{0});
+    return bytes_;
+}
+
+}  // namespace ark

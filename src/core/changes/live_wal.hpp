@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/base/bytes.hpp"
+#include "core/pgdata/timeline_history.hpp"
+#include "core/pgdata/wal_name.hpp"
+
+namespace ark {
+
+/// WAL in the pg_wal of a running server, along the history of its timeline. Nothing keeps a file
+/// there: the server may remove it, or use it anew, at any time, also while it is read; then its
+/// pages are not those that a reader of WAL wants there, and it has to come from the repository.
+/// One thread.
+class LiveWal {
+ public:
+    LiveWal(const std::string& data_directory, TimelineHistory way, uint64_t segment_size,
+            Lsn flushed);
+
+    /// The server's WAL is flushed up to here.
+    void set_flushed(Lsn flushed) { flushed_ = flushed; }
+
+    /// The segment, or what of it comes before the end of the page up to which WAL is flushed;
+    /// zeros from where the way leaves the file's timeline. Valid until the next call. nullopt
+    /// where there is no such file, or it does not begin with this WAL.
+    std::optional<ByteView> read(uint64_t number);
+    /// Whether read() would give it, as far as its first page shows.
+    bool has(uint64_t number) const;
+
+ private:
+    struct Found {
+        std::string path;
+        TimelineId timeline = 0;
+        uint32_t page_size = 0;
+    };
+    std::optional<Found> find(uint64_t number) const;
+
+    const std::string directory_;
+    const TimelineHistory way_;
+    const uint64_t segment_size_;
+    Lsn flushed_;
+    Bytes bytes_;
+};
+
+}  // namespace ark
