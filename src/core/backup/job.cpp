@@ -10,13 +10,13 @@
 #include "core/backup/cleanup.hpp"
 #include "core/backup/config_archive.hpp"
 #include "core/backup/lane.hpp"
-#include "core/backup/manifest_writer.hpp"
 #include "core/backup/missing_segments.hpp"
 #include "core/backup/moved_databases.hpp"
 #include "core/backup/wal_wait.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
 #include "core/pipeline/tar_writer.hpp"
+#include "core/repo/manifest_writer.hpp"
 
 namespace ark {
 

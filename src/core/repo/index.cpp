@@ -146,8 +146,8 @@ IndexEntry parse_index_line(std::string_view line) {
 
 struct IndexReader::State {
     State(Repository& repository, const std::string& cluster, const std::string& place,
-          std::string expected_in)
-        : object(repository.store(), cluster, ObjectKind::index, place),
+          std::string expected_in, size_t fetch_bytes)
+        : object(repository.store(), cluster, ObjectKind::index, place, fetch_bytes),
           lines(object),
           expected(std::move(expected_in)) {}
 
@@ -159,9 +159,10 @@ struct IndexReader::State {
 };
 
 IndexReader::IndexReader(Repository& repository, const std::string& cluster,
-                         const std::string& backup_id, const std::string& expected_sha256)
-    : state_(
-          std::make_unique<State>(repository, cluster, place::index(backup_id), expected_sha256)) {}
+                         const std::string& backup_id, const std::string& expected_sha256,
+                         size_t fetch_bytes)
+    : state_(std::make_unique<State>(repository, cluster, place::index(backup_id), expected_sha256,
+                                     fetch_bytes)) {}
 IndexReader::~IndexReader() = default;
 
 std::optional<IndexEntry> IndexReader::next() {
