@@ -62,7 +62,8 @@ void read(FileSource& source, const IndexEntry& entry) {
 }
 
 void run(ByteView bytes) {
-    FileSource source(*backup().repository, backup().marker);
+    const BackupChain chain{{backup().marker}};
+    FileSource source(*backup().repository, chain);
     Input input(bytes);
     for (int lines = 0; !input.empty() && lines < 4; ++lines) {
         IndexEntry entry;

@@ -15,6 +15,9 @@ inline BackupMarker sample_marker() {
     m.role = "b\xC3\xB6ss";
     m.superuser = "postgres";
     m.parent = "full_1";
+    m.parent_index_sha256 = std::string(64, 'b');
+    m.full_because = "there is no \xFF backup yet";
+    m.changes = IncrementalSummary{1, 2, 3, 4, 5, 6};
     m.started_at = 1795140900123456;
     m.stopped_at = 1795140901123456;
     m.completed_at = 1795140902123456;

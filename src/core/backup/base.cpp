@@ -65,6 +65,8 @@ namespace {
 void adopt(Repository& repository, const ParentQuestion& question, BackupBase& base) {
     try {
         base.parent = adopt_unfinished(repository, question, base.remains_unused);
+        if (base.parent)
+            base.chain = {base.parent->backup_id};
     } catch (const Error& error) {
         if (error.code != ErrorCode::permission_denied)
             throw;
@@ -80,6 +82,7 @@ BackupBase choose_base(Repository& repository, const ParentQuestion& question,
             choose_parent(repository, question,
                           [&](const std::string& backup_id) { return known.find(backup_id); });
         base.parent = std::move(answer.parent);
+        base.chain = std::move(answer.chain);
         base.full_because = std::move(answer.why_not);
     }
     if (!base.parent && can_read(repository, question.request.cluster))
@@ -94,6 +97,7 @@ BackupBase without(BackupBase base, const std::string& reason, const std::string
     if (type != kTypeFull && base.full_because.empty())
         base.full_because = reason;
     base.parent.reset();
+    base.chain.clear();
     base.plan.reset();
     return base;
 }

@@ -12,6 +12,7 @@ namespace ark {
 /// What an incremental backup is made from, or why it has to be a full one.
 struct BackupBase {
     std::optional<BackupMarker> parent;
+    std::vector<std::string> chain;         ///< the parent, and what it is built on
     std::unique_ptr<IncrementalPlan> plan;  ///< where there is a parent
     std::string full_because;               ///< where another type was asked for
     std::string remains_unused;             ///< why what a failed backup has finished is of no use

@@ -11,7 +11,6 @@
 #include "core/backup/config_archive.hpp"
 #include "core/backup/lane.hpp"
 #include "core/backup/local_backups.hpp"
-#include "core/backup/manifest_writer.hpp"
 #include "core/backup/missing_segments.hpp"
 #include "core/backup/moved_databases.hpp"
 #include "core/backup/unfinished.hpp"
@@ -19,6 +18,7 @@
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
 #include "core/pipeline/tar_writer.hpp"
+#include "core/repo/manifest_writer.hpp"
 
 namespace ark {
 
@@ -65,6 +65,7 @@ class BackupJob {
     void check_packs();
     void check_remains(
         const std::function<void(const std::string&, std::optional<uint64_t>)>& check) const;
+    void check_chain();
     void commit();
     void remember();
     void report(const CorruptPage& page);
@@ -125,6 +126,7 @@ BackupMarker BackupJob::run(bool& ours) {
     check_moved_databases(repository_, request_, start_, stop_, control_.wal_segment_size, before,
                           after, host_);
     check_packs();
+    check_chain();
     // Whose server has gone meanwhile has perhaps been swept by the next one: no marker then.
     host_.wait(0);
     commit();
@@ -519,6 +521,19 @@ BackupMarker BackupJob::describe_backup() const {
     m.writer = writer_;
     m.writer.time = m.completed_at;
     return m;
+}
+
+// So may what it is built on: without that it is no backup.
+void BackupJob::check_chain() {
+    for (const std::string& id : base_.chain) {
+        if (repository_.store().head(object_name(place::marker(id))))
+            continue;
+        throw Error(
+            ErrorCode::refused,
+            "backup \"" + id + "\", which this one builds on, is not in the repository any more",
+            "It was removed while this backup was taken.",
+            "Take the backup again: it will build on another one, or be a full one.");
+    }
 }
 
 void BackupJob::commit() {

@@ -25,10 +25,12 @@ std::optional<std::string> contradiction(const BackupMarker& child, const Backup
            " was built on";
 }
 
-// Why the chain below the candidate cannot be relied on.
+// Why the chain below the candidate cannot be relied on; `chain` gets its ids.
 std::optional<std::string> broken_chain(const BackupMarker& candidate,
-                                        const ParentQuestion& question, const FindMarker& find) {
+                                        const ParentQuestion& question, const FindMarker& find,
+                                        std::vector<std::string>& chain) {
     BackupMarker child = candidate;
+    chain = {candidate.backup_id};
     while (!child.parent.empty()) {
         const auto parent = find(child.parent);
         if (!parent)
@@ -36,19 +38,24 @@ std::optional<std::string> broken_chain(const BackupMarker& candidate,
                    " builds on, is not in the repository any more";
         if (auto reason = contradiction(child, *parent))
             return reason;
+        // Also what makes the chain end: nobody but a forger makes a circle.
+        if (parent->start_lsn >= child.start_lsn)
+            return "backup " + parent->backup_id + ", which " + child.backup_id +
+                   " builds on, did not begin before it";
         if (question.request.distrusted.contains(parent->backup_id))
             return "backup " + parent->backup_id + ", which " + candidate.backup_id +
                    " builds on, did not pass its last verification or restore test";
+        chain.push_back(parent->backup_id);
         child = *parent;
     }
     return std::nullopt;
 }
 
 std::optional<std::string> refusal(const BackupMarker& candidate, const ParentQuestion& question,
-                                   const FindMarker& find) {
+                                   const FindMarker& find, std::vector<std::string>& chain) {
     if (auto reason = unfit_parent(candidate, question))
         return reason;
-    return broken_chain(candidate, question, find);
+    return broken_chain(candidate, question, find, chain);
 }
 
 }  // namespace
@@ -112,7 +119,7 @@ ParentAnswer choose_parent(Repository& repository, const ParentQuestion& questio
             if (!marker || marker->type == kTypeUnfinished ||
                 (wants_full && marker->type != kTypeFull && !marker->resumed))
                 continue;
-            reason = refusal(*marker, question, find);
+            reason = refusal(*marker, question, find, answer.chain);
             if (!reason) {
                 answer.parent = std::move(marker);
                 return answer;
@@ -137,7 +144,10 @@ TimelineHistory own_history(const std::string& data_directory, TimelineId timeli
     if (timeline == 1)
         return TimelineHistory(timeline);
     const std::string path = data_directory + "/pg_wal/" + history_name(timeline);
-    return TimelineHistory::parse(timeline, as_text(read_file(path, kHistoryLimit)));
+    // Where it is not there the server knows of no ancestors either (readTimeLineHistory).
+    const auto content = read_file_if_exists(path, kHistoryLimit);
+    return content ? TimelineHistory::parse(timeline, as_text(*content))
+                   : TimelineHistory(timeline);
 }
 
 }  // namespace ark

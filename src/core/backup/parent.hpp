@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/backup/host.hpp"
 #include "core/pgdata/control_file.hpp"
@@ -23,6 +24,7 @@ struct ParentQuestion {
 /// The parent, or why there is none: a sentence for people.
 struct ParentAnswer {
     std::optional<BackupMarker> parent;
+    std::vector<std::string> chain;  ///< the parent, and what it is built on, down to the full one
     std::string why_not;
 };
 
@@ -44,7 +46,8 @@ using FindMarker = std::function<std::optional<BackupMarker>(const std::string& 
 ParentAnswer choose_parent(Repository& repository, const ParentQuestion& question,
                            const FindMarker& find);
 
-/// The history of the server's timeline, from its pg_wal. Error: as read_file; corrupt.
+/// The history of the server's timeline, from its pg_wal; one without ancestors where there is no
+/// such file. Error: as read_file; corrupt.
 TimelineHistory own_history(const std::string& data_directory, TimelineId timeline);
 
 }  // namespace ark

@@ -10,7 +10,7 @@
 #include <map>
 
 #include "core/backup/cleanup.hpp"
-#include "core/backup/manifest_writer.hpp"
+#include "core/repo/manifest_writer.hpp"
 #include "core/backup/record_run.hpp"
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"

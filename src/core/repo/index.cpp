@@ -46,7 +46,9 @@ json runs_to_json(const std::vector<BlockRun>& runs) {
     return out;
 }
 
-IncrementalContent incremental_of_json(const json& j) {
+// `stored`: the bytes of the incremental file. What follows from the block size is for who knows
+// it.
+IncrementalContent incremental_of_json(const json& j, uint64_t stored) {
     IncrementalContent out;
     out.file_size = member<uint64_t>(j, "file_size");
     const json& numbers = j.at("blocks");
@@ -63,6 +65,9 @@ IncrementalContent incremental_of_json(const json& j) {
         end = run_end;
         out.runs.push_back(run);
     }
+    if (end > out.file_size ||
+        stored < incremental_header_bytes(blocks_in(out.runs), 1) + blocks_in(out.runs))
+        throw json::type_error::create(302, "blocks: more than the sizes allow", nullptr);
     return out;
 }
 
@@ -114,8 +119,9 @@ IndexEntry parse_index_line(std::string_view line) {
         e.modified = member<int64_t>(j, "mtime");
         e.size = member<uint64_t>(j, "size");
         e.crc32c = member<uint32_t>(j, "crc32c");
-        if (j.contains("file_size"))
-            e.incremental = incremental_of_json(j);
+        // One without the other must not pass for a whole file.
+        if (j.contains("file_size") || j.contains("blocks"))
+            e.incremental = incremental_of_json(j, e.size);
         // Without this a file whose frames are lost would come back as zeros.
         if (e.size == 0)
             return e;
@@ -140,8 +146,8 @@ IndexEntry parse_index_line(std::string_view line) {
 
 struct IndexReader::State {
     State(Repository& repository, const std::string& cluster, const std::string& place,
-          std::string expected_in)
-        : object(repository.store(), cluster, ObjectKind::index, place),
+          std::string expected_in, size_t fetch_bytes)
+        : object(repository.store(), cluster, ObjectKind::index, place, fetch_bytes),
           lines(object),
           expected(std::move(expected_in)) {}
 
@@ -153,9 +159,10 @@ struct IndexReader::State {
 };
 
 IndexReader::IndexReader(Repository& repository, const std::string& cluster,
-                         const std::string& backup_id, const std::string& expected_sha256)
-    : state_(
-          std::make_unique<State>(repository, cluster, place::index(backup_id), expected_sha256)) {}
+                         const std::string& backup_id, const std::string& expected_sha256,
+                         size_t fetch_bytes)
+    : state_(std::make_unique<State>(repository, cluster, place::index(backup_id), expected_sha256,
+                                     fetch_bytes)) {}
 IndexReader::~IndexReader() = default;
 
 std::optional<IndexEntry> IndexReader::next() {

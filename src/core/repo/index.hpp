@@ -12,6 +12,7 @@
 #include "core/pgdata/incremental_file.hpp"
 #include "core/pipeline/content_hash.hpp"
 #include "core/pipeline/zstd.hpp"
+#include "core/repo/object_reader.hpp"
 #include "core/repo/repository.hpp"
 
 namespace ark {
@@ -73,7 +74,7 @@ IndexEntry parse_index_line(std::string_view line);
 class IndexReader {
  public:
     IndexReader(Repository& repository, const std::string& cluster, const std::string& backup_id,
-                const std::string& expected_sha256);
+                const std::string& expected_sha256, size_t fetch_bytes = ObjectReader::kFetchBytes);
     ~IndexReader();
     /// nullopt after the last entry.
     std::optional<IndexEntry> next();

@@ -175,6 +175,15 @@ void check_wal(const BackupMarker& m) {
         throw json::type_error::create(302, "the WAL that it names is impossible", nullptr);
 }
 
+// Whoever takes an incremental backup for a whole one restores a part.
+void check_parent(const BackupMarker& m) {
+    const bool is_full = m.type == kTypeFull;
+    if (!is_full && m.type != kTypeIncremental && m.type != kTypeDifferential)
+        throw json::type_error::create(302, "type: unknown: " + m.type, nullptr);
+    if (is_full != m.parent.empty() || is_full != m.parent_index_sha256.empty())
+        throw json::type_error::create(302, "parent: does not go with the type", nullptr);
+}
+
 // The last member is the digest of all that stands before its comma: a flipped bit in a name or a
 // number would be valid JSON.
 std::string seal(std::string text) {
@@ -269,6 +278,7 @@ BackupMarker parse_marker(std::string_view text, const std::string& name) {
         content_of_json(j, m);
         lists_of_json(j, m);
         check_wal(m);
+        check_parent(m);
         return m;
     });
 }

@@ -5,15 +5,9 @@
 
 namespace ark {
 
-namespace {
-
-constexpr size_t kFetchBytes = 4 << 20;
-
-}  // namespace
-
 ObjectReader::ObjectReader(ObjectStore& store, const std::string& cluster, ObjectKind kind,
-                           const std::string& place)
-    : store_(store), name_(cluster + "/" + place), plain_(kFrameBytes) {
+                           const std::string& place, size_t fetch_bytes)
+    : store_(store), name_(cluster + "/" + place), fetch_bytes_(fetch_bytes), plain_(kFrameBytes) {
     check_header(cluster, kind, place);
 }
 
@@ -26,7 +20,7 @@ bool ObjectReader::fetch() {
     stored_.erase(stored_.begin(), stored_.begin() + static_cast<ptrdiff_t>(consumed_));
     consumed_ = 0;
     const size_t before = stored_.size();
-    stored_.resize(before + kFetchBytes);
+    stored_.resize(before + fetch_bytes_);
     const size_t n = store_.get_range(name_, offset_, MutableByteView(stored_).subspan(before));
     stored_.resize(before + n);
     offset_ += n;

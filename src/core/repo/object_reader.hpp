@@ -19,9 +19,12 @@ namespace ark {
 /// thread.
 class ObjectReader {
  public:
-    /// The header is read and checked. Error: not_found, corrupt; invalid_key without its key.
+    static constexpr size_t kFetchBytes = 4 << 20;
+
+    /// The header is read and checked. `fetch_bytes`: asked for in one request; where there are
+    /// many readers, less. Error: not_found, corrupt; invalid_key without its key.
     ObjectReader(ObjectStore& store, const std::string& cluster, ObjectKind kind,
-                 const std::string& place);
+                 const std::string& place, size_t fetch_bytes = kFetchBytes);
 
     /// The next frame's plaintext, valid until the next call; nullopt at the end. Error: corrupt,
     /// naming the object.
@@ -42,6 +45,7 @@ class ObjectReader {
 
     ObjectStore& store_;
     std::string name_;
+    const size_t fetch_bytes_;
     uint64_t offset_ = 0;
     Bytes stored_;
     size_t consumed_ = 0;

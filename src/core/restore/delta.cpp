@@ -102,10 +102,6 @@ class Pruner {
     const std::function<void()>& tick_;
 };
 
-bool has_one_name_and_owner(const struct stat& st) {
-    return S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == ::geteuid();
-}
-
 }  // namespace
 
 void prune(Repository& repository, const BackupMarker& backup, const DeltaRoot& root,
@@ -120,7 +116,7 @@ std::optional<File> open_if_right(const std::string& path, const IndexEntry& ent
         return std::nullopt;
     File file(fd, path);
     const struct stat st = file.stat();
-    if (!has_one_name_and_owner(st) || static_cast<uint64_t>(st.st_size) != entry.size)
+    if (!is_own_plain_file(st) || static_cast<uint64_t>(st.st_size) != entry.size)
         return std::nullopt;
     if (entry.size == 0)
         return file;

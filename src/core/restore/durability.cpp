@@ -57,6 +57,12 @@ void Durability::part_written(const File& file, uint64_t offset, uint64_t bytes)
                       SYNC_FILE_RANGE_WRITE);
 }
 
+// The writeback of what a closed descriptor wrote may fail unheard, but for syncfs.
+void Durability::piece_written(File& file) const {
+    if (!whole_.contains(file.stat().st_dev))
+        file.fsync();
+}
+
 void Durability::file_written(File& file) const {
     const struct stat st = file.stat();
     if (!whole_.contains(st.st_dev)) {

@@ -22,6 +22,10 @@ class Durability {
     /// Some of a file is written: the device can begin with it. Any thread.
     void part_written(const File& file, uint64_t offset, uint64_t bytes) const;
 
+    /// The same of a piece, whose descriptor will be closed before the file is written as a whole.
+    /// Error: disk_full, io_error.
+    void piece_written(File& file) const;
+
     /// A file is written, and still open. Any thread. Error: disk_full, io_error.
     void file_written(File& file) const;
 

@@ -13,6 +13,11 @@ namespace {
 // 16 bytes, a path some 40.
 constexpr uint64_t kBatchBytes = 256 << 20;
 constexpr size_t kBatchFiles = 16384;
+// Of a chain each backup gives a little to most files: the more of them come together, the fewer
+// requests these take.
+constexpr uint64_t kChainBatchBytes = 1 << 30;
+constexpr size_t kChainBatchMemory = 24 << 20;
+constexpr size_t kFrameMemory = sizeof(FrameRef) + sizeof(uint32_t);
 constexpr uint64_t kWorkBytes = 16 << 20;
 constexpr size_t kQueueLength = 64;
 constexpr std::chrono::milliseconds kTick{200};
@@ -32,25 +37,39 @@ void run_lane(FileQueue& queue, const std::function<std::unique_ptr<FileLane>()>
 // Files in the order of the index, until there are enough to put in the order of the packs.
 class Batch {
  public:
-    Batch(FileLanes& lanes, bool share) : lanes_(lanes), share_(share) {}
+    Batch(FileLanes& lanes, bool share, uint64_t bytes)
+        : lanes_(lanes), share_(share), batch_bytes_(bytes) {}
 
     void add(IndexEntry entry) {
         bytes_ += entry.size;
-        files_.push_back(std::move(entry));
-        if (bytes_ >= kBatchBytes || files_.size() >= kBatchFiles)
+        memory_ += sizeof(FileItem) + entry.path.size() + entry.frames.size() * kFrameMemory;
+        files_.emplace_back(std::move(entry));
+        if (bytes_ >= batch_bytes_ || files_.size() >= kBatchFiles || memory_ >= kChainBatchMemory)
+            flush();
+    }
+    void add(std::vector<FilePiece> pieces) {
+        for (FilePiece& piece : pieces) {
+            bytes_ += piece.bytes();
+            memory_ += sizeof(FileItem) + piece.memory();
+            files_.emplace_back(std::move(piece));
+        }
+        if (bytes_ >= batch_bytes_ || memory_ >= kChainBatchMemory)
             flush();
     }
     void flush() {
         for (FileWork& work : cut_into_work(std::exchange(files_, {}), kWorkBytes, share_))
             lanes_.push(std::move(work));
         bytes_ = 0;
+        memory_ = 0;
     }
 
  private:
     FileLanes& lanes_;
     const bool share_;
-    std::vector<IndexEntry> files_;
+    const uint64_t batch_bytes_;
+    std::vector<FileItem> files_;
     uint64_t bytes_ = 0;
+    size_t memory_ = 0;
 };
 
 }  // namespace
@@ -90,9 +109,9 @@ void FileLanes::finish() {
     tick_();
 }
 
-void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes, bool share,
+void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes,
                 const std::function<void(const IndexEntry&)>& directory) {
-    Batch batch(lanes, share);
+    Batch batch(lanes, false, kBatchBytes);
     try {
         IndexReader reader(repository, backup.cluster, backup.backup_id, backup.index_sha256);
         while (auto entry = reader.next()) {
@@ -106,6 +125,23 @@ void push_files(Repository& repository, const BackupMarker& backup, FileLanes& l
         if (error.code == ErrorCode::corrupt)
             batch.flush();
         throw;
+    }
+    batch.flush();
+}
+
+void push_restored_files(Repository& repository, const BackupChain& chain, FileLanes& lanes,
+                         bool delta, RestoredChecksums& checksums,
+                         const std::function<void(const IndexEntry&)>& directory) {
+    Batch batch(lanes, !delta, chain.is_incremental() ? kChainBatchBytes : kBatchBytes);
+    ChainReader reader(repository, chain);
+    while (auto file = reader.next()) {
+        if (file->entry.type == EntryType::directory) {
+            directory(file->entry);
+        } else if (file->entry.incremental) {
+            batch.add(cut_into_pieces(*file, chain, delta, checksums.add()));
+        } else {
+            batch.add(std::move(file->entry));
+        }
     }
     batch.flush();
 }

@@ -5,8 +5,9 @@
 #include <thread>
 #include <vector>
 
-#include "core/repo/marker.hpp"
+#include "core/repo/chain.hpp"
 #include "core/restore/file_queue.hpp"
+#include "core/restore/layered_file.hpp"
 
 namespace ark {
 
@@ -48,15 +49,22 @@ class FileLanes {
     std::vector<std::thread> threads_;
 };
 
-/// Streams the backup's index: directories to `directory` on this thread, before anything in them;
-/// files to the lanes, which get together what lies together in a pack, so that each frame is
+/// Streams the backup's own index: directories to `directory` on this thread, before anything in
+/// them; files to the lanes, which get together what lies together in a pack, so that each frame is
 /// fetched and decompressed once; only frames at the edge of a batch (some 256 MB) are read again.
-/// With `share` lanes may get parts of large files.
 /// Returns when the last has been pushed: finish waits for them.
 ///
 /// Error: corrupt where the index is damaged (files before the damage have been pushed), and what a
 /// lane or the store throws.
-void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes, bool share,
+void push_files(Repository& repository, const BackupMarker& backup, FileLanes& lanes,
                 const std::function<void(const IndexEntry&)>& directory);
+
+/// The same for a restore: files of which the tip has the changed blocks alone come in pieces, of
+/// every backup that gives something to them; batches are larger then, by what they take in memory.
+/// Lanes may get parts of large files, but with `delta`, where files may be right already: they are
+/// compared as a whole.
+void push_restored_files(Repository& repository, const BackupChain& chain, FileLanes& lanes,
+                         bool delta, RestoredChecksums& checksums,
+                         const std::function<void(const IndexEntry&)>& directory);
 
 }  // namespace ark

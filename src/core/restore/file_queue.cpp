@@ -1,45 +1,68 @@
 #include "core/restore/file_queue.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace ark {
 
 namespace {
 
-uint64_t first_frame(const IndexEntry& e) {
-    return e.frames.empty() ? 0 : e.frames.front().offset;
-}
+// What lies between is fetched along rather than left out.
+constexpr uint64_t kGapBytes = 1 << 20;
 
 }  // namespace
 
-std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t bytes_each,
-                                    bool share) {
-    std::sort(files.begin(), files.end(), [](const IndexEntry& a, const IndexEntry& b) {
-        return std::tuple(a.pack, first_frame(a), a.skip) <
-               std::tuple(b.pack, first_frame(b), b.skip);
+uint64_t FileItem::begin() const {
+    if (piece)
+        return piece->frames.empty() ? 0 : piece->frames.front().ref.offset;
+    return entry.frames.empty() ? 0 : entry.frames.front().offset;
+}
+
+uint64_t FileItem::end() const {
+    const auto end_of = [](const FrameRef& ref) { return ref.offset + ref.stored; };
+    if (piece)
+        return piece->frames.empty() ? 0 : end_of(piece->frames.back().ref);
+    return entry.frames.empty() ? 0 : end_of(entry.frames.back());
+}
+
+uint32_t FileItem::skip() const {
+    if (piece)
+        return piece->frames.empty() ? 0 : piece->frames.front().skip;
+    return entry.skip;
+}
+
+std::vector<FileWork> cut_into_work(std::vector<FileItem> files, uint64_t bytes_each, bool share) {
+    std::sort(files.begin(), files.end(), [](const FileItem& a, const FileItem& b) {
+        return std::tuple(a.backup(), a.pack(), a.begin(), a.skip()) <
+               std::tuple(b.backup(), b.pack(), b.begin(), b.skip());
     });
     std::vector<FileWork> all;
     uint64_t bytes = 0;
-    uint64_t last_offset = 0;
-    for (IndexEntry& e : files) {
-        if (share && LargeFile::suits(e)) {
-            const uint64_t end = e.frames.back().offset + e.frames.back().stored;
-            all.push_back({e.pack, end, {}, std::make_shared<LargeFile>(std::move(e))});
+    uint64_t last_frame = 0;
+    for (FileItem& item : files) {
+        const uint64_t end = item.end();
+        const uint32_t pack = item.pack();
+        const size_t backup = item.backup();
+        if (share && !item.piece && LargeFile::suits(item.entry)) {
+            all.push_back({pack, end, {}, std::make_shared<LargeFile>(std::move(item.entry))});
             continue;
         }
-        const bool shares_frame = first_frame(e) == last_offset && !e.frames.empty();
-        if (all.empty() || all.back().large || all.back().pack != e.pack ||
-            (bytes >= bytes_each && !shares_frame)) {
-            all.push_back({e.pack, 0, {}});
+        const bool shares_frame = item.begin() == last_frame && end > 0;
+        if (all.empty() || all.back().large || all.back().pack != pack ||
+            all.back().backup != backup || (bytes >= bytes_each && !shares_frame) ||
+            (all.back().end > 0 && item.begin() >= all.back().end + kGapBytes)) {
+            all.push_back({pack, 0});
+            all.back().backup = backup;
             bytes = 0;
         }
-        if (!e.frames.empty()) {
-            last_offset = e.frames.back().offset;
-            all.back().end = std::max(all.back().end, last_offset + e.frames.back().stored);
+        if (end > 0) {
+            last_frame =
+                item.piece ? item.piece->frames.back().ref.offset : item.entry.frames.back().offset;
+            all.back().end = std::max(all.back().end, end);
         }
-        bytes += e.size;
-        all.back().files.push_back(std::move(e));
+        bytes += item.bytes();
+        all.back().files.push_back(std::move(item));
     }
     return all;
 }

@@ -8,27 +8,47 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/repo/index.hpp"
 #include "core/restore/large_file.hpp"
+#include "core/restore/layered_file.hpp"
 
 namespace ark {
+
+/// A file that is read as a whole, or a piece of one that several backups of a chain have.
+struct FileItem {
+    FileItem(IndexEntry whole) : entry(std::move(whole)) {}  // NOLINT(google-explicit-constructor)
+    FileItem(FilePiece&& of_several)                         // NOLINT(google-explicit-constructor)
+        : piece(std::make_shared<FilePiece>(std::move(of_several))) {}
+
+    size_t backup() const { return piece ? piece->backup : 0; }
+    uint32_t pack() const { return piece ? piece->member.pack : entry.pack; }
+    uint64_t begin() const;  ///< of its first frame in the pack; 0 without frames
+    uint64_t end() const;    ///< of its last
+    uint32_t skip() const;
+    uint64_t bytes() const { return piece ? piece->bytes() : entry.size; }
+
+    IndexEntry entry{};  ///< of the whole one
+    std::shared_ptr<FilePiece> piece{};
+};
 
 /// Files of one pack that one lane writes, in the order of their place in the pack.
 struct FileWork {
     uint32_t pack = 0;
     uint64_t end = 0;  ///< in the pack, after the last frame needed
-    std::vector<IndexEntry> files;
+    std::vector<FileItem> files{};
     /// Instead of files: one that lanes may share. Who got it first takes part after part.
     std::shared_ptr<LargeFile> large = nullptr;
     bool helping = false;  ///< somebody else got it first: take one part, then ask again
+    size_t backup = 0;     ///< in the chain: whose pack it is
 };
 
 /// Orders a batch of files by their place and cuts it into pieces of work, where possible between
-/// two frames, so that no frame is read by two lanes. Where `share` says so large files are pieces
-/// of their own, to be shared. Pure.
-std::vector<FileWork> cut_into_work(std::vector<IndexEntry> files, uint64_t bytes_each, bool share);
+/// two frames, so that no frame is read by two lanes, and where much lies between that nobody
+/// needs. Where `share` says so large files are pieces of their own, to be shared. Pure.
+std::vector<FileWork> cut_into_work(std::vector<FileItem> files, uint64_t bytes_each, bool share);
 
 /// From the reader of the index to the lanes. Bounded; the first failure ends it for all.
 class FileQueue {

@@ -4,6 +4,7 @@
 
 #include "core/base/crc32c.hpp"
 #include "core/base/error.hpp"
+#include "core/restore/file_plan.hpp"
 
 namespace ark {
 
@@ -13,12 +14,18 @@ constexpr const char* kOtherBackupHint = "Restore another backup (\"pg_ark list\
 
 }  // namespace
 
-FileSource::FileSource(Repository& repository, const BackupMarker& backup)
-    : backup_(backup), reader_(repository, backup.cluster, backup.backup_id) {}
+FileSource::FileSource(Repository& repository, const BackupChain& chain)
+    : chain_(chain), reader_(repository, chain.tip().cluster, chain.tip().backup_id) {}
 
 void FileSource::open(const FileWork& work) {
-    if (work.end > 0)  // else all of them are empty
-        reader_.open(work.pack, work.end);
+    open(work.backup, work.pack, work.end);
+}
+
+void FileSource::open(size_t backup, uint32_t pack, uint64_t end) {
+    backup_ = backup;
+    reader_.use_backup(chain_.backups.at(backup_).backup_id);
+    if (end > 0)  // else all of them are empty
+        reader_.open(pack, end);
 }
 
 void FileSource::read(const IndexEntry& entry, const std::function<void(ByteView)>& use) {
@@ -28,7 +35,7 @@ void FileSource::read(const IndexEntry& entry, const std::function<void(ByteView
 
 uint32_t FileSource::read_part(const LargeFile::Part& part,
                                const std::function<void(ByteView)>& use) {
-    reader_.open(part.entry.pack, part.end);
+    open(0, part.entry.pack, part.end);
     return read_frames(part.entry, use);
 }
 
@@ -67,12 +74,28 @@ ByteView FileSource::frame(const IndexEntry& entry, const FrameRef& ref) {
     }
 }
 
+ByteView FileSource::read_frame(const FilePiece& piece, const FrameShare& share) {
+    const ByteView plain = frame(piece.member, share.ref);
+    if (plain.size() < share.skip || plain.size() - share.skip < share.bytes)
+        throw damaged(piece.member, "size");
+    const ByteView content = plain.subspan(share.skip, share.bytes);
+    if (share.crc32c && crc32c(0, content) != *share.crc32c)
+        throw damaged(piece.member, "checksum");
+    if (share.begin == 0 && piece.member.incremental)
+        check_header(piece, content);
+    return content;
+}
+
+// The index says which blocks these are, and so does the file itself.
+void FileSource::check_header(const FilePiece& piece, ByteView content) const {
+    const Bytes header = header_of(piece.member, chain_.tip().block_size);
+    const size_t n = std::min(header.size(), content.size());
+    if (!std::ranges::equal(content.first(n), ByteView(header).first(n)))
+        throw damaged(piece.member, "list of blocks");
+}
+
 Error FileSource::damaged(const IndexEntry& entry, const char* what) const {
-    return {ErrorCode::corrupt,
-            "file \"" + entry.path + "\" of backup " + backup_.backup_id + " is damaged",
-            std::string("Its ") + what + " in pack " + std::to_string(entry.pack) +
-                " is not what the index says.",
-            kOtherBackupHint};
+    return damaged_member(entry, chain_.backups[backup_].backup_id, what);
 }
 
 }  // namespace ark

@@ -4,19 +4,23 @@
 #include <functional>
 
 #include "core/base/error.hpp"
-#include "core/repo/marker.hpp"
+#include "core/repo/chain.hpp"
 #include "core/restore/file_queue.hpp"
 #include "core/restore/pack_reader.hpp"
 
 namespace ark {
 
-/// The content of a backup's files, checked against the index. One thread.
+/// The content of files of a backup, and of what those that it builds on have of them, checked
+/// against their indexes. One thread.
 class FileSource {
  public:
-    FileSource(Repository& repository, const BackupMarker& backup);
+    /// The chain must live as long.
+    FileSource(Repository& repository, const BackupChain& chain);
 
     /// Begins with a piece of work; nothing behind its end is fetched. Error: as PackReader::open.
     void open(const FileWork& work);
+    /// The same with another end, in the pack of the work that was opened or any other.
+    void open(size_t backup, uint32_t pack, uint64_t end);
 
     /// Gives the content of one of its files to `use`, piece by piece in order: a frame each, so
     /// none for an empty file. Error: corrupt, naming file and pack, where frames, size or CRC-32C
@@ -26,17 +30,24 @@ class FileSource {
     /// The same of a part, whose CRC-32C nobody knows beforehand: it is returned.
     uint32_t read_part(const LargeFile::Part& part, const std::function<void(ByteView)>& use);
 
+    /// What a frame has of a piece's member, checked where the frame has a checksum of its own;
+    /// valid until the next call. Error: corrupt, naming file, backup and pack.
+    ByteView read_frame(const FilePiece& piece, const FrameShare& frame);
+
     /// The error for a file whose content is not what the index says.
     Error damaged(const IndexEntry& entry, const char* what) const;
+    const BackupChain& chain() const { return chain_; }
 
     /// Bytes fetched from the store so far.
     uint64_t fetched() const { return reader_.fetched(); }
 
  private:
     ByteView frame(const IndexEntry& entry, const FrameRef& ref);
+    void check_header(const FilePiece& piece, ByteView content) const;
     uint32_t read_frames(const IndexEntry& entry, const std::function<void(ByteView)>& use);
 
-    const BackupMarker& backup_;
+    const BackupChain& chain_;
+    size_t backup_ = 0;  ///< in the chain: what is read at present
     PackReader reader_;
 };
 

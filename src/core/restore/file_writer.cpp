@@ -6,11 +6,13 @@
 
 #include <cerrno>
 
+#include "core/base/crc32c.hpp"
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/restore/delta.hpp"
 #include "core/restore/file_lanes.hpp"
 #include "core/restore/file_source.hpp"
+#include "core/restore/piece_writer.hpp"
 #include "core/restore/tree.hpp"
 
 namespace ark {
@@ -21,36 +23,108 @@ constexpr size_t kCompareBytes = 1 << 20;
 
 class WritingLane final : public FileLane {
  public:
-    WritingLane(Repository& repository, const BackupMarker& backup, const Layout& layout,
-                const Durability& durability, bool delta, WriteCounters& counters)
-        : layout_(layout),
+    WritingLane(Repository& repository, const BackupChain& chain, const Layout& layout,
+                const Durability& durability, bool delta, RestoredChecksums& checksums,
+                WriteCounters& counters)
+        : chain_(chain),
+          layout_(layout),
           durability_(durability),
+          checksums_(checksums),
           counters_(counters),
-          source_(repository, backup),
+          source_(repository, chain),
+          pieces_(source_, [this](uint64_t end) { open_pack(end); }),
           buffer_(delta ? kCompareBytes : 0) {}
 
     void take(const FileWork& work, const std::function<bool()>& abandoned) override {
+        work_ = &work;
         opened_ = false;
         if (work.large)
             return share(work, abandoned);
-        for (const IndexEntry& entry : work.files) {
+        for (const FileItem& item : work.files) {
             if (abandoned())
                 return;
-            const std::string path = path_of(entry);
-            if (buffer_.empty() || !reuse(entry, path, abandoned))
-                write(work, entry, path);
-            ++counters_.files;
+            if (item.piece) {
+                write_piece(*item.piece, abandoned);
+            } else {
+                write_whole(item.entry, abandoned);
+            }
         }
     }
 
  private:
+    bool is_delta() const { return !buffer_.empty(); }
+
+    // Before something is read of the pack, up to `end`. In a delta restore nobody knows what comes
+    // after that.
+    void open_pack(uint64_t end) {
+        if (!opened_ || is_delta())
+            source_.open(work_->backup, work_->pack, is_delta() ? end : work_->end);
+        opened_ = true;
+    }
+    static uint64_t end_of(const IndexEntry& entry) {
+        return entry.frames.empty() ? 0 : entry.frames.back().offset + entry.frames.back().stored;
+    }
+
+    void write_whole(const IndexEntry& entry, const std::function<bool()>& abandoned) {
+        const std::string path = path_of(entry);
+        if (chain_.is_incremental() && entry.path == kLabelPath) {
+            write_label(entry, path);
+        } else if (!is_delta() || !reuse(entry, path, abandoned)) {
+            write(entry, path);
+        }
+        ++counters_.files;
+    }
+
+    void write_piece(const FilePiece& piece, const std::function<bool()>& abandoned) {
+        LayeredFile& target = *piece.file;
+        File file = target.open(path_of(target.entry()), is_delta());
+        const auto result = pieces_.write(piece, file, abandoned);
+        if (!result)
+            return;
+        counters_.bytes += result->bytes;
+        counters_.reused_bytes += result->reused;
+        count_fetched();
+        durability_.piece_written(file);
+        const auto crc = target.written(result->written, result->reused);
+        if (!crc)
+            return;
+        checksums_.set(target.number(), *crc);
+        finish(file, target.entry());
+        counters_.bytes += target.zero_bytes();
+        if (target.all_reused())
+            ++counters_.reused_files;
+        ++counters_.files;
+    }
+
+    // A server that reads there that its backup is incremental does not start.
+    void write_label(const IndexEntry& entry, const std::string& path) {
+        std::string label;
+        open_pack(end_of(entry));
+        source_.read(entry, [&](ByteView piece) {
+            label += as_text(piece);
+            count_fetched();
+        });
+        label = without_incremental_lines(label);
+        if (is_delta())
+            remove(path);
+        File file = make_file(path);
+        file.write_all(as_bytes(label));
+        counters_.bytes += entry.size;
+        checksums_.set_label(label.size(), crc32c(0, as_bytes(label)));
+        finish(file, entry);
+    }
+
+    static void remove(const std::string& path) {
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
+            throw system_error(errno, "could not remove file \"" + path + "\"");
+    }
+
     // True where the file is right already. Else its name is free.
     bool reuse(const IndexEntry& entry, const std::string& path,
                const std::function<bool()>& abandoned) {
         auto file = open_if_right(path, entry, buffer_, abandoned);
         if (!file) {
-            if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
-                throw system_error(errno, "could not remove file \"" + path + "\"");
+            remove(path);
             return false;
         }
         set_mode(*file, entry);
@@ -69,7 +143,7 @@ class WritingLane final : public FileLane {
             const auto part = large.next();
             if (!part)
                 return;
-            File& file = large.file([&] { return create(path_of(large.entry())); });
+            File& file = large.file([&] { return make_file(path_of(large.entry())); });
             uint64_t offset = part->offset;
             const uint32_t crc = source_.read_part(*part, [&](ByteView piece) {
                 file.pwrite_all(piece, offset);
@@ -93,6 +167,10 @@ class WritingLane final : public FileLane {
 
     void count(ByteView piece) {
         counters_.bytes += piece.size();
+        count_fetched();
+    }
+
+    void count_fetched() {
         counters_.fetched += source_.fetched() - fetched_;
         fetched_ = source_.fetched();
     }
@@ -113,11 +191,9 @@ class WritingLane final : public FileLane {
         }
     }
 
-    void write(const FileWork& work, const IndexEntry& entry, const std::string& path) {
-        if (!opened_)
-            source_.open(work);
-        opened_ = true;
-        File file = create(path);
+    void write(const IndexEntry& entry, const std::string& path) {
+        open_pack(end_of(entry));
+        File file = make_file(path);
         source_.read(entry, [&](ByteView piece) {
             file.write_all(piece);
             count(piece);
@@ -125,23 +201,14 @@ class WritingLane final : public FileLane {
         finish(file, entry);
     }
 
-    // The index names directories before what is in them; one that it lacks is made all the same.
-    static File create(const std::string& path) {
-        constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-        try {
-            return File::open(path, kFlags, 0600);
-        } catch (const Error& error) {
-            if (error.code != ErrorCode::not_found)
-                throw;
-        }
-        make_directories(parent_directory(path), 0700);
-        return File::open(path, kFlags, 0600);
-    }
-
+    const BackupChain& chain_;
     const Layout& layout_;
     const Durability& durability_;
+    RestoredChecksums& checksums_;
     WriteCounters& counters_;
     FileSource source_;
+    PieceWriter pieces_;
+    const FileWork* work_ = nullptr;
     uint64_t fetched_ = 0;
     Bytes buffer_;         ///< empty where nothing can be reused
     bool opened_ = false;  ///< the pack of the present work: nothing is fetched where all is right
@@ -157,19 +224,32 @@ void make_directory_of(const IndexEntry& entry, const Layout& layout) {
 
 }  // namespace
 
-void write_files(Repository& repository, const BackupMarker& backup, const Layout& layout,
-                 const Durability& durability, int jobs, bool delta, WriteCounters& counters,
+std::string without_incremental_lines(std::string_view label) {
+    std::string out;
+    while (!label.empty()) {
+        const std::string_view line = label.substr(0, label.find('\n') + 1);
+        const std::string_view whole = line.empty() ? label : line;
+        if (!whole.starts_with("INCREMENTAL FROM LSN: ") &&
+            !whole.starts_with("INCREMENTAL FROM TLI: "))
+            out += whole;
+        label.remove_prefix(whole.size());
+    }
+    return out;
+}
+
+void write_files(Repository& repository, const BackupChain& chain, const Layout& layout,
+                 const Durability& durability, const WriteOptions& options,
+                 RestoredChecksums& checksums, WriteCounters& counters,
                  const std::function<void()>& tick) {
     FileLanes lanes(
-        jobs,
+        options.jobs,
         [&] {
-            return std::make_unique<WritingLane>(repository, backup, layout, durability, delta,
-                                                 counters);
+            return std::make_unique<WritingLane>(repository, chain, layout, durability,
+                                                 options.delta, checksums, counters);
         },
         tick);
-    // A file that may be right already is compared as a whole.
-    push_files(repository, backup, lanes, !delta,
-               [&](const IndexEntry& entry) { make_directory_of(entry, layout); });
+    push_restored_files(repository, chain, lanes, options.delta, checksums,
+                        [&](const IndexEntry& entry) { make_directory_of(entry, layout); });
     lanes.finish();
 }
 

@@ -3,9 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <string_view>
 
-#include "core/repo/marker.hpp"
+#include "core/repo/chain.hpp"
 #include "core/restore/durability.hpp"
+#include "core/restore/layered_file.hpp"
 #include "core/restore/layout.hpp"
 
 namespace ark {
@@ -19,15 +22,28 @@ struct WriteCounters {
     std::atomic<uint64_t> reused_bytes = 0;  ///< of `bytes`
 };
 
-/// Writes every directory and file of the backup's index to its place, with `jobs` lanes;
-/// pg_control to kWaitingControlPath. Each file's size and CRC-32C is checked as it is written.
+/// How a backup's files are written.
+struct WriteOptions {
+    int jobs = 2;
+    /// Files may be there: those that are what the index says stay, others are replaced. Of a file
+    /// that several backups have a part of, only what differs is fetched, as far as that shows.
+    bool delta = false;
+};
+
+/// Writes every directory and file of the tip's index to its place, put together from all backups
+/// of the chain; pg_control to kWaitingControlPath. Each file's size and CRC-32C is checked as it
+/// is written; of one that is put together, those of what each backup gives to it. backup_label is
+/// written without what says that the backup is incremental: the server would refuse it.
 ///
-/// With `delta` files may be there: those that are what the index says stay, others are replaced.
-///
-/// `tick` is called on this thread a few times a second; what it throws ends the writing. Error:
-/// corrupt naming file and pack, disk_full, and what the store throws.
-void write_files(Repository& repository, const BackupMarker& backup, const Layout& layout,
-                 const Durability& durability, int jobs, bool delta, WriteCounters& counters,
+/// `checksums` gets those of files that are not what any index says. `tick` is called on this
+/// thread a few times a second; what it throws ends the writing. Error: corrupt naming file, backup
+/// and pack, disk_full, and what the store throws.
+void write_files(Repository& repository, const BackupChain& chain, const Layout& layout,
+                 const Durability& durability, const WriteOptions& options,
+                 RestoredChecksums& checksums, WriteCounters& counters,
                  const std::function<void()>& tick);
+
+/// backup_label without the lines by which PostgreSQL 17 and later tell an incremental backup.
+std::string without_incremental_lines(std::string_view label);
 
 }  // namespace ark

@@ -56,7 +56,8 @@ class RestoreJob {
           request_(request),
           plan_(plan),
           listener_(listener),
-          backup_(plan.source.backup),
+          chain_(plan.source.chain),
+          backup_(plan.source.chain.tip()),
           directory_(plan.destination.directory),
           layout_(directory_, plan.destination.tablespaces) {}
 
@@ -209,12 +210,12 @@ class RestoreJob {
 
     void write() {
         try {
-            write_files(repository_, backup_, layout_, *durability_, request_.jobs, is_delta(),
-                        counters_, [this] { report(); });
+            write_files(repository_, chain_, layout_, *durability_, {request_.jobs, is_delta()},
+                        checksums_, counters_, [this] { report(); });
             PG_ARK_FAULT_POINT("restore_after_files");
             make_wal_directories();
             link_tablespaces();
-            write_manifest(repository_, backup_, path("backup_manifest"));
+            write_manifest(repository_, chain_, checksums_, path("backup_manifest"));
             PG_ARK_FAULT_POINT("restore_after_manifest");
         } catch (Error& error) {
             if (error.code == ErrorCode::disk_full && error.hint.empty()) {
@@ -333,10 +334,12 @@ class RestoreJob {
     const RestoreRequest& request_;
     const RestorePlan& plan_;
     RestoreListener& listener_;
+    const BackupChain& chain_;
     const BackupMarker& backup_;
     const std::string directory_;
     const Layout layout_;
     WriteCounters counters_;
+    RestoredChecksums checksums_;
     RestorePhase phase_ = RestorePhase::clearing;
     std::optional<UnfinishedMark> mark_;
     std::optional<Durability> durability_;

@@ -1,8 +1,11 @@
 #include "core/restore/layout.hpp"
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "core/base/error.hpp"
+#include "core/restore/layered_file.hpp"
 
 namespace ark {
 
@@ -57,23 +60,60 @@ const std::string& Layout::root_of(const std::string& index_path) const {
     return *split(index_path).root;
 }
 
-IndexSurvey survey_index(Repository& repository, const BackupMarker& backup, const Layout& layout) {
+namespace {
+
+/// Adds up what frames take in packs, those that files share once.
+class FrameSum {
+ public:
+    void add(size_t backup, uint32_t pack, const FrameRef& ref, bool may_be_shared) {
+        if (!may_be_shared || shared_.insert({backup, pack, ref.offset}).second)
+            bytes_ += ref.stored;
+    }
+    void add(const IndexEntry& whole) {
+        for (const FrameRef& ref : whole.frames)
+            add(0, whole.pack, ref, whole.frames.size() == 1);
+    }
+    void add(const FilePiece& piece, bool is_one_frame) {
+        for (const FrameShare& share : piece.frames)
+            add(piece.backup, piece.member.pack, share.ref, is_one_frame);
+    }
+    uint64_t bytes() const { return bytes_; }
+
+ private:
+    std::set<std::tuple<size_t, uint32_t, uint64_t>> shared_;  ///< a MiB of plaintext each
+    uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
+IndexSurvey survey_index(Repository& repository, const BackupChain& chain, const Layout& layout) {
     IndexSurvey survey;
-    std::set<std::string> missing{"PG_VERSION", kControlPath, "backup_label"};
-    IndexReader reader(repository, backup.cluster, backup.backup_id, backup.index_sha256);
-    while (const auto entry = reader.next()) {
-        const std::string& root = layout.root_of(entry->path);
-        if (entry->type != EntryType::file)
+    FrameSum frames;
+    std::set<std::string> missing{"PG_VERSION", kControlPath, kLabelPath};
+    ChainReader reader(repository, chain);
+    while (const auto file = reader.next()) {
+        const IndexEntry& entry = file->entry;
+        const std::string& root = layout.root_of(entry.path);
+        if (entry.type != EntryType::file)
             continue;
         ++survey.files;
-        survey.bytes += entry->size;
+        const uint64_t size = file_size(entry);
+        survey.bytes += size;
         // A file takes whole blocks of the file system.
         constexpr uint64_t kBlock = 4096;
-        survey.bytes_by_root[root] += (entry->size + kBlock - 1) / kBlock * kBlock;
-        missing.erase(entry->path);
+        survey.bytes_by_root[root] += (size + kBlock - 1) / kBlock * kBlock;
+        missing.erase(entry.path);
+        if (!entry.incremental) {
+            frames.add(entry);
+            continue;
+        }
+        for (const FilePiece& piece : cut_into_pieces(*file, chain, false, 0))
+            frames.add(piece, piece.member.size < kFrameBytes);
     }
+    survey.stored_bytes = frames.bytes();
     if (!missing.empty()) {
-        throw Error(ErrorCode::corrupt, "the index of backup " + backup.backup_id + " is damaged",
+        throw Error(ErrorCode::corrupt,
+                    "the index of backup " + chain.tip().backup_id + " is damaged",
                     "It has no \"" + *missing.begin() + "\", which every backup has.",
                     "Restore another backup (\"pg_ark list\").");
     }

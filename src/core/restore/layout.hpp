@@ -4,12 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "core/repo/index.hpp"
+#include "core/repo/chain.hpp"
 #include "core/restore/plan.hpp"
 
 namespace ark {
 
 constexpr const char* kControlPath = "global/pg_control";
+constexpr const char* kLabelPath = "backup_label";
 /// Where pg_control waits until everything else is in place.
 constexpr const char* kWaitingControlPath = "global/pg_ark.pg_control";
 
@@ -45,10 +46,12 @@ struct IndexSurvey {
     uint64_t files = 0;
     uint64_t bytes = 0;
     std::map<std::string, uint64_t> bytes_by_root;
+    uint64_t stored_bytes = 0;  ///< of the frames that a restore needs
 };
 
-/// Reads the whole index before anything is touched. Error: corrupt when it is damaged, or lacks
-/// what no backup can do without (PG_VERSION, global/pg_control, backup_label).
-IndexSurvey survey_index(Repository& repository, const BackupMarker& backup, const Layout& layout);
+/// Reads all indexes of the chain before anything is touched, and plans each file. Error: corrupt
+/// when one is damaged, or lacks what the others or no backup can do without (PG_VERSION,
+/// global/pg_control, backup_label).
+IndexSurvey survey_index(Repository& repository, const BackupChain& chain, const Layout& layout);
 
 }  // namespace ark

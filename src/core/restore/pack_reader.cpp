@@ -21,6 +21,7 @@ uint64_t request_end(uint64_t from) {
 // Room before what is fetched, for the frame that begins in the window before.
 const size_t kMaxStoredFrame = FrameCompressor::max_frame_bytes() + FrameCipher::kOverhead;
 const size_t kHeadroom = kMaxStoredFrame;
+constexpr size_t kKnownPacks = 256;
 
 }  // namespace
 
@@ -33,15 +34,33 @@ PackReader::PackReader(Repository& repository, std::string cluster, std::string 
     next_.bytes.resize(kHeadroom + kFetchBytes);
 }
 
+void PackReader::use_backup(const std::string& backup_id) {
+    if (backup_id == backup_id_)
+        return;
+    forget();
+    name_.clear();
+    backup_id_ = backup_id;
+}
+
 void PackReader::open(uint32_t number, uint64_t end) {
     end_ = end;
     if (!name_.empty() && number == number_)
         return;
-    const std::string place = place::pack(backup_id_, number);
-    const std::string name = cluster_ + "/" + place;
+    const std::string name = cluster_ + "/" + place::pack(backup_id_, number);
     forget();       // what is fetched ahead goes by the name
     name_.clear();  // one that was refused is refused again
-    const auto parsed = read_parsed_header(repository_.store(), name);
+    cipher_ =
+        cipher_of(vault_of(repository_.store(), cluster_).get(), header_of(number, name), name);
+    name_ = name;
+    number_ = number;
+}
+
+const ParsedHeader& PackReader::header_of(uint32_t number, const std::string& name) {
+    const auto found = known_.find(name);
+    if (found != known_.end())
+        return found->second;
+    const std::string place = place::pack(backup_id_, number);
+    auto parsed = read_parsed_header(repository_.store(), name);
     if (!parsed) {
         throw Error(ErrorCode::not_found, "object \"" + name + "\" does not exist",
                     "Backup " + backup_id_ + " is not whole: this pack is missing.",
@@ -51,9 +70,9 @@ void PackReader::open(uint32_t number, uint64_t end) {
         throw Error(ErrorCode::corrupt, "object \"" + name + "\" is damaged",
                     "It is an object of another place: \"" + parsed->header.place + "\".");
     }
-    cipher_ = cipher_of(vault_of(repository_.store(), cluster_).get(), *parsed, name);
-    name_ = name;
-    number_ = number;
+    if (known_.size() >= kKnownPacks)
+        known_.clear();
+    return known_[name] = std::move(*parsed);
 }
 
 void PackReader::forget() {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,9 @@ namespace ark {
 class PackReader {
  public:
     PackReader(Repository& repository, std::string cluster, std::string backup_id);
+
+    /// Goes on with another backup of the same cluster.
+    void use_backup(const std::string& backup_id);
 
     /// Begins with pack `number`; its header is read and checked. Frames are asked for up to the
     /// byte `end` of the object at most: nothing beyond it is fetched. Error: corrupt, not_found,
@@ -49,16 +53,19 @@ class PackReader {
     size_t read_into_next(uint64_t from, uint64_t size);
     void fetch_ahead();
     void forget();
+    const ParsedHeader& header_of(uint32_t number, const std::string& name);
 
     Repository& repository_;
     const std::string cluster_;
-    const std::string backup_id_;
+    std::string backup_id_;
     std::string name_;
     uint32_t number_ = 0;
     uint64_t end_ = 0;
     Window window_;
     Window next_;
     std::unique_ptr<FrameCipher> cipher_;  ///< of an encrypted pack
+    /// Headers that were read, by the packs' names: a lane comes back to the packs of a chain.
+    std::map<std::string, ParsedHeader> known_;
     Bytes plain_;
     size_t plain_size_ = 0;
     uint64_t plain_offset_ = 0;  ///< of the frame in plain_; 0 (where the header is) for none

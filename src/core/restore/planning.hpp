@@ -37,7 +37,7 @@ struct RestorePlan {
     Resolved source;
     Destination destination;
     IndexSurvey survey;
-    uint64_t fetch_bytes = 0;  ///< stored bytes of the backup
+    uint64_t fetch_bytes = 0;  ///< stored bytes of the backup; of a chain, those that are needed
     std::vector<std::string>
         kept_wal;  ///< names in the old pg_wal that the repository does not have
     std::vector<std::string> warnings;  ///< source.warnings among them
@@ -46,8 +46,9 @@ struct RestorePlan {
 };
 
 /// The damage was in the data directory already: whoever restores it has to know. Error: corrupt
-/// where the backup has pages that were corrupt when it was taken.
-void refuse_corrupt_pages(const BackupMarker& backup);
+/// where a backup of the chain has pages that were corrupt when it was taken, though a later one
+/// may have copied them anew.
+void refuse_corrupt_pages(const BackupChain& chain);
 
 /// Looks at repository and destination, and changes nothing. Error: everything that speaks against
 /// the restore.

@@ -152,13 +152,49 @@ class Resolver {
                 "Choose that timeline with --target-timeline.");
         } else if (out_.target.kind == TargetKind::name) {
             choose_by_restore_point(usable_.size());
+            step_back_to_whole_chain();
         } else {
             out_.backup = newest_reaching(usable_, out_.target);
+            step_back_to_whole_chain();
+        }
+    }
+
+    BackupChain chain_of(const BackupMarker& backup) {
+        return load_chain(backup, [&](const std::string& id) -> std::optional<BackupMarker> {
+            const auto found = std::ranges::find(backups_, id, &BackupMarker::backup_id);
+            return found != backups_.end() ? *found : find_backup(repository_, out_.cluster, id);
+        });
+    }
+
+    // From an older backup the same target is reached, on a longer way.
+    void step_back_to_whole_chain() {
+        std::optional<Error> first;
+        for (;;) {
+            try {
+                out_.chain = chain_of(out_.backup);
+                return;
+            } catch (const Error& error) {
+                if (error.code != ErrorCode::corrupt)
+                    throw;
+                if (!first)
+                    first = error;
+                const std::string id = out_.backup.backup_id;
+                const auto broken = std::ranges::find(usable_, id, &BackupMarker::backup_id);
+                usable_.erase(broken, usable_.end());
+                if (usable_.empty() || std::ranges::all_of(usable_, [&](const BackupMarker& b) {
+                        return why_not(b, out_.target).has_value();
+                    }))
+                    throw Error(*first);
+                out_.backup = newest_reaching(usable_, out_.target);
+                out_.warnings.push_back("backup " + id + " cannot be restored, an older one is " +
+                                        "used: " + error.message + ": " + error.detail);
+            }
         }
     }
 
     void check_named(const BackupMarker& backup) {
         out_.backup = backup;
+        out_.chain = chain_of(backup);
         const std::string timeline = std::to_string(out_.way.timeline());
         if (!out_.way.contains_range(backup.timeline, backup.start_lsn, backup.stop_lsn)) {
             throw unreachable(
@@ -446,13 +482,22 @@ class Resolver {
     }
 
     void note_corrupt_pages() {
-        const uint64_t count = out_.backup.corrupt_page_count;
+        for (const BackupMarker& backup : out_.chain.backups)
+            note_corrupt_pages(backup);
+    }
+
+    void note_corrupt_pages(const BackupMarker& backup) {
+        const uint64_t count = backup.corrupt_page_count;
         if (count == 0)
             return;
-        std::string text = "backup " + out_.backup.backup_id + " holds " + std::to_string(count) +
-                           " corrupt pages, which the restored cluster will have too:";
+        const bool is_tip = backup.backup_id == out_.backup.backup_id;
+        std::string text =
+            "backup " + backup.backup_id +
+            (is_tip ? "" : ", which backup " + out_.backup.backup_id + " builds on,") + " holds " +
+            std::to_string(count) + " corrupt pages, which the restored cluster will have too" +
+            (is_tip ? ":" : ", where no later backup has others:");
         constexpr size_t kMaxNamed = 5;
-        const auto& pages = out_.backup.corrupt_pages;
+        const auto& pages = backup.corrupt_pages;
         for (size_t i = 0; i < std::min(pages.size(), kMaxNamed); ++i) {
             text +=
                 (i > 0 ? ", " : " ") + pages[i].path + " block " + std::to_string(pages[i].block);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/repo/chain.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/repository.hpp"
 #include "core/restore/archived_wal.hpp"
@@ -25,6 +26,7 @@ struct RestoreWish {
 struct Resolved {
     std::string cluster;
     BackupMarker backup;
+    BackupChain chain;       ///< of the backup: it, and those that it builds on
     TimelineHistory way{1};  ///< recovery follows it
     RecoveryTarget target;
     Lsn wal_end = 0;  ///< of the contiguous archived WAL from the backup's start

@@ -96,6 +96,22 @@ void make_directories(const std::string& path, unsigned mode) {
     throw system_error(error_number, "could not create directory \"" + path + "\"");
 }
 
+File make_file(const std::string& path) {
+    constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
+    try {
+        return File::open(path, kFlags, 0600);
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::not_found)
+            throw;
+    }
+    make_directories(parent_directory(path), 0700);
+    return File::open(path, kFlags, 0600);
+}
+
+bool is_own_plain_file(const struct stat& st) {
+    return S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == ::geteuid();
+}
+
 uint64_t disk_usage(const std::string& path) {
     struct stat st {};
     if (::lstat(path.c_str(), &st) != 0)

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <functional>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "core/base/file.hpp"
 
 namespace ark {
 
@@ -27,6 +31,13 @@ void remove_tree(const std::string& path);
 
 /// Makes the directory and what is missing above it, with this mode for each new one.
 void make_directories(const std::string& path, unsigned mode);
+
+/// Makes a new file, empty, open for reading and writing, and directories above it that are
+/// missing. Error: as system_error, also where something is there.
+File make_file(const std::string& path);
+
+/// A plain file of this user's with one name alone: a second name would be changed with it.
+bool is_own_plain_file(const struct stat& st);
 
 /// Bytes of disk that the files below the directory take; 0 where it does not exist.
 uint64_t disk_usage(const std::string& path);

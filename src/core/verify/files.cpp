@@ -67,7 +67,8 @@ class CheckingLane final : public FileLane {
         : context_(context),
           damage_(damage),
           counters_(counters),
-          source_(context.repository, context.backup) {}
+          chain_{{context.backup}},
+          source_(context.repository, chain_) {}
 
     void take(const FileWork& work, const std::function<bool()>& abandoned) override {
         std::optional<Error> unusable;
@@ -78,9 +79,10 @@ class CheckingLane final : public FileLane {
                 throw;
             unusable = error;
         }
-        for (const IndexEntry& entry : work.files) {
+        for (const FileItem& item : work.files) {
             if (abandoned())
                 return;
+            const IndexEntry& entry = item.entry;
             if (unusable && !entry.frames.empty()) {
                 damage_.add(entry, of_file(entry, *unusable));
             } else {
@@ -139,6 +141,7 @@ class CheckingLane final : public FileLane {
     VerifyContext& context_;
     FileDamage& damage_;
     Counters& counters_;
+    const BackupChain chain_;  ///< the backup alone
     FileSource source_;
     uint64_t fetched_ = 0;
 };
@@ -153,7 +156,7 @@ FilesRead check_files(VerifyContext& context, const BadPacks& bad) {
         context.tick);
     bool whole = true;
     try {
-        push_files(context.repository, context.backup, lanes, false, [](const IndexEntry&) {});
+        push_files(context.repository, context.backup, lanes, [](const IndexEntry&) {});
     } catch (const Error& error) {
         // What a lane throws is no damage: those name it and go on.
         if (!is_damage(error))

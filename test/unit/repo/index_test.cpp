@@ -43,6 +43,62 @@ TEST(IndexEntry, RoundTrips) {
     }
 }
 
+IndexEntry incremental_entry(uint64_t file_size, std::vector<BlockRun> runs) {
+    IndexEntry entry = file_entry("base/5/16384.1", incremental_bytes(blocks_in(runs), 8192));
+    entry.incremental = {file_size, std::move(runs)};
+    return entry;
+}
+
+TEST(IndexEntry, ChangedBlocksRoundTrip) {
+    const uint64_t most = uint64_t{131072} * 8192;
+    for (const IndexEntry& entry :
+         {incremental_entry(8192, {}), incremental_entry(8192, {{0, 1}}),
+          incremental_entry(most, {{0, 3}, {4, 1}, {70000, 1000}, {131071, 1}})}) {
+        const std::string line = to_json_line(entry);
+        const IndexEntry parsed =
+            parse_index_line(std::string_view(line).substr(0, line.size() - 1));
+        EXPECT_EQ(parsed, entry);
+        EXPECT_EQ(file_size(parsed), entry.incremental->file_size);
+        EXPECT_EQ(stored_path(parsed), "base/5/INCREMENTAL.16384.1");
+    }
+    EXPECT_EQ(file_size(file_entry("base/5/1")), 10U);
+    EXPECT_EQ(stored_path(file_entry("base/5/1")), "base/5/1");
+}
+
+// Blocks that are taken from the wrong place, or for a whole file, are a wrong restore.
+TEST(IndexEntry, ChangedBlocksThatCannotBe) {
+    const std::string good = to_json_line(incremental_entry(81920, {{2, 1}, {5, 3}}));
+    const std::string blocks = R"("blocks":[2,1,5,3])";
+    const std::string size = R"("file_size":81920)";
+    const auto with = [&](const std::string& what, const std::string& by) {
+        std::string out = good;
+        const size_t at = out.find(what);
+        EXPECT_NE(at, std::string::npos) << what;
+        return out.replace(at, what.size(), by);
+    };
+    EXPECT_NO_THROW(parse_index_line(good));
+    for (const std::string& line :
+         {with(blocks, R"("blocks":[2,1,5])"), with(blocks, R"("blocks":[2,0,5,3])"),
+          with(blocks, R"("blocks":[2,1,3,3])"), with(blocks, R"("blocks":[2,1,2,1])"),
+          with(blocks, R"("blocks":[5,3,2,1])"), with(blocks, R"("blocks":[2,4,5,3])"),
+          with(blocks, R"("blocks":[-2,1])"), with(blocks, R"("blocks":[2,1.5])"),
+          with(blocks, R"("blocks":["2",1])"), with(blocks, R"("blocks":[4294967296,1])"),
+          with(blocks, R"("blocks":[4294967295,1])"), with(blocks, R"("blocks":[1,4294967295])"),
+          with(blocks, R"("blocks":{"2":1})"), with(blocks, R"("blocks":7)"),
+          with(blocks, R"("blocks":null)"), with(blocks, R"("other":1)"),
+          with(size, R"("file_size":-1)"), with(size, R"("file_size":"81920")"),
+          with(size, R"("file_size":null)"), with(size, R"("other":1)"),
+          // Behind the file's end, and more of them than there are bytes.
+          with(size, R"("file_size":7)"), with(blocks, R"("blocks":[2,1,5,33000])")}) {
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return parse_index_line(line); }, line);
+    }
+    // An incremental file has a header at least.
+    IndexEntry empty = file_entry("base/5/1", 0);
+    empty.incremental = IncrementalContent{8192, {}};
+    test::expect_error(ErrorCode::corrupt, [&] { return parse_index_line(to_json_line(empty)); });
+}
+
 TEST(IndexEntry, LinesThatAreNotEntries) {
     const std::string good = to_json_line(file_entry("f"));
     const auto replaced = [&](const std::string& what, const std::string& by) {

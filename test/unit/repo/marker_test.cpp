@@ -60,7 +60,7 @@ TEST(Marker, NoFieldIsLostOnTheWay) {
     const json defaults = json::parse(to_json(BackupMarker{}));
     for (const auto& [key, value] : written.items()) {
         if (key != "pg_ark_backup" && key != "status") {
-            EXPECT_NE(value, defaults.at(key)) << key;
+            EXPECT_NE(value, defaults.value(key, json())) << key;
         }
     }
     EXPECT_EQ(json::parse(to_json(parse(written))), written);
@@ -81,14 +81,51 @@ TEST(Marker, TextThatIsNotUtf8IsHexadecimal) {
 TEST(Marker, EveryMissingFieldIsCorruptAndNamed) {
     const json whole = sample();
     for (const auto& [key, value] : whole.items()) {
-        if (key == "status" || key == "sha256")
+        if (key == "status" || key == "sha256" || key == "full_because" || key == "changes")
             continue;
         json j = whole;
         j.erase(key);
         const Error error = test::expect_error(
             ErrorCode::corrupt, [&] { return parse(j); }, key);
         EXPECT_TRUE(test::mentions(error.message, "the marker"));
-        EXPECT_TRUE(test::mentions(error.detail, key)) << error.detail;
+        EXPECT_TRUE(test::mentions(error.detail, key == "parent_index_sha256" ? "parent" : key))
+            << error.detail;
+    }
+}
+
+TEST(Marker, OfAFullBackupHasNothingOfAParent) {
+    BackupMarker full = test::sample_marker();
+    full.type = kTypeFull;
+    full.parent.clear();
+    full.parent_index_sha256.clear();
+    full.full_because.clear();
+    full.changes.reset();
+    const json written = json::parse(to_json(full));
+    for (const char* key : {"parent_index_sha256", "full_because", "changes"})
+        EXPECT_FALSE(written.contains(key)) << key;
+    const BackupMarker after = parse(written);
+    EXPECT_EQ(to_json(after), to_json(full));
+    EXPECT_FALSE(after.changes);
+}
+
+// A part of a cluster must never pass for the whole of it.
+TEST(Marker, TypeAndParentGoTogether) {
+    const auto with = [](const char* type, const char* parent, const char* digest) {
+        json j = sample();
+        j["type"] = type;
+        j["parent"] = parent;
+        j["parent_index_sha256"] = digest;
+        return j;
+    };
+    EXPECT_EQ(parse(with("incremental", "p", "d")).parent, "p");
+    EXPECT_EQ(parse(with("differential", "p", "d")).parent_index_sha256, "d");
+    EXPECT_EQ(parse(with("full", "", "")).parent, "");
+    for (const json& j : {with("full", "p", "d"), with("full", "p", ""), with("full", "", "d"),
+                          with("incremental", "", ""), with("incremental", "", "d"),
+                          with("incremental", "p", ""), with("differential", "", ""),
+                          with("other", "", ""), with("", "", ""), with("other", "p", "d")}) {
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return parse(j); }, j.dump());
     }
 }
 
@@ -118,7 +155,9 @@ TEST(Marker, EveryFieldOfAnotherTypeIsCorrupt) {
             try {
                 const BackupMarker taken = parse(j);
                 // What is taken is taken as it stands, never bent into another value.
-                EXPECT_EQ(json::parse(to_json(taken)).at(key), other) << key << " " << other;
+                // (Of what need not be there, nothing is written where it is empty.)
+                EXPECT_EQ(json::parse(to_json(taken)).value(key, json("")), other)
+                    << key << " " << other;
             } catch (const Error& error) {
                 EXPECT_TRUE(error.code == ErrorCode::corrupt ||
                             (error.code == ErrorCode::unsupported && key == "pg_ark_backup"))
@@ -160,10 +199,19 @@ TEST(Marker, MembersOfListsAreCheckedToo) {
             test::expect_error(ErrorCode::corrupt, [&] { return parse(j); });
         }
     }
-    for (const auto& [inner, value] : whole.at("writer").items()) {
-        json j = whole;
-        j["writer"].erase(inner);
-        test::expect_error(ErrorCode::corrupt, [&] { return parse(j); });
+    for (const char* key : {"writer", "changes"}) {
+        for (const auto& [inner, value] : whole.at(key).items()) {
+            json j = whole;
+            j[key].erase(inner);
+            test::expect_error(ErrorCode::corrupt, [&] { return parse(j); });
+        }
+    }
+    for (const auto& [inner, value] : whole.at("changes").items()) {
+        for (const json& other : {json(nullptr), json(-1), json(1.5), json("1")}) {
+            json j = whole;
+            j["changes"][inner] = other;
+            test::expect_error(ErrorCode::corrupt, [&] { return parse(j); });
+        }
     }
 }
 

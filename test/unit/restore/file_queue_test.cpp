@@ -30,11 +30,11 @@ TEST(CutIntoWork, InTheOrderOfThePacks) {
     ASSERT_EQ(work.size(), 2U);
     EXPECT_EQ(work[0].pack, 0U);
     EXPECT_EQ(work[0].end, 310U);
-    EXPECT_EQ(work[0].files[0].path, "d");
-    EXPECT_EQ(work[0].files[1].path, "b");
+    EXPECT_EQ(work[0].files[0].entry.path, "d");
+    EXPECT_EQ(work[0].files[1].entry.path, "b");
     EXPECT_EQ(work[1].pack, 1U);
     EXPECT_EQ(work[1].end, 150U);
-    EXPECT_EQ(work[1].files[0].path, "c");
+    EXPECT_EQ(work[1].files[0].entry.path, "c");
 }
 
 // Frame 100 is shared by b and c: a cut between them would have two lanes read it.
@@ -45,20 +45,21 @@ TEST(CutIntoWork, NeverInsideAFrame) {
                       100, true);
     ASSERT_EQ(work.size(), 3U);
     EXPECT_EQ(work[1].files.size(), 2U);
-    EXPECT_EQ(work[2].files[0].path, "d");
+    EXPECT_EQ(work[2].files[0].entry.path, "d");
 }
 
 TEST(CutIntoWork, EveryFileOnce) {
-    std::vector<IndexEntry> files;
+    std::vector<FileItem> files;
     for (int i = 0; i < 1000; ++i) {
         const auto pack = static_cast<uint32_t>(i % 7);
-        files.push_back(i % 10 == 0 ? file("empty" + std::to_string(i), 0, 0, {}, 0)
-                                    : file("f" + std::to_string(i), pack, 0,
-                                           {{static_cast<uint64_t>(1000 + i * 10), 10}}, 5000));
+        files.emplace_back(i % 10 == 0 ? file("empty" + std::to_string(i), 0, 0, {}, 0)
+                                       : file("f" + std::to_string(i), pack, 0,
+                                              {{static_cast<uint64_t>(1000 + i * 10), 10}}, 5000));
     }
     std::set<std::string> seen;
     for (const FileWork& work : cut_into_work(files, 20000, true)) {
-        for (const IndexEntry& e : work.files) {
+        for (const FileItem& item : work.files) {
+            const IndexEntry& e = item.entry;
             EXPECT_TRUE(seen.insert(e.path).second) << e.path;
             EXPECT_EQ(e.pack, work.pack);
             for (const FrameRef& frame : e.frames)
@@ -76,17 +77,17 @@ IndexEntry large_file(const std::string& path, uint32_t pack, uint64_t size) {
 }
 
 TEST(CutIntoWork, LargeFilesAreSharedWhereThatIsWanted) {
-    const std::vector<IndexEntry> files{file("a", 0, 0, {{10, 90}}, 100),
-                                        large_file("b", 0, 20 * kFrameBytes + 5),
-                                        file("c", 0, 0, {{90000000, 90}}, 100)};
+    const std::vector<FileItem> files{file("a", 0, 0, {{10, 90}}, 100),
+                                      large_file("b", 0, 20 * kFrameBytes + 5),
+                                      file("c", 0, 0, {{90000000, 90}}, 100)};
     const auto work = cut_into_work(files, 100, true);
     ASSERT_EQ(work.size(), 3U);
     EXPECT_FALSE(work[0].large);
     ASSERT_TRUE(work[1].large);
     EXPECT_EQ(work[1].large->entry().path, "b");
-    EXPECT_EQ(work[1].end, files[1].frames.back().offset + 100);
+    EXPECT_EQ(work[1].end, files[1].entry.frames.back().offset + 100);
     ASSERT_EQ(work[2].files.size(), 1U);
-    EXPECT_EQ(work[2].files[0].path, "c");
+    EXPECT_EQ(work[2].files[0].entry.path, "c");
     for (const FileWork& piece : cut_into_work(files, 100, false))
         EXPECT_FALSE(piece.large);
 }

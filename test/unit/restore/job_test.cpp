@@ -77,9 +77,10 @@ class RestoreJobTest : public testing::Test {
         RestorePlan plan;
         plan.source.cluster = backup.marker.cluster;
         plan.source.backup = backup.marker;
+        plan.source.chain = {{backup.marker}};
         plan.destination = check_destination(request.destination, backup.marker, "memory:");
         const Layout layout(plan.destination.directory, plan.destination.tablespaces);
-        plan.survey = survey_index(*repository, backup.marker, layout);
+        plan.survey = survey_index(*repository, plan.source.chain, layout);
         return plan;
     }
     RestoreResult restore() {

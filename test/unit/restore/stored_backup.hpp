@@ -3,17 +3,28 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/backup/manifest_writer.hpp"
 #include "core/backup/pack_writer.hpp"
 #include "core/backup/record_run.hpp"
+#include "core/repo/chain.hpp"
+#include "core/repo/manifest_writer.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/object_writer.hpp"
 #include "core/repo/repository.hpp"
 
 namespace ark::test {
+
+constexpr uint32_t kBlock = 8192;
+
+/// What an incremental backup has of a file.
+struct ChangedBlocks {
+    uint64_t file_size = 0;
+    std::vector<BlockRun> runs;
+    std::string blocks;  ///< of the runs, in their order
+};
 
 /// A backup of made-up files, written into a repository the way a real one is, without its WAL.
 class StoredBackup {
@@ -23,10 +34,14 @@ class StoredBackup {
         marker.cluster = "7301";
         marker.system_identifier = 7301;
         marker.timeline = 1;
+        marker.start_lsn = 0x2000028;
+        marker.stop_lsn = 0x2000100;
         marker.pg_version = "15.8";
         marker.pg_version_num = 150008;
         marker.catalog_version = 202209061;
         marker.wal_segment_size = 16 << 20;
+        marker.block_size = kBlock;
+        marker.relation_segment_blocks = 131072;
         marker.data_directory = "/srv/source";
         files["PG_VERSION"] = "15\n";
         files["backup_label"] = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\n";
@@ -44,9 +59,18 @@ class StoredBackup {
         RecordRun files_run;
         RecordRun directories_run;
         PackWriter writer(packs, files_run);
-        for (const auto& [path, content] : files) {
-            if (!is_last(path))
-                add(writer, path, content);
+        // By their paths, as a lane has them.
+        std::map<std::string, const ChangedBlocks*> all;
+        for (const auto& [path, content] : files)
+            all[path] = nullptr;
+        for (const auto& [path, content] : changed)
+            all[path] = &content;
+        for (const auto& [path, blocks] : all) {
+            if (blocks != nullptr) {
+                add_changed(writer, path, *blocks);
+            } else if (!is_last(path)) {
+                add(writer, path, files[path]);
+            }
         }
         writer.finish();
         RecordRun last_run;  // a run is in path order
@@ -71,13 +95,21 @@ class StoredBackup {
         write_index(merge);
     }
 
+    /// The marker, as it is now.
+    void commit() {
+        repository_.store().put_if_absent(marker.cluster + "/" + place::marker(marker.backup_id),
+                                          as_bytes(to_json(marker)));
+    }
+
     std::string pack_name(uint32_t number) const {
         return marker.cluster + "/" + place::pack(marker.backup_id, number);
     }
 
     BackupMarker marker;
     std::map<std::string, std::string> files;
+    std::map<std::string, ChangedBlocks> changed;                   ///< instead of whole files
     std::vector<std::string> directories;                           ///< in path order
+    std::optional<Lsn> manifest_stop;                               ///< instead of the marker's
     std::function<void(IndexEntry&)> falsify = [](IndexEntry&) {};  ///< what the index says
 
  private:
@@ -90,6 +122,18 @@ class StoredBackup {
         entry.size = content.size();
         writer.add_file(entry, [&](MutableByteView buffer, uint64_t offset) {
             std::memcpy(buffer.data(), content.data() + offset, buffer.size());
+        });
+    }
+
+    void add_changed(PackWriter& writer, const std::string& path, const ChangedBlocks& content) {
+        const Bytes header = incremental_header(content.runs, content.file_size / kBlock, kBlock);
+        const std::string member = std::string(as_text(header)) + content.blocks;
+        IndexEntry entry;
+        entry.path = path;
+        entry.size = member.size();
+        entry.incremental = IncrementalContent{content.file_size, content.runs};
+        writer.add_file(entry, [&](MutableByteView buffer, uint64_t offset) {
+            std::memcpy(buffer.data(), member.data() + offset, buffer.size());
         });
     }
 
@@ -106,7 +150,8 @@ class StoredBackup {
             if (entry->type == EntryType::file)
                 manifest_writer.add(*entry);
         }
-        manifest_writer.finish(1, 0x2000028, 0x2000100);
+        manifest_writer.finish(marker.timeline, marker.start_lsn,
+                               manifest_stop.value_or(marker.stop_lsn));
         marker.index_sha256 = index.finish().plain_sha256;
         marker.manifest_sha256 = manifest.finish().plain_sha256;
     }

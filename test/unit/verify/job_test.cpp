@@ -191,7 +191,7 @@ TEST_F(VerifyTest, ManifestThatDisagreesWithTheIndex) {
 }
 
 TEST_F(VerifyTest, ManifestOfOtherWal) {
-    all.backup.marker.stop_lsn += 8;
+    all.backup.manifest_stop = all.backup.marker.stop_lsn + 8;
     all.store();
     expect_findings({"manifest " + all.name_of(place::manifest(all.backup.marker.backup_id))});
 }

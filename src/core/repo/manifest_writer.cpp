@@ -1,4 +1,6 @@
-#include "core/backup/manifest_writer.hpp"
+#include "core/repo/manifest_writer.hpp"
+
+#include <utility>
 
 #include "core/base/crc32c.hpp"
 #include "core/pgdata/server_version.hpp"
@@ -18,7 +20,11 @@ std::string path_member(const std::string& path) {
 
 ManifestWriter::ManifestWriter(ObjectWriter& out, uint32_t pg_version_num,
                                uint64_t system_identifier)
-    : out_(out) {
+    : ManifestWriter([&out](ByteView text) { out.append(text); }, pg_version_num,
+                     system_identifier) {}
+
+ManifestWriter::ManifestWriter(Sink out, uint32_t pg_version_num, uint64_t system_identifier)
+    : out_(std::move(out)) {
     if (major_of(pg_version_num) >= kFirstWithManifestVersion2) {
         write("{ \"PostgreSQL-Backup-Manifest-Version\": 2,\n\"System-Identifier\": " +
               std::to_string(system_identifier) + ",\n\"Files\": [");
@@ -29,7 +35,7 @@ ManifestWriter::ManifestWriter(ObjectWriter& out, uint32_t pg_version_num,
 
 void ManifestWriter::write(std::string_view text) {
     digest_.update(as_bytes(text));
-    out_.append(as_bytes(text));
+    out_(as_bytes(text));
 }
 
 void ManifestWriter::add(const IndexEntry& file) {
@@ -46,7 +52,7 @@ void ManifestWriter::finish(TimelineId timeline, Lsn start, Lsn stop) {
           ", \"Start-LSN\": \"" + to_text(start) + "\", \"End-LSN\": \"" + to_text(stop) +
           "\" }\n],\n");
     const std::string last = "\"Manifest-Checksum\": \"" + digest_.finish() + "\"}\n";
-    out_.append(as_bytes(last));
+    out_(as_bytes(last));
 }
 
 }  // namespace ark

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
-#include "core/backup/host.hpp"
+#include "core/pgdata/wal_name.hpp"
 #include "core/pipeline/digest.hpp"
 #include "core/repo/index.hpp"
 #include "core/repo/object_writer.hpp"
@@ -10,19 +11,23 @@
 namespace ark {
 
 /// Writes PostgreSQL's backup_manifest, version 1 (15, 16) or 2 (17 and newer), as
-/// src/backend/backup/backup_manifest.c does, into an object. CRC-32C for the files: the manifest's
-/// own checksum is SHA-256.
+/// src/backend/backup/backup_manifest.c does. CRC-32C for the files: the manifest's own checksum is
+/// SHA-256.
 class ManifestWriter {
  public:
+    using Sink = std::function<void(ByteView)>;
+
+    ManifestWriter(Sink out, uint32_t pg_version_num, uint64_t system_identifier);
+    /// Into an object, which the caller finishes.
     ManifestWriter(ObjectWriter& out, uint32_t pg_version_num, uint64_t system_identifier);
     void add(const IndexEntry& file);
-    /// WAL range and the manifest's checksum; the caller finishes the object.
+    /// WAL range and the manifest's checksum.
     void finish(TimelineId timeline, Lsn start, Lsn stop);
 
  private:
     void write(std::string_view text);
 
-    ObjectWriter& out_;
+    Sink out_;
     Sha256 digest_;
     bool first_ = true;
 };

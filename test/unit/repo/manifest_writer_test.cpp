@@ -1,4 +1,4 @@
-#include "core/backup/manifest_writer.hpp"
+#include "core/repo/manifest_writer.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,0 +1,320 @@
+#include "core/restore/layered_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "core/base/crc32c.hpp"
+#include "core/base/error.hpp"
+#include "core/restore/tree.hpp"
+
+namespace ark {
+
+namespace {
+
+constexpr size_t kPieceFrames = 16;
+// What is fetched along with what is needed rather than asked for again.
+constexpr uint64_t kGapBytes = 1 << 20;
+
+IndexEntry without_frames(const IndexEntry& e) {
+    IndexEntry out;
+    out.path = e.path;
+    out.mode = e.mode;
+    out.modified = e.modified;
+    out.size = e.size;
+    out.crc32c = e.crc32c;
+    out.xxh128 = e.xxh128;
+    out.pack = e.pack;
+    return out;
+}
+
+uint32_t crc_of_zeros(uint64_t bytes) {
+    const Bytes zeros(std::min<uint64_t>(bytes, kFrameBytes));
+    uint32_t crc = 0;
+    for (uint64_t done = 0; done < bytes;) {
+        const size_t n = std::min<uint64_t>(zeros.size(), bytes - done);
+        crc = crc32c(crc, ByteView(zeros).first(n));
+        done += n;
+    }
+    return crc;
+}
+
+uint64_t stored_end(const FrameShare& frame) {
+    return frame.ref.offset + frame.ref.stored;
+}
+
+// Where one backup has the whole file its index has the checksum.
+std::optional<uint32_t> checksum_of(const ChainEntry& file, const FilePlan& plan) {
+    if (plan.parts.size() != 1 || plan.parts.front().member->incremental ||
+        plan.parts.front().member->size != file_size(file.entry) || !plan.zeros.empty())
+        return std::nullopt;
+    return plan.parts.front().member->crc32c;
+}
+
+/// Cuts what one backup gives to a file.
+class PartCutter {
+ public:
+    PartCutter(const MemberPart& part, const BackupChain& chain)
+        : part_(part),
+          block_bytes_(chain.tip().block_size),
+          frames_(frames_of(*part.member, chain.backups[part.backup].backup_id)) {}
+
+    void cut(bool delta, std::vector<FilePiece>& pieces) {
+        if (frames_.size() > 1 && part_.member->frame_crcs.empty()) {
+            add_whole(delta && part_.member->xxh128.is_known(), pieces);
+        } else if (delta && part_.member->xxh128.is_known() && comparing_pays()) {
+            add_whole(true, pieces);
+        } else {
+            add_needed(pieces);
+        }
+    }
+
+ private:
+    FilePiece empty_piece() const {
+        FilePiece piece;
+        piece.backup = part_.backup;
+        piece.member = without_frames(*part_.member);
+        return piece;
+    }
+
+    void add_whole(bool compare, std::vector<FilePiece>& pieces) const {
+        FilePiece piece = empty_piece();
+        piece.frames = frames_;
+        piece.extents = part_.extents;
+        piece.whole = true;
+        piece.compare = compare;
+        piece.member.incremental = part_.member->incremental;
+        pieces.push_back(std::move(piece));
+    }
+
+    // All frames that the file cannot have as a whole are fetched then, so that the member's
+    // checksum can be computed.
+    bool comparing_pays() const {
+        const uint64_t header = header_end(*part_.member, block_bytes_);
+        size_t needed = 0;
+        size_t not_there = 0;
+        for_each_frame(frames_, part_.extents, [&](const auto& frame, const auto& extents) {
+            needed += extents.empty() ? 0 : 1;
+            not_there += is_all_used(frame, extents, header) ? 0 : 1;
+        });
+        return not_there < needed;
+    }
+
+    void add_needed(std::vector<FilePiece>& pieces) const {
+        std::optional<FilePiece> piece;
+        for_each_frame(frames_, part_.extents, [&](const auto& frame, const auto& extents) {
+            if (extents.empty())
+                return;
+            if (piece && (piece->frames.size() == kPieceFrames ||
+                          frame.ref.offset >= stored_end(piece->frames.back()) + kGapBytes ||
+                          frame.ref.offset < stored_end(piece->frames.back())))
+                pieces.push_back(std::move(*std::exchange(piece, std::nullopt)));
+            if (!piece)
+                piece = empty_piece();
+            if (frame.begin == 0)
+                piece->member.incremental = part_.member->incremental;
+            piece->frames.push_back(frame);
+            piece->extents.insert(piece->extents.end(), extents.begin(), extents.end());
+        });
+        if (piece)
+            pieces.push_back(std::move(*piece));
+    }
+
+    const MemberPart& part_;
+    const uint32_t block_bytes_;
+    const std::vector<FrameShare> frames_;
+};
+
+}  // namespace
+
+size_t RestoredChecksums::add() {
+    const std::lock_guard lock(mutex_);
+    all_.push_back(0);
+    return all_.size() - 1;
+}
+void RestoredChecksums::set(size_t number, uint32_t crc) {
+    const std::lock_guard lock(mutex_);
+    all_.at(number) = crc;
+}
+uint32_t RestoredChecksums::at(size_t number) const {
+    const std::lock_guard lock(mutex_);
+    return all_.at(number);
+}
+void RestoredChecksums::set_label(uint64_t bytes, uint32_t crc) {
+    const std::lock_guard lock(mutex_);
+    label_ = {bytes, crc};
+}
+std::optional<std::pair<uint64_t, uint32_t>> RestoredChecksums::label() const {
+    const std::lock_guard lock(mutex_);
+    return label_;
+}
+
+LayeredFile::LayeredFile(IndexEntry entry, std::vector<Extent> zeros, size_t pieces, size_t number)
+    : entry_(std::move(entry)), zeros_(std::move(zeros)), number_(number), pieces_left_(pieces) {
+    for (const Extent& run : zeros_)
+        written_.push_back({run.to, run.bytes, crc_of_zeros(run.bytes)});
+}
+
+File LayeredFile::open(const std::string& path, bool may_be_there) {
+    const std::lock_guard lock(mutex_);
+    if (!made_)
+        make(path, may_be_there);
+    made_ = true;
+    return File::open(path, O_RDWR | O_NOFOLLOW);
+}
+
+uint64_t LayeredFile::zero_bytes() const {
+    uint64_t sum = 0;
+    for (const Extent& run : zeros_)
+        sum += run.bytes;
+    return sum;
+}
+
+bool LayeredFile::was_there() const {
+    const std::lock_guard lock(mutex_);
+    return was_there_;
+}
+
+void LayeredFile::make(const std::string& path, bool may_be_there) {
+    std::optional<File> file;
+    if (may_be_there)
+        file = take_over(path);
+    was_there_ = file.has_value();
+    if (!file) {
+        if (may_be_there && ::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
+            throw system_error(errno, "could not remove file \"" + path + "\"");
+        file = make_file(path);
+    }
+    if (::ftruncate(file->fd(), static_cast<off_t>(file_size(entry_))) != 0)
+        throw system_error(errno, "could not set the size of file \"" + path + "\"");
+    if (!was_there_)
+        return;
+    for (const Extent& run : zeros_) {
+        const Bytes zeros(std::min<uint64_t>(run.bytes, kFrameBytes));
+        for (uint64_t done = 0; done < run.bytes; done += zeros.size()) {
+            const size_t n = std::min<uint64_t>(zeros.size(), run.bytes - done);
+            file->pwrite_all(ByteView(zeros).first(n), run.to + done);
+        }
+    }
+}
+
+std::optional<File> LayeredFile::take_over(const std::string& path) const {
+    const int fd = ::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return std::nullopt;
+    File file(fd, path);
+    if (!is_own_plain_file(file.stat()))
+        return std::nullopt;
+    // Clean pages of the cache may be better than what the disk has by now.
+    static_cast<void>(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+    return file;
+}
+
+std::optional<uint32_t> LayeredFile::written(const std::vector<WrittenBytes>& piece,
+                                             uint64_t reused) {
+    const std::lock_guard lock(mutex_);
+    reused_ += reused;
+    written_.insert(written_.end(), piece.begin(), piece.end());
+    if (--pieces_left_ > 0)
+        return std::nullopt;
+    return checksum();
+}
+
+bool LayeredFile::all_reused() const {
+    const std::lock_guard lock(mutex_);
+    return was_there_ && reused_ == file_size(entry_);
+}
+
+// Nothing may be forgotten, or come twice.
+uint32_t LayeredFile::checksum() {
+    std::ranges::sort(written_, {}, &WrittenBytes::to);
+    uint64_t end = 0;
+    uint32_t crc = 0;
+    for (const WrittenBytes& part : written_) {
+        if (part.to != end)
+            break;
+        crc = crc32c_of_both(crc, part.crc32c, part.bytes);
+        end += part.bytes;
+    }
+    if (end != file_size(entry_)) {
+        throw Error(ErrorCode::internal, "file \"" + entry_.path + "\" was not written as a whole",
+                    "What was written of it goes to byte " + std::to_string(end) + " of " +
+                        std::to_string(file_size(entry_)) + ".");
+    }
+    written_ = {};
+    if (expected_ && crc != *expected_) {
+        throw Error(ErrorCode::corrupt, "file \"" + entry_.path + "\" is damaged",
+                    "The checksum of what was restored is not what the index says.",
+                    "Restore another backup (\"pg_ark list\").");
+    }
+    return crc;
+}
+
+uint64_t FilePiece::bytes() const {
+    uint64_t sum = 0;
+    for (const FrameShare& frame : frames)
+        sum += frame.bytes;
+    return sum;
+}
+
+size_t FilePiece::memory() const {
+    // Extents become WrittenBytes of the file before these go.
+    return sizeof(FilePiece) + sizeof(IndexEntry) + 2 * member.path.size() +
+           frames.size() * sizeof(FrameShare) +
+           (member.incremental ? member.incremental->runs.size() * sizeof(BlockRun) : 0) +
+           extents.size() * (sizeof(Extent) + sizeof(WrittenBytes));
+}
+
+std::vector<FilePiece> cut_into_pieces(const ChainEntry& file, const BackupChain& chain, bool delta,
+                                       size_t number) {
+    const FilePlan plan = plan_file(file, chain);
+    std::vector<FilePiece> pieces;
+    for (const MemberPart& part : plan.parts)
+        PartCutter(part, chain).cut(delta, pieces);
+    if (pieces.empty()) {
+        // Somebody has to make it.
+        FilePiece piece;
+        piece.member = without_frames(file.entry);
+        pieces.push_back(std::move(piece));
+    }
+    const uint64_t block_bytes = chain.tip().block_size;
+    std::vector<Extent> zeros;
+    for (const BlockRun& run : plan.zeros)
+        zeros.push_back({0, run.first * block_bytes, run.length * block_bytes});
+    IndexEntry entry = without_frames(file.entry);
+    entry.incremental = IncrementalContent{file_size(file.entry), {}};
+    const auto layered =
+        std::make_shared<LayeredFile>(std::move(entry), std::move(zeros), pieces.size(), number);
+    if (const auto crc = checksum_of(file, plan))
+        layered->expect(*crc);
+    for (FilePiece& piece : pieces)
+        piece.file = layered;
+    return pieces;
+}
+
+Bytes header_of(const IndexEntry& member, uint32_t block_bytes) {
+    if (!member.incremental)
+        return {};
+    const IncrementalContent& content = *member.incremental;
+    return incremental_header(content.runs, static_cast<uint32_t>(content.file_size / block_bytes),
+                              block_bytes);
+}
+
+uint64_t header_end(const IndexEntry& member, uint32_t block_bytes) {
+    return member.incremental
+               ? incremental_header_bytes(blocks_in(member.incremental->runs), block_bytes)
+               : 0;
+}
+
+bool is_all_used(const FrameShare& frame, const std::vector<Extent>& extents, uint64_t header) {
+    uint64_t used = std::clamp(header, frame.begin, frame.begin + frame.bytes) - frame.begin;
+    for (const Extent& extent : extents)
+        used += extent.bytes;
+    return used == frame.bytes;
+}
+
+}  // namespace ark
