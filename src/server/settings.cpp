@@ -99,6 +99,7 @@ const struct config_enum_entry kEncryption[] = {
 const char kEncryptionName[] = "pg_ark.encryption";
 const char kWhenBusyName[] = "pg_ark.restore_test_when_busy";
 const char kStreamingName[] = "pg_ark.wal_streaming";
+const char kTrackingName[] = "pg_ark.change_tracking";
 
 const struct config_enum_entry kWhenBusy[] = {
     {"wait", kWaitWhenBusy, false}, {"refuse", kRefuseWhenBusy, false}, {nullptr, 0, false}};
@@ -209,6 +210,9 @@ void define_settings(bool preloaded) {
     DefineCustomBoolVariable(
         kStreamingName, "Sends WAL to the repository as it is written, not by segments alone.",
         nullptr, &settings.wal_streaming, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        kTrackingName, "Reads from WAL which blocks change, for incremental backups.", nullptr,
+        &settings.change_tracking, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     // Loaded late (by archive_library alone) a PGC_POSTMASTER setting would be a FATAL error.
     define_string({"pg_ark.database", &settings.database, "postgres",
                    "Database in which the extension pg_ark is created.", nullptr, 0, nullptr},
@@ -239,6 +243,7 @@ List* setting_names() {
         names = lappend(names, const_cast<char*>(s.name));
     names = lappend(names, const_cast<char*>(kWhenBusyName));
     names = lappend(names, const_cast<char*>(kEncryptionName));
+    names = lappend(names, const_cast<char*>(kTrackingName));
     return lappend(names, const_cast<char*>(kStreamingName));
 }
 

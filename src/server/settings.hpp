@@ -28,6 +28,7 @@ struct Settings {
     int retry_timeout_s;           ///< how long a store that is out of reach is tried again
     int shutdown_timeout_s;        ///< bound of the archiver's last cycle
     bool wal_streaming;            ///< WAL goes to the repository as it is written
+    bool change_tracking;          ///< tables of changed blocks are made of it
     int wal_stream_interval_ms;    ///< how often, where no commit waits for it
     int wal_stream_pieces;         ///< of a segment, before a new one is begun; 0: any number
     char* wal_conninfo;            ///< how the child connects; "": see wal_conninfo()
