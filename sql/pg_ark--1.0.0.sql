@@ -418,6 +418,43 @@ COMMENT ON COLUMN ark.wal_status.worker_pid IS 'Process id of the WAL worker';
 COMMENT ON COLUMN ark.wal_status.child_pid IS 'Process id of the streaming process';
 COMMENT ON COLUMN ark.wal_status.walsender_pid IS 'Its row in pg_stat_replication; null: not connected';
 
+CREATE FUNCTION ark.change_state(
+    OUT state text, OUT timeline bigint, OUT lsn pg_catalog.pg_lsn, OUT behind_bytes bigint, OUT behind_since timestamptz,
+    OUT tables bigint, OUT segments bigint, OUT wal_bytes bigint, OUT gaps bigint, OUT last_gap text,
+    OUT since_lsn pg_catalog.pg_lsn, OUT changed_relations bigint, OUT changed_blocks bigint, OUT changed_bytes bigint,
+    OUT cpu_seconds double precision, OUT cpu_per_segment double precision, OUT audit_misses bigint,
+    OUT error_sqlstate text, OUT error_message text, OUT error_detail text, OUT error_hint text, OUT error_at timestamptz,
+    OUT child_pid integer) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_change_state';
+COMMENT ON FUNCTION ark.change_state() IS 'How the tracking of changed blocks fares, as shared memory knows it; see the view ark.change_tracking';
+
+CREATE VIEW ark.change_tracking AS SELECT * FROM ark.change_state();
+COMMENT ON VIEW ark.change_tracking IS 'One row: how far the tracking of changed blocks is, what it missed, what it costs, and how much an incremental backup would hold now';
+COMMENT ON COLUMN ark.change_tracking.state IS 'tracking (it keeps up), reading (it is behind), retrying (the repository is away), starting, stopped (tries again later); off, not_archiving, clone, no_repository, standby, not_running';
+COMMENT ON COLUMN ark.change_tracking.timeline IS 'Timeline of this server; null before it has begun';
+COMMENT ON COLUMN ark.change_tracking.lsn IS 'WAL before it was read; whole segments are';
+COMMENT ON COLUMN ark.change_tracking.behind_bytes IS 'WAL behind that, in bytes: up to a segment is usual';
+COMMENT ON COLUMN ark.change_tracking.behind_since IS 'Since when more than the newest segment is not read; null: it keeps up';
+COMMENT ON COLUMN ark.change_tracking.tables IS 'Change tables stored, since the start of the server';
+COMMENT ON COLUMN ark.change_tracking.segments IS 'WAL segments read, since the start of the server';
+COMMENT ON COLUMN ark.change_tracking.wal_bytes IS 'Bytes of WAL in them';
+COMMENT ON COLUMN ark.change_tracking.gaps IS 'Stretches of WAL that it could not read, since the start of the server; a backup whose parent began before one is a full backup';
+COMMENT ON COLUMN ark.change_tracking.last_gap IS 'The last one, and why';
+COMMENT ON COLUMN ark.change_tracking.since_lsn IS 'Where the newest backup begins, since which the next three count; null: there is none, or it cannot be told';
+COMMENT ON COLUMN ark.change_tracking.changed_relations IS 'Relations that changed since then';
+COMMENT ON COLUMN ark.change_tracking.changed_blocks IS 'Blocks of tables and indexes that changed since then; looked at every 10 seconds';
+COMMENT ON COLUMN ark.change_tracking.changed_bytes IS 'The same in bytes, uncompressed: what an incremental backup would hold now, besides the files that it holds as a whole';
+COMMENT ON COLUMN ark.change_tracking.cpu_seconds IS 'CPU time of the tracking processes, since the start of the server';
+COMMENT ON COLUMN ark.change_tracking.cpu_per_segment IS 'CPU seconds that reading one WAL segment took';
+COMMENT ON COLUMN ark.change_tracking.audit_misses IS 'Pages that a backup''s audit found changed although no table said so, since the start of the server: 0, or a bug';
+COMMENT ON COLUMN ark.change_tracking.error_sqlstate IS 'SQLSTATE of the last error, also where it is over; state tells what is now';
+COMMENT ON COLUMN ark.change_tracking.error_message IS 'Its message';
+COMMENT ON COLUMN ark.change_tracking.error_detail IS 'Its detail';
+COMMENT ON COLUMN ark.change_tracking.error_hint IS 'What to do';
+COMMENT ON COLUMN ark.change_tracking.error_at IS 'When it was last met';
+COMMENT ON COLUMN ark.change_tracking.child_pid IS 'Process id of the tracking process';
+
 CREATE FUNCTION ark.find_wal_gaps(
     OUT timeline bigint, OUT first_segment text, OUT last_segment text, OUT start_lsn pg_catalog.pg_lsn,
     OUT end_lsn pg_catalog.pg_lsn, OUT segments bigint, OUT bytes bigint, OUT backups text[],
@@ -539,6 +576,6 @@ REVOKE ALL ON ALL TABLES IN SCHEMA ark FROM PUBLIC;
 -- Also of an owner to come who is no superuser.
 REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON ark.audit_log FROM CURRENT_USER;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO pg_monitor;
-GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state(), ark.wal_state(), ark.audit_state() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION ark.known_backup(text), ark.backup_chain(text) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION ark.running_backups(), ark.running_tests(), ark.archiver_state(), ark.wal_state(), ark.change_state(), ark.audit_state() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION ark.find_wal_gaps(), ark.find_recoverable_ranges(), ark.can_recover(timestamptz) TO pg_monitor;

@@ -14,6 +14,7 @@ SELECT count(*) >= 0 AS reads FROM ark.backup_log;
 SELECT count(*) >= 0 AS reads FROM ark.backup_progress;
 SELECT count(*) AS rows FROM ark.archiver_status;
 SELECT count(*) AS rows FROM ark.wal_status;
+SELECT count(*) AS rows FROM ark.change_tracking;
 SELECT count(*) >= 0 AS reads FROM ark.backup_verification;
 SELECT count(*) >= 0 AS reads FROM ark.backup_tests;
 SELECT ark.create_manual_backup('x');

@@ -82,6 +82,7 @@ int run_server_catalog();
 int run_server_verify();
 int run_server_drill();
 int run_server_stream();
+int run_server_track();
 
 /// The role of the process that a wal-get leaves behind, with the words of start_prefetcher. Ends
 /// the process.

@@ -34,6 +34,8 @@ int server_role(std::string_view role) {
             return run_server_drill();
         if (role == "server-stream")
             return run_server_stream();
+        if (role == "server-track")
+            return run_server_track();
     } catch (const Error& error) {
         if (error.code != ErrorCode::cancelled)
             print_error(error, OutputFormat::text);

@@ -91,6 +91,23 @@ void put_cluster(StringInfo out) {
     message_end(out);
 }
 
+void put_hello(StringInfo out) {
+    message_begin(out, "hello");
+    message_number(out, "protocol", kProtocolVersion);
+    message_text(out, "module", PG_ARK_VERSION);
+    message_end(out);
+}
+
+void put_open(StringInfo out, const OpenOptions& options, bool create) {
+    put_settings(out, options);
+    put_cluster(out);
+    message_begin(out, "open");
+    message_number(out, "create", create ? 1 : 0);
+    if (options.without_key)
+        message_number(out, "without_key", 1);
+    message_end(out);
+}
+
 // Where a repository was used before, none is made: the error says so, beside the child's own
 // words.
 Message receive_known_opened(Child* child, TimestampTz deadline) {
@@ -186,15 +203,7 @@ Message receive_verb(Child* child, const char* verb, TimestampTz deadline) {
     return message;
 }
 
-char* greet(Child* child, TimestampTz deadline) {
-    StringInfoData out;
-    initStringInfo(&out);
-    message_begin(&out, "hello");
-    message_number(&out, "protocol", kProtocolVersion);
-    message_text(&out, "module", PG_ARK_VERSION);
-    message_end(&out);
-    child_send(child, out);
-    const Message hello = receive_verb(child, "hello", deadline);
+char* check_hello(const Message& hello) {
     char* version = get_text(hello, "program");
     if (version == nullptr)
         version = pstrdup("unknown");
@@ -209,18 +218,33 @@ char* greet(Child* child, TimestampTz deadline) {
     return version;
 }
 
+char* greet(Child* child, TimestampTz deadline) {
+    StringInfoData out;
+    initStringInfo(&out);
+    put_hello(&out);
+    child_send(child, out);
+    return check_hello(receive_verb(child, "hello", deadline));
+}
+
+void check_opened(const Message& opened) {
+    const char* token = get_token(opened, "repository_id");
+    require_known_repository(token != nullptr ? token : "");
+}
+
+void send_opening(Child* child, const OpenOptions& options) {
+    StringInfoData out;
+    initStringInfo(&out);
+    put_hello(&out);
+    put_open(&out, options, false);
+    child_send(child, out);
+}
+
 char* open_after_greeting(Child* child, const OpenOptions& options, TimestampTz deadline) {
     const bool known = known_repository_id() != nullptr;
     StringInfoData out;
     initStringInfo(&out);
-    put_settings(&out, options);
-    put_cluster(&out);
+    put_open(&out, options, options.create && !known);
     child->answered = false;
-    message_begin(&out, "open");
-    message_number(&out, "create", options.create && !known ? 1 : 0);
-    if (options.without_key)
-        message_number(&out, "without_key", 1);
-    message_end(&out);
     child_send(child, out);
     const Message opened = options.create && known ? receive_known_opened(child, deadline)
                                                    : receive_verb(child, "opened", deadline);

@@ -52,6 +52,13 @@ char* greet(Child* child, TimestampTz deadline);
 /// The rest of the opening after greet. May be repeated after an error, except with server-backup.
 char* open_after_greeting(Child* child, const OpenOptions& options, TimestampTz deadline);
 
+/// The whole opening at once, for who does not wait for answers: `hello` and `opened` (or an
+/// `error`) come later, and the next two are for them. Both throw as greet and open_after_greeting
+/// do.
+void send_opening(Child* child, const OpenOptions& options);
+char* check_hello(const Message& hello);  ///< the executable's version
+void check_opened(const Message& opened);
+
 TimestampTz deadline_in_ms(int64 ms);
 
 }  // namespace ark

@@ -20,10 +20,15 @@ struct Group {
 };
 
 const Group kGroups[] = {
-    {"repository", check_repository},       {"archiving", check_archiving},
-    {"wal_streaming", check_wal_streaming}, {"pages", check_pages},
-    {"worker_slots", check_workers},        {"timeouts", check_timeouts},
-    {"last_backup", check_last_backup},     {"oom_policy", check_out_of_memory},
+    {"repository", check_repository},
+    {"archiving", check_archiving},
+    {"wal_streaming", check_wal_streaming},
+    {"change_tracking", check_change_tracking},
+    {"pages", check_pages},
+    {"worker_slots", check_workers},
+    {"timeouts", check_timeouts},
+    {"last_backup", check_last_backup},
+    {"oom_policy", check_out_of_memory},
 };
 
 // In a subtransaction, so that an error in one check leaves the transaction usable for the next.

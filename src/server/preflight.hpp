@@ -21,6 +21,7 @@ void put_check(CheckSink* sink, const Check& check);
 void check_repository(CheckSink* sink);
 void check_archiving(CheckSink* sink);
 void check_wal_streaming(CheckSink* sink);
+void check_change_tracking(CheckSink* sink);
 void check_pages(CheckSink* sink);
 void check_workers(CheckSink* sink);
 void check_timeouts(CheckSink* sink);

@@ -100,6 +100,7 @@ const char kEncryptionName[] = "pg_ark.encryption";
 const char kWhenBusyName[] = "pg_ark.restore_test_when_busy";
 const char kAuditFractionName[] = "pg_ark.audit_fraction";
 const char kStreamingName[] = "pg_ark.wal_streaming";
+const char kTrackingName[] = "pg_ark.change_tracking";
 
 const struct config_enum_entry kWhenBusy[] = {
     {"wait", kWaitWhenBusy, false}, {"refuse", kRefuseWhenBusy, false}, {nullptr, 0, false}};
@@ -215,6 +216,9 @@ void define_settings(bool preloaded) {
         "Share of the blocks called unchanged that an incremental backup reads all the same.",
         "Their LSNs show whether the tracking of changes has missed one. 0: none, 1: all.",
         &settings.audit_fraction, 0.01, 0, 1, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        kTrackingName, "Reads from WAL which blocks change, for incremental backups.", nullptr,
+        &settings.change_tracking, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     // Loaded late (by archive_library alone) a PGC_POSTMASTER setting would be a FATAL error.
     define_string({"pg_ark.database", &settings.database, "postgres",
                    "Database in which the extension pg_ark is created.", nullptr, 0, nullptr},
@@ -246,6 +250,7 @@ List* setting_names() {
     names = lappend(names, const_cast<char*>(kWhenBusyName));
     names = lappend(names, const_cast<char*>(kEncryptionName));
     names = lappend(names, const_cast<char*>(kAuditFractionName));
+    names = lappend(names, const_cast<char*>(kTrackingName));
     return lappend(names, const_cast<char*>(kStreamingName));
 }
 

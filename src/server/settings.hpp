@@ -29,6 +29,7 @@ struct Settings {
     int shutdown_timeout_s;        ///< bound of the archiver's last cycle
     double audit_fraction;         ///< of the blocks that an incremental backup does not hold
     bool wal_streaming;            ///< WAL goes to the repository as it is written
+    bool change_tracking;          ///< tables of changed blocks are made of it
     int wal_stream_interval_ms;    ///< how often, where no commit waits for it
     int wal_stream_pieces;         ///< of a segment, before a new one is begun; 0: any number
     char* wal_conninfo;            ///< how the child connects; "": see wal_conninfo()

@@ -160,6 +160,24 @@ struct WalStatus {
     uint64 rates_count;              ///< ever put into it
 };
 
+/// What the WAL worker tells of its other child, which keeps change tables. The counters are of all
+/// children since the start of the server.
+struct ChangeStatus {
+    pid_t child_pid;         ///< 0: not running
+    char state[kTokenSize];  ///< docs/sql-api.md, ark.change_tracking
+    uint32 timeline;
+    XLogRecPtr position;       ///< WAL before it was read
+    TimestampTz behind_since;  ///< 0: it keeps up
+    uint64 tables, segments, bytes, gaps;
+    char last_gap[kReasonSize / 4];
+    uint64 cpu_micros, reading_micros;  ///< all of it; what it took to read WAL
+    XLogRecPtr since;                   ///< invalid: the next two are not known
+    uint64 blocks, relations;           ///< changed since then
+    uint64 audit_misses;                ///< by whoever takes backups
+    JobError error;                     ///< the last
+    TimestampTz error_at;
+};
+
 /// How the audit log fares. Guarded by audit_lock, as the spool is.
 struct AuditStatus {
     bool requested;          ///< something waits to be written
@@ -188,6 +206,7 @@ struct Shared {
     Job jobs[kJobSlots];
     ArchiverStatus archiver;
     WalStatus wal;
+    ChangeStatus changes;
     AuditStatus audit;
 };
 

@@ -1,11 +1,8 @@
 #include "server/stream_child.hpp"
 
-#include <sys/stat.h>
-
-#include "server/conversation.hpp"
 #include "server/settings.hpp"
 #include "server/sql_call.hpp"
-#include "server/throttle.hpp"
+#include "server/wal_child.hpp"
 #include "server/wal_conninfo.hpp"
 #include "server/walsender.hpp"
 
@@ -24,38 +21,21 @@ constexpr int64 kOpenMs = INT64CONST(60) * 1000;
 constexpr int kMostRetrySeconds = 30;
 // It promises to be gone half a second after its input has closed.
 constexpr int kPoliteMs = 1000;
-constexpr int kGraceMs = 1000;
 constexpr int kMinuteMs = 60 * 1000;
 constexpr int kWarningIntervalMs = 10 * kMinuteMs;
 
 enum class Told { kNothing, kAsynchronous, kSynchronous };
 
-Child* child = nullptr;
-char* started_with = nullptr;  // in TopMemoryContext
+WalChild self = {"server-stream", "WAL is not streamed to the repository"};
 bool (*give_up_opening)() = nullptr;
 Told told_mode = Told::kNothing;
-// What it said last before it ends by itself.
-bool said_why = false;
-bool said_conflict = false;
+Throttle warning_throttle;
+bool said_conflict = false;  // the last that it said before it ended
 // What the children before this one came to.
 uint64 pieces_before = 0, segments_before = 0, retries_before = 0;
-// An error was logged, and its end was not.
-bool in_trouble = false;
-Throttle error_throttle;
 
-// Everything that a running child has been told or was made from; another text means another child.
 char* present_signature() {
-    const char* program = program_path();
-    struct stat file = {};
-    (void)stat(program, &file);
-    return psprintf("%s|%s|%s|%d|%d|%d|%d|%d|%s|%s|%s|%lu.%lu.%ld.%ld.%ld", settings.repositories,
-                    settings.cluster, program, settings.compression_level, settings.backup_jobs,
-                    settings.memory_limit_mb, settings.retry_timeout_s,
-                    settings.wal_stream_interval_ms, wal_conninfo(), settings.fault,
-                    encryption_signature(), static_cast<unsigned long>(file.st_dev),
-                    static_cast<unsigned long>(file.st_ino), static_cast<long>(file.st_size),
-                    static_cast<long>(file.st_mtim.tv_sec),
-                    static_cast<long>(file.st_mtim.tv_nsec));
+    return wal_child_signature(psprintf("%d|%s", settings.wal_stream_interval_ms, wal_conninfo()));
 }
 
 TimestampTz end_of_opening() {
@@ -65,7 +45,7 @@ TimestampTz end_of_opening() {
 void publish_start() {
     lock_shared(LW_EXCLUSIVE);
     WalStatus* status = &shared->wal;
-    status->child_pid = child->pid;
+    status->child_pid = self.child->pid;
     pieces_before = status->pieces;
     segments_before = status->segments;
     retries_before = status->retries;
@@ -92,7 +72,7 @@ void begin_streaming() {
     message_number(&out, "timeline", GetWALInsertionTimeLine());
     message_number(&out, "interval_ms", static_cast<uint64>(settings.wal_stream_interval_ms));
     message_end(&out);
-    child_send(child, out);
+    child_send(self.child, out);
 }
 
 void take_connected(const Message& message) {
@@ -150,13 +130,13 @@ void take_position(const Message& message) {
     // It runs again without having found another server: the archiver may go on, and looks itself.
     status->conflict = false;
     unlock_shared();
-    if (streams && in_trouble) {
+    if (streams && self.in_trouble) {
         ereport(LOG, (errmsg("WAL is streamed to the repository again"),
                       errdetail("Durable up to %s.", lsn_text(said.durable) != nullptr
                                                          ? lsn_text(said.durable)
                                                          : "an unknown place")));
-        in_trouble = false;
-        error_throttle = {};
+        self.in_trouble = false;
+        self.error_throttle = {};
     }
 }
 
@@ -168,20 +148,10 @@ void take_error(const Message& message) {
         strlcpy(shared->wal.state, "retrying", sizeof(shared->wal.state));
         unlock_shared();
     } else {
-        said_why = true;
+        self.said_why = true;
         said_conflict = says_conflict(message);
     }
     note_stream_error(error, said_conflict ? kMinuteMs : kWarningIntervalMs);
-}
-
-void take_warning(const Message& message) {
-    static Throttle throttle;
-    const JobError warning = error_in(message);
-    if (!throttle_passes(&throttle, warning.message))
-        return;
-    ereport(WARNING, (errcode(warning.sqlstate), errmsg_internal("%s", warning.message),
-                      warning.detail[0] != '\0' ? errdetail_internal("%s", warning.detail) : 0,
-                      warning.hint[0] != '\0' ? errhint("%s", warning.hint) : 0));
 }
 
 // An unknown verb of a newer executable is not for us.
@@ -193,69 +163,46 @@ void take(const Message& message) {
     else if (message_is(message, "error"))
         take_error(message);
     else if (message_is(message, "warning"))
-        take_warning(message);
-}
-
-char* as_sentence(const char* message) {
-    char* text = pstrdup(message);
-    if (strncmp(text, "pg_ark", 6) != 0)
-        text[0] = static_cast<char>(pg_toupper(static_cast<unsigned char>(text[0])));
-    return text;
-}
-
-// It has closed its output: by then it has said why, or nobody knows.
-void note_end() {
-    if (said_why)
-        return;
-    constexpr int kReapMs = 200;
-    const char* how =
-        child_reap(child, kReapMs) ? describe_exit(child->wait_status) : "closed its output";
-    JobError error = {};
-    error.sqlstate = ERRCODE_CONNECTION_FAILURE;
-    strlcpy(error.message, "pg_ark ended before its work was done", sizeof(error.message));
-    snprintf(error.detail, sizeof(error.detail), "Process %d %s.", static_cast<int>(child->pid),
-             how);
-    strlcpy(error.hint, "The server's log may hold its last words.", sizeof(error.hint));
-    note_stream_error(error, kMinuteMs);
+        wal_child_log_warning(&warning_throttle, message);
 }
 
 }  // namespace
 
 void stream_child_start(bool (*give_up)()) {
-    const char* signature = present_signature();
     told_mode = Told::kNothing;
-    said_why = said_conflict = false;
+    said_conflict = false;
     give_up_opening = give_up;
-    child = child_start(program_path(), "server-stream", ChildWait::kLatch);
-    child->limit = end_of_opening;
-    started_with = MemoryContextStrdup(TopMemoryContext, signature);
+    wal_child_start(&self, present_signature());
+    self.child->limit = end_of_opening;
     publish_start();
     const TimestampTz deadline = deadline_in_ms(kOpenMs);
     const OpenOptions options = {false, 0, 0, Min(settings.retry_timeout_s, kMostRetrySeconds)};
-    (void)greet(child, deadline);
-    publish_repository(open_after_greeting(child, options, deadline));
+    (void)greet(self.child, deadline);
+    publish_repository(open_after_greeting(self.child, options, deadline));
     begin_streaming();
 }
 
-bool stream_child_runs() {
-    return child != nullptr;
+WalChild* stream_child() {
+    return &self;
 }
 
 bool stream_child_is_outdated() {
-    return started_with != nullptr && strcmp(started_with, present_signature()) != 0;
+    return wal_child_is_outdated(self, present_signature());
 }
 
 StreamChild stream_child_look(long timeout_ms) {
-    child_wait(child, timeout_ms);
-    while (char* line = child_next_line(child)) {
+    child_wait(self.child, timeout_ms);
+    while (char* line = child_next_line(self.child)) {
         take(parse_message(line));
         pfree(line);
     }
     if (said_conflict)
         return StreamChild::kConflict;
-    if (!child->ended)
-        return said_why ? StreamChild::kFailed : StreamChild::kRuns;
-    note_end();
+    if (!self.child->ended)
+        return self.said_why ? StreamChild::kFailed : StreamChild::kRuns;
+    const JobError end = wal_child_end(self);
+    if (end.sqlstate != 0)
+        note_stream_error(end, kMinuteMs);
     return StreamChild::kFailed;
 }
 
@@ -263,7 +210,7 @@ void stream_child_tell_mode() {
     lock_shared(LW_SHARED);
     const pid_t pid = shared->wal.walsender_pid;
     unlock_shared();
-    if (child == nullptr || pid == 0)
+    if (self.child == nullptr || pid == 0)
         return;
     const bool sync = walsender_is_synchronous(pid);
     const Told mode = sync ? Told::kSynchronous : Told::kAsynchronous;
@@ -274,7 +221,7 @@ void stream_child_tell_mode() {
     message_begin(&out, "mode");
     message_number(&out, "sync", sync ? 1 : 0);
     message_end(&out);
-    child_send(child, out);
+    child_send(self.child, out);
     told_mode = mode;
     lock_shared(LW_EXCLUSIVE);
     shared->wal.sync = sync;
@@ -282,12 +229,7 @@ void stream_child_tell_mode() {
 }
 
 void stream_child_stop(bool hurry) {
-    if (child != nullptr)
-        (void)child_stop(child, hurry ? 0 : kPoliteMs, kGraceMs);
-    child = nullptr;
-    if (started_with != nullptr)
-        pfree(started_with);
-    started_with = nullptr;
+    wal_child_stop(&self, hurry, kPoliteMs);
     lock_shared(LW_EXCLUSIVE);
     shared->wal.child_pid = 0;
     shared->wal.walsender_pid = 0;
@@ -301,14 +243,7 @@ void note_stream_error(const JobError& error, int interval_ms) {
     shared->wal.error = error;
     shared->wal.error_at = GetCurrentTimestamp();
     unlock_shared();
-    in_trouble = true;
-    // By kind, not by wording: a message may name what is another at each try.
-    if (!throttle_passes(&error_throttle, unpack_sql_state(error.sqlstate), interval_ms))
-        return;
-    ereport(WARNING, (errcode(error.sqlstate), errmsg("WAL is not streamed to the repository"),
-                      errdetail_internal("%s.%s%s", as_sentence(error.message),
-                                         error.detail[0] != '\0' ? " " : "", error.detail),
-                      error.hint[0] != '\0' ? errhint("%s", error.hint) : 0));
+    wal_child_log_error(&self, error, interval_ms);
 }
 
 }  // namespace ark

@@ -20,7 +20,8 @@ enum class StreamChild {
 /// Starts the child and opens the repository, which must have been used before. Throws what it
 /// says, or ERRCODE_IO_ERROR where it does not answer; at once where `give_up` says so.
 void stream_child_start(bool (*give_up)());
-bool stream_child_runs();
+struct WalChild;
+WalChild* stream_child();
 /// Whether it was started with other settings than the present ones, or its program was replaced.
 bool stream_child_is_outdated();
 /// Waits at most `timeout_ms` for something to happen, takes in what it says. Never waits for the

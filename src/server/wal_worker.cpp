@@ -8,6 +8,8 @@
 #include "server/settings.hpp"
 #include "server/stream_child.hpp"
 #include "server/throttle.hpp"
+#include "server/track_child.hpp"
+#include "server/wal_child.hpp"
 #include "server/wal_directory.hpp"
 #include "server/wal_status.hpp"
 #include "server/walsender.hpp"
@@ -36,12 +38,7 @@ constexpr int kMinuteMs = 60 * 1000;
 constexpr int kWakeArchiverMs = 5 * 1000;
 constexpr int kStandstillMs = kMinuteMs;
 constexpr int kStandstillIntervalMs = 10 * kMinuteMs;
-// The pause before the next start doubles from the first to the last.
-constexpr int kFirstPauseMs = 1000;
-constexpr int kLastPauseMs = 30 * 1000;
 
-int pause_ms = 0;
-TimestampTz not_before = 0;
 TimestampTz next_tick = 0;
 TimestampTz next_rates = 0;
 TimestampTz next_wakeup = 0;
@@ -53,6 +50,8 @@ void on_worker_exit(int, Datum) {
     status->worker_pid = status->child_pid = status->walsender_pid = 0;
     status->sync = false;
     status->state[0] = '\0';
+    shared->changes.child_pid = 0;
+    shared->changes.state[0] = '\0';
     unlock_shared();
 }
 
@@ -81,18 +80,21 @@ bool is_wanted_elsewhere() {
     return ShutdownRequestPending != 0 || ConfigReloadPending != 0;
 }
 
-// The state to show where nothing is to be streamed, or NULL. While the child runs the repository
-// is known.
-const char* why_not() {
-    if (!settings.wal_streaming)
+bool stream_child_runs() {
+    return stream_child()->child != nullptr;
+}
+
+// The state to show where a child has nothing to do, or NULL: it is `wanted` by its setting. While
+// it runs the repository is known.
+const char* why_not(bool wanted, bool runs) {
+    if (!wanted)
         return "off";
     if (!archives_with_pg_ark())
         return "not_archiving";
     if (is_clone())
         return "clone";
     // It is made by what has something to put into it: the archiver, a backup.
-    if (settings.repositories[0] == '\0' ||
-        (!stream_child_runs() && known_repository_id() == nullptr))
+    if (settings.repositories[0] == '\0' || (!runs && known_repository_id() == nullptr))
         return "no_repository";
     return nullptr;
 }
@@ -106,23 +108,22 @@ bool archiver_has_conflict(JobError* error) {
     return conflict;
 }
 
-void pause_for(int ms) {
-    pause_ms = ms;
-    not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+void pause_longer() {
+    wal_child_pause_longer(stream_child());
     set_state("stopped");
 }
 
-void pause_longer() {
-    pause_for(pause_ms == 0 ? kFirstPauseMs : Min(pause_ms * 2, kLastPauseMs));
-}
-
-void start() {
+void check_place() {
     const UrlProblem problem = check_repository_place();
     if (problem.message != nullptr)
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", problem.message),
                  problem.detail != nullptr ? errdetail_internal("%s", problem.detail) : 0,
                  errhint("%s", problem.hint)));
+}
+
+void start() {
+    check_place();
     set_state("starting");
     stream_child_start(is_wanted_elsewhere);
     started_at = GetCurrentTimestamp();
@@ -135,7 +136,8 @@ void take_outcome(StreamChild outcome) {
     if (outcome == StreamChild::kFailed)
         return pause_longer();
     set_conflict(true);
-    pause_for(kMinuteMs);
+    wal_child_pause_for(stream_child(), kMinuteMs);
+    set_state("stopped");
 }
 
 // Whoever set synchronous_standby_names meant this process, which has nothing to do here.
@@ -153,7 +155,7 @@ void warn_of_waiting_commits(const char* state) {
 
 void supervise() {
     JobError conflict;
-    const char* idle = why_not();
+    const char* idle = why_not(settings.wal_streaming, stream_child_runs());
     if (idle == nullptr && archiver_has_conflict(&conflict)) {
         stream_child_stop(false);
         note_stream_error(conflict, kMinuteMs);
@@ -162,18 +164,34 @@ void supervise() {
     if (idle != nullptr) {
         if (stream_child_runs())
             stream_child_stop(false);
-        pause_ms = 0;
+        stream_child()->pause_ms = 0;
         set_conflict(false);
         warn_of_waiting_commits(idle);
         return set_state(idle);
     }
     if (stream_child_is_outdated()) {
         stream_child_stop(false);
-        pause_ms = 0;
+        stream_child()->pause_ms = 0;
     }
-    if (!stream_child_runs() && (pause_ms == 0 || pause_is_over(not_before)))
+    if (wal_child_may_start(*stream_child()))
         start();
     stream_child_tell_mode();
+}
+
+bool track_child_runs() {
+    return track_child()->child != nullptr;
+}
+
+// What another server writes on this timeline is not this one's changes.
+void supervise_tracking() {
+    const char* idle = why_not(settings.change_tracking, track_child_runs());
+    JobError conflict;
+    lock_shared(LW_SHARED);
+    const bool streaming_has_conflict = shared->wal.conflict;
+    unlock_shared();
+    if (idle == nullptr && (streaming_has_conflict || archiver_has_conflict(&conflict)))
+        idle = "stopped";
+    track_child_supervise(idle);
 }
 
 // The end of what is known to be in the repository, for forgetting when older WAL was written.
@@ -241,6 +259,7 @@ void tick() {
         next_rates = TimestampTzPlusMilliseconds(now, kRateSampleMs);
         note_rates(wal_directory_bytes());
     }
+    supervise_tracking();
     supervise();
     bound_pieces();
     wake_failing_archiver(now);
@@ -252,20 +271,24 @@ void forget_pause_once_it_streams() {
     const bool streams = strcmp(shared->wal.state, "streaming") == 0;
     unlock_shared();
     if (streams)
-        pause_ms = 0;
+        stream_child()->pause_ms = 0;
 }
 
 void run_once() {
     if (ConfigReloadPending) {
         ConfigReloadPending = false;
         ProcessConfigFile(PGC_SIGHUP);
-        not_before = next_tick = 0;
+        stream_child()->not_before = track_child()->not_before = next_tick = 0;
     }
     tick();
+    if (track_child_runs())
+        track_child_look(0);
     if (stream_child_runs()) {
         take_outcome(stream_child_look(kTickMs));
         return forget_pause_once_it_streams();
     }
+    if (track_child_runs())
+        return track_child_look(kTickMs);
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kTickMs,
                     wait_event());
     ResetLatch(MyLatch);
@@ -327,6 +350,7 @@ void pg_ark_wal_main(Datum) {
     }
     // The server waits for nothing but this, and the child holds one of its connections.
     ark::stream_child_stop(true);
+    ark::track_child_stop(true);
     // Not 0: the postmaster would never start it again.
     proc_exit(1);
 }

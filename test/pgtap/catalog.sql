@@ -64,6 +64,11 @@ SELECT columns_are('ark', 'wal_status', ARRAY['state', 'mode', 'timeline', 'dura
     'pieces_per_minute', 'segments_per_minute', 'retries', 'error_sqlstate', 'error_message', 'error_detail', 'error_hint',
     'error_at', 'wal_bytes', 'wal_growth', 'wal_free_bytes', 'until_full', 'worker_pid', 'child_pid', 'walsender_pid'],
     'the columns of wal_status');
+SELECT columns_are('ark', 'change_tracking', ARRAY['state', 'timeline', 'lsn', 'behind_bytes', 'behind_since', 'tables', 'segments',
+    'wal_bytes', 'gaps', 'last_gap', 'since_lsn', 'changed_relations', 'changed_blocks', 'changed_bytes', 'cpu_seconds',
+    'cpu_per_segment', 'audit_misses', 'error_sqlstate', 'error_message', 'error_detail', 'error_hint', 'error_at', 'child_pid'],
+    'the columns of change_tracking');
+SELECT is((SELECT count(*)::int FROM ark.change_tracking), 1, 'change_tracking has one row');
 SELECT is((SELECT count(*)::int FROM ark.wal_status), 1, 'wal_status has one row');
 SELECT is((SELECT timeline FROM ark.wal_status), 1::bigint, 'of this timeline');
 SELECT cmp_ok((SELECT wal_bytes FROM ark.wal_status), '>=', (16 << 20)::bigint, 'pg_wal has a segment at least');

@@ -47,6 +47,7 @@ INSERT INTO routines VALUES
     ('find_wal_gaps',            'mo', NULL),
     ('find_recoverable_ranges',  'mo', NULL),
     ('can_recover',              'mo', 'SELECT ark.can_recover(NULL)'),
+    ('change_state',             'mo', 'SELECT ark.change_state()'),
     ('audit_state',              'mo', 'SELECT ark.audit_state()'),
     ('audit_guard',              '',   NULL),
     ('marker_text',              '',   'SELECT ark.marker_text(NULL)'),
@@ -54,7 +55,7 @@ INSERT INTO routines VALUES
 CREATE TEMP TABLE relations (name text PRIMARY KEY, who text NOT NULL);
 INSERT INTO relations VALUES
     ('audit_log', 'mo'), ('audit_status', 'mo'), ('backup_log', 'mo'), ('backup_verification', 'mo'), ('backup_tests', 'mo'), ('backup_progress', 'mo'), ('test_progress', 'mo'),
-    ('archiver_status', 'mo'), ('wal_status', 'mo'), ('wal_gaps', 'mo'), ('recoverable_ranges', 'mo');
+    ('archiver_status', 'mo'), ('wal_status', 'mo'), ('change_tracking', 'mo'), ('wal_gaps', 'mo'), ('recoverable_ranges', 'mo');
 -- alice has hers by membership, stranger has none, public is everybody.
 CREATE TEMP TABLE roles (role name PRIMARY KEY, letter text NOT NULL);
 INSERT INTO roles VALUES ('public', '-'), ('stranger', '-'), ('pg_monitor', 'm'), ('onlooker', 'm'), ('backup_operator', 'o'),

@@ -2,96 +2,51 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
-#include "core/base/cancellation.hpp"
 #include "core/base/error.hpp"
 #include "core/changes/change_scan.hpp"
 #include "core/changes/known_changes.hpp"
-#include "core/changes/live_wal.hpp"
 #include "core/changes/stored_changes.hpp"
+#include "core/changes/wal_places.hpp"
 
 namespace ark {
 
 namespace {
-
-// Errors that say what WAL or a table is, not where it cannot be reached.
-bool is_its_content(const Error& error) {
-    return error.code == ErrorCode::corrupt || error.code == ErrorCode::unsupported ||
-           error.code == ErrorCode::invalid_key;
-}
 
 std::string why_not_read(const ChangeRange& range, const std::string& reason) {
     return "changes were not tracked for WAL from " + to_text(range) +
            ", and it cannot be read now: " + reason;
 }
 
-// Segments from pg_wal, else from the repository.
-class Segments {
- public:
-    Segments(const ChangeSources& sources, const ChangeQuestion& question, ChangeCost& cost)
-        : sources_(sources), cost_(cost) {
-        if (!sources.data_directory.empty())
-            live_.emplace(sources.data_directory, question.way, sources.segment_size,
-                          question.start);
-    }
-
-    std::optional<ByteView> read(uint64_t number) {
-        if (cancellation_time() != 0)
-            throw Error(ErrorCode::cancelled, "reading WAL was cancelled");
-        if (live_ && !not_live_.contains(number)) {
-            if (auto bytes = live_->read(number)) {
-                from_live_.insert(number);
-                ++cost_.live_segments;
-                return bytes;
-            }
-        }
-        from_live_.erase(number);
-        if (!counted_.contains(number)) {
-            if ((counted_.size() + 1) * sources_.segment_size > sources_.max_archived_bytes)
-                return std::nullopt;
-            counted_.insert(number);
-            ++cost_.archived_segments;
-        }
-        return sources_.archived(number);
-    }
-
-    /// Of the segments in [from, to) those that only the repository has.
-    uint64_t only_archived(Lsn from, Lsn to) const {
-        uint64_t count = 0;
-        const uint64_t last = last_segment_number_before(to, sources_.segment_size);
-        for (uint64_t number = from / sources_.segment_size; number <= last; ++number) {
-            if (!live_ || !live_->has(number))
-                ++count;
-        }
-        return count;
-    }
-
-    /// Whether the segment came from pg_wal when it was read last: from here on it does not. The
-    /// server may have used its file anew.
-    bool give_up_live(uint64_t number) {
-        return from_live_.contains(number) && not_live_.insert(number).second;
-    }
-
- private:
-    const ChangeSources& sources_;
-    ChangeCost& cost_;
-    std::optional<LiveWal> live_;
-    std::set<uint64_t> not_live_;
-    std::set<uint64_t> from_live_;
-    std::set<uint64_t> counted_;
-};
-
 class Finder {
  public:
     Finder(const ChangeSources& sources, const ChangeQuestion& question, ChangeCost& cost)
-        : sources_(sources), question_(question), cost_(cost), segments_(sources, question, cost) {
+        : sources_(sources),
+          question_(question),
+          cost_(cost),
+          segments_(live_wal(sources, question), sources.archived, sources.segment_size,
+                    sources.max_archived_bytes) {
         if (!sources.data_directory.empty())
             local_.emplace(sources.data_directory);
     }
 
     ChangeAnswer find() {
+        ChangeAnswer answer = find_all();
+        cost_.live_segments = segments_.live_segments();
+        cost_.archived_segments = segments_.archived_segments();
+        return answer;
+    }
+
+ private:
+    static std::optional<LiveWal> live_wal(const ChangeSources& sources,
+                                           const ChangeQuestion& question) {
+        if (sources.data_directory.empty())
+            return std::nullopt;
+        return LiveWal(sources.data_directory, question.way, sources.segment_size, question.start);
+    }
+
+    ChangeAnswer find_all() {
         available_ = available_changes(sources_.store, sources_.cluster, local(), question_.way,
                                        question_.parent.start);
         for (;;) {
@@ -108,7 +63,6 @@ class Finder {
         }
     }
 
- private:
     const LocalChanges* local() const { return local_ ? &*local_ : nullptr; }
 
     std::optional<RangeChanges> load(const ChangeRange& range) {
@@ -119,7 +73,7 @@ class Finder {
         try {
             changes = load_known_changes(sources_.store, sources_.cluster, local(), range);
         } catch (const Error& error) {
-            if (!is_its_content(error))
+            if (!is_of_content(error))
                 throw;
         }
         if (changes) {
@@ -136,7 +90,7 @@ class Finder {
             cover(question_.way, question_.parent.start, question_.start, available_);
         uint64_t archived = 0;
         for (const ChangeRange& gap : found.gaps)
-            archived += segments_.only_archived(gap.from, gap.to);
+            archived += segments_.not_live(gap.from, gap.to);
         if (archived * sources_.segment_size > sources_.max_archived_bytes) {
             return "changes were not tracked for WAL from " + to_text(found.gaps.front()) +
                    (found.gaps.size() > 1
@@ -150,7 +104,7 @@ class Finder {
                 if (auto reason = scan(gap))
                     return reason;
             } catch (const Error& error) {
-                if (!is_its_content(error))
+                if (!is_of_content(error))
                     throw;
                 return why_not_read(gap, error.message);
             }
@@ -192,7 +146,7 @@ class Finder {
             store_changes(sources_.store, sources_.cluster, changes, *sources_.writer);
         } catch (const Error& error) {
             // One of the name is there, and damaged.
-            if (error.code != ErrorCode::conflict && !is_its_content(error))
+            if (error.code != ErrorCode::conflict && !is_of_content(error))
                 throw;
         }
     }
@@ -200,7 +154,7 @@ class Finder {
     const ChangeSources& sources_;
     const ChangeQuestion& question_;
     ChangeCost& cost_;
-    Segments segments_;
+    WalPlaces segments_;
     std::optional<LocalChanges> local_;
     std::vector<ChangeRange> available_;
     std::map<ChangeRange, RangeChanges> scanned_;

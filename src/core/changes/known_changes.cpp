@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "core/base/error.hpp"
 #include "core/changes/stored_changes.hpp"
 #include "core/repo/vault_store.hpp"
 
@@ -33,22 +32,21 @@ std::vector<ChangeRange> available_changes(ObjectStore& store, const std::string
 std::optional<RangeChanges> load_known_changes(ObjectStore& store, const std::string& cluster,
                                                const LocalChanges* local,
                                                const ChangeRange& range) {
-    if (only_writes(store, cluster))
-        return local != nullptr ? local->load(range) : std::nullopt;
-    try {
-        if (auto changes = load_changes(store, cluster, range))
-            return changes;
-    } catch (const Error& error) {
-        const bool is_its_own = error.code == ErrorCode::corrupt ||
-                                error.code == ErrorCode::unsupported ||
-                                error.code == ErrorCode::invalid_key;
-        if (!is_its_own || local == nullptr)
-            throw;
-        if (auto changes = local->load(range))
-            return changes;
-        throw;
+    if (local != nullptr) {
+        try {
+            if (auto changes = local->load(range))
+                return changes;
+        } catch (const Error& error) {
+            if (!is_of_content(error))
+                throw;
+        }
     }
-    return local != nullptr ? local->load(range) : std::nullopt;
+    return load_changes(store, cluster, range);
+}
+
+bool is_of_content(const Error& error) {
+    return error.code == ErrorCode::corrupt || error.code == ErrorCode::unsupported ||
+           error.code == ErrorCode::invalid_key;
 }
 
 }  // namespace ark

@@ -14,11 +14,12 @@
 namespace ark {
 
 LiveWal::LiveWal(const std::string& data_directory, TimelineHistory way, uint64_t segment_size,
-                 Lsn flushed)
+                 Lsn flushed, LiveEnd end)
     : directory_(data_directory + "/pg_wal"),
       way_(std::move(way)),
       segment_size_(segment_size),
-      flushed_(flushed) {}
+      flushed_(flushed),
+      end_(end) {}
 
 // As the server looks for them (XLogFileReadAnyTLI): the newest timeline's file has its ancestors'
 // bytes as well.
@@ -58,7 +59,10 @@ std::optional<ByteView> LiveWal::read(uint64_t number) {
     if (!file)
         return std::nullopt;
     const Lsn begin = number * segment_size_;
-    const uint64_t pages = (flushed_ - begin + found->page_size - 1) / found->page_size;
+    const uint64_t more = end_ == LiveEnd::page ? found->page_size - 1 : 0;
+    const uint64_t pages = (flushed_ - begin + more) / found->page_size;
+    if (pages == 0)
+        return std::nullopt;
     bytes_.resize(std::min(segment_size_, pages * found->page_size));
     if (file->pread_full(bytes_, 0) != bytes_.size())
         return std::nullopt;

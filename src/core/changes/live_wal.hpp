@@ -9,6 +9,12 @@
 
 namespace ark {
 
+/// How much a segment has of the page in which flushed WAL ends.
+enum class LiveEnd {
+    page,        ///< all of it: for who knows where to stop
+    whole_pages  ///< nothing: what was given stays as it is
+};
+
 /// WAL in the pg_wal of a running server, along the history of its timeline. Nothing keeps a file
 /// there: the server may remove it, or use it anew, at any time, also while it is read; then its
 /// pages are not those that a reader of WAL wants there, and it has to come from the repository.
@@ -16,14 +22,14 @@ namespace ark {
 class LiveWal {
  public:
     LiveWal(const std::string& data_directory, TimelineHistory way, uint64_t segment_size,
-            Lsn flushed);
+            Lsn flushed, LiveEnd end = LiveEnd::page);
 
     /// The server's WAL is flushed up to here.
     void set_flushed(Lsn flushed) { flushed_ = flushed; }
 
-    /// The segment, or what of it comes before the end of the page up to which WAL is flushed;
-    /// zeros from where the way leaves the file's timeline. Valid until the next call. nullopt
-    /// where there is no such file, or it does not begin with this WAL.
+    /// The segment, or what of it is flushed, by pages; zeros from where the way leaves the file's
+    /// timeline. Valid until the next call. nullopt where there is no such file, or it does not
+    /// begin with this WAL.
     std::optional<ByteView> read(uint64_t number);
     /// Whether read() would give it, as far as its first page shows.
     bool has(uint64_t number) const;
@@ -40,6 +46,7 @@ class LiveWal {
     const TimelineHistory way_;
     const uint64_t segment_size_;
     Lsn flushed_;
+    const LiveEnd end_;
     Bytes bytes_;
 };
 
