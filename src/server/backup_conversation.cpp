@@ -4,6 +4,7 @@
 
 #include "server/backup_sql.hpp"
 #include "server/census.hpp"
+#include "server/change_status.hpp"
 #include "server/control_file.hpp"
 #include "server/conversation.hpp"
 #include "server/settings.hpp"
@@ -200,6 +201,8 @@ void take_done(BackupJob* job, const Message& message) {
     update(&result->changed_blocks, message, "changed_blocks");
     update(&result->audited_blocks, message, "audited_blocks");
     update(&result->audit_misses, message, "audit_misses");
+    if (result->audit_misses > 0)
+        note_audit_misses(result->audit_misses);
     if (const char* requests = get_text(message, "requests"))
         result->requests = MemoryContextStrdup(job->context, requests);
     if (start_segment != nullptr)
