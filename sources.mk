@@ -252,6 +252,7 @@ ENGINE_SOURCES += src/core/drill/job.cpp
 ENGINE_SOURCES += src/core/verify/context.cpp
 ENGINE_SOURCES += src/core/verify/packs.cpp
 ENGINE_SOURCES += src/core/verify/files.cpp
+ENGINE_SOURCES += src/core/verify/chain.cpp
 ENGINE_SOURCES += src/core/verify/manifest.cpp
 ENGINE_SOURCES += src/core/verify/timelines.cpp
 ENGINE_SOURCES += src/core/verify/wal.cpp

@@ -257,8 +257,7 @@ TEST_F(ChainRestore, EveryBackupOfTheChainRestores) {
         states.push_back(states.back());
         test::patch(states.back(), next, {{i, 5}, {39 + i, 1}});
         add_change(kFile, next, {{i, 5}, {39 + i, 1}});
-        chain.backups.back().store();
-        chain.backups.back().commit();
+        chain.store_last();
     }
 }
 
@@ -581,8 +580,7 @@ TEST_F(ChainDelta, OtherContentOfTheSameChecksum) {
 TEST_F(ChainDelta, ZerosAreZerosAgain) {
     chain.add().changed[kFile] = {size_t{700} * kBlock, {}, ""};
     content.resize(size_t{700} * kBlock);
-    chain.backups.back().store();
-    chain.backups.back().commit();
+    chain.store_last();
     fetched_again();
     write(kFile, "x", size_t{650} * kBlock);
     fetched_again();
@@ -703,13 +701,11 @@ class RandomChain : public ChainRestore, public testing::WithParamInterface<uint
 TEST_P(RandomChain, ComesBackAsItWas) {
     Model model(GetParam());
     model.fill(chain.backups[0]);
-    chain.backups[0].store();
-    chain.backups[0].commit();
+    chain.store_last();
     request.jobs = 1 + static_cast<int>(GetParam() % 3);
     for (int i = 0; i < 8; ++i) {
         model.step(chain.add());
-        chain.backups.back().store();
-        chain.backups.back().commit();
+        chain.store_last();
         if (i % 2 == 0)
             continue;
         delta();  // over what an earlier backup had
