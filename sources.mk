@@ -208,6 +208,7 @@ ENGINE_SOURCES += src/core/restore/layered_file.cpp
 ENGINE_SOURCES += src/core/restore/layout.cpp
 ENGINE_SOURCES += src/core/restore/file_queue.cpp
 ENGINE_SOURCES += src/core/restore/file_source.cpp
+ENGINE_SOURCES += src/core/restore/chain_source.cpp
 ENGINE_SOURCES += src/core/restore/piece_writer.cpp
 ENGINE_SOURCES += src/core/restore/file_lanes.cpp
 ENGINE_SOURCES += src/core/restore/delta.cpp
