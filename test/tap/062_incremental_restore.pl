@@ -75,6 +75,28 @@ for my $n (0 .. @chain) {
     $restored->stop;
 }
 
+# ---- the same with PostgreSQL's own program
+
+SKIP: {
+    skip 'PostgreSQL 17 and later combine incremental backups', 1 if $node->pg_version < 17 || $repository !~ m{^file://(.*)};
+    my ($stored) = glob "$1/*/backup";
+    my $by_hand = PostgreSQL::Test::Utils::tempdir('by_hand');
+    for my $id (@chain) {
+        mkdir "$by_hand/$id", 0700 or die $!;
+        system_or_bail('sh', '-c', 'cat "$1"/data/*.tar.zst | zstd -dq | tar x -i -C "$2" && zstd -dq "$1/manifest.zst" -o "$2/backup_manifest"',
+            'sh', "$stored/$id", "$by_hand/$id");
+    }
+    command_ok([ 'pg_combinebackup', (map { "$by_hand/$_" } @chain), '-o', "$by_hand/all" ], 'pg_combinebackup takes the chain');
+    verify_backup_ok("$by_hand/all", 'and makes a backup');
+    my $restored = restore_node($node, 'to_compare', '--backup', $chain[-1], '--tablespace-map', "$space=" . PostgreSQL::Test::Utils::tempdir('compared'));
+    my $ours = $restored->data_dir;
+    my $theirs = "$by_hand/all";
+    my @files = grep { !m{^(?:backup_manifest|postgresql\.auto\.conf|recovery\.signal|pg_wal/.*)$} } find_objects($theirs);
+    cmp_ok(scalar @files, '>', 500, 'there are files to compare');
+    my @differ = grep { !-f "$ours/$_" || slurp_file("$ours/$_") ne slurp_file("$theirs/$_") } @files;
+    is(join(' ', @differ), '', 'every file is what pg_ark restores');
+}
+
 # ---- over what is there
 
 sub restore_json {
