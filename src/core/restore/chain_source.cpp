@@ -131,7 +131,7 @@ ByteView ChainSource::plain(const Part& part, const FrameRef& ref, uint64_t fetc
     return recent_.front().second;
 }
 
-// Backups of earlier versions have no checksums of frames.
+// An index may be without checksums of frames.
 void ChainSource::check_as_a_whole(Part& part) {
     if (std::ranges::all_of(part.frames, [](const FrameShare& f) { return f.crc32c.has_value(); }))
         return;

@@ -413,7 +413,7 @@ TEST_F(ChainRestore, ExchangedFrames) {
     }
 }
 
-// As backups of earlier versions have it.
+// The format allows it.
 TEST_F(ChainRestore, FramesWithoutChecksumsOfTheirOwn) {
     std::string content = blocks_of(600, 1);
     chain.backups[0].files[kFile] = content;
