@@ -15,6 +15,16 @@ void line(const char* label, const std::string& value) {
 
 void print_text(const BackupMarker& m, const std::string& url) {
     line("backup", m.backup_id + " (" + m.type + ")");
+    if (!m.parent.empty())
+        line("builds on", m.parent);
+    if (!m.full_because.empty())
+        line("full because", m.full_because);
+    if (m.changes) {
+        line("changes", std::to_string(m.changes->changed_blocks) + " blocks of " +
+                            std::to_string(m.changes->changed_files) + " files, " +
+                            std::to_string(m.changes->whole_files) + " files whole, " +
+                            std::to_string(m.changes->unchanged_files) + " unchanged");
+    }
     line("repository", url + ", cluster " + m.cluster);
     line("reason", m.reason);
     line("asked for by", m.role + (m.created_by.empty() ? "" : " (" + m.created_by + ")"));

@@ -41,10 +41,12 @@ void print_cluster(const std::string& cluster, const std::vector<BackupMarker>& 
     for (const BackupMarker& m : backups) {
         const std::string duration =
             std::to_string((m.completed_at - m.started_at) / 1000000) + " s";
-        std::printf("  %-38s  %s  %-4s  %8s of %8s  %6s  timeline %u  %s%s\n", m.backup_id.c_str(),
-                    to_iso8601(m.completed_at).substr(0, 19).c_str(), m.type.c_str(),
-                    human_bytes(m.stored_bytes).c_str(), human_bytes(m.database_bytes).c_str(),
-                    duration.c_str(), m.timeline, m.reason.c_str(),
+        const std::string on = m.parent.empty() ? "" : "  on " + m.parent;
+        std::printf("  %-38s  %s  %-12s  %8s of %8s  %6s  timeline %u  %s%s%s\n",
+                    m.backup_id.c_str(), to_iso8601(m.completed_at).substr(0, 19).c_str(),
+                    m.type.c_str(), human_bytes(m.stored_bytes).c_str(),
+                    human_bytes(m.database_bytes).c_str(), duration.c_str(), m.timeline,
+                    m.reason.c_str(), on.c_str(),
                     m.corrupt_page_count > 0 ? "  CORRUPT PAGES" : "");
     }
 }

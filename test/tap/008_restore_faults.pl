@@ -30,7 +30,7 @@ sub not_startable {
     return ok(!$started, $what);
 }
 
-my @points = grep { !/reuse/ } fault_points('core/restore');    # that one is --delta's
+my @points = grep { !/reuse|piece/ } fault_points('core/restore');    # those are --delta's and incremental backups'
 cmp_ok(scalar @points, '>=', 3, 'there are fault points: ' . join ', ', @points);
 for my $point (@points) {
     for my $n (1, 3) {

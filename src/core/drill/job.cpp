@@ -22,6 +22,7 @@
 #include "core/drill/server_preparation.hpp"
 #include "core/drill/watch.hpp"
 #include "core/pgdata/server_version.hpp"
+#include "core/repo/chain.hpp"
 #include "core/repo/json_text.hpp"
 #include "core/repo/object.hpp"
 #include "core/repo/vault_store.hpp"
@@ -181,19 +182,40 @@ class Drill {
     // A restore reads what it needs of a pack; here each is read whole. It comes after the restore,
     // whose time is to be that of a restore.
     bool verify_objects() {
+        const BackupChain chain = chain_or_alone();
         uint64_t total = 0;
-        for (const PackInfo& pack : marker_.packs)
-            total += pack.stored_bytes;
-        VerifyContext context{repository_, marker_, request_.jobs, [&] {
-                                  watch_.at("", context.bytes, total);
-                                  watch_.tick();
-                              }};
-        const BadPacks bad = check_packs(context);
-        for (const auto& [number, finding] : bad)
-            evidence_.errors.add(finding);
-        evidence_.verified["objects"] = {{"packs", marker_.packs.size() - bad.size()},
-                                         {"bytes", context.bytes.load()}};
-        return bad.empty();
+        for (const BackupMarker& backup : chain.backups) {
+            for (const PackInfo& pack : backup.packs)
+                total += pack.stored_bytes;
+        }
+        uint64_t bytes = 0;
+        size_t whole = 0;
+        bool good = true;
+        for (const BackupMarker& backup : chain.backups) {
+            VerifyContext context{repository_, backup, request_.jobs, [&] {
+                                      watch_.at("", bytes + context.bytes, total);
+                                      watch_.tick();
+                                  }};
+            const BadPacks bad = check_packs(context);
+            for (const auto& [number, finding] : bad)
+                evidence_.errors.add(finding);
+            bytes += context.bytes;
+            whole += backup.packs.size() - bad.size();
+            good = good && bad.empty();
+        }
+        evidence_.verified["objects"] = {{"packs", whole}, {"bytes", bytes}};
+        return good;
+    }
+
+    // What the restore read. That a chain is broken it has said.
+    BackupChain chain_or_alone() {
+        try {
+            return load_chain(repository_, request_.cluster, marker_);
+        } catch (const Error& error) {
+            if (!is_of_backup(error))
+                throw;
+            return {{marker_}};
+        }
     }
 
     bool verify_files() {

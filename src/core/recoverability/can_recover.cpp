@@ -34,7 +34,7 @@ Resolved resolve(Repository& repository, ArchivedWal& archive, const std::string
     RestoreWish wish;
     wish.target = parse_target({.time = to_iso8601(target)}, now_micros());
     Resolved source = resolve_wish(repository, archive, cluster, wish);
-    refuse_corrupt_pages(source.chain);
+    refuse_corrupt_pages(source.backup);
     return source;
 }
 

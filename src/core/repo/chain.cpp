@@ -10,7 +10,6 @@ namespace ark {
 
 namespace {
 
-constexpr const char* kFull = "full";
 constexpr const char* kOtherBackupHint =
     "Restore another backup: without --backup the newest one is taken whose chain is whole "
     "(\"pg_ark list\" shows them).";
@@ -46,6 +45,11 @@ std::string why_not_parent(const BackupMarker& child, const BackupMarker& parent
         if (!text.empty())
             return text;
     }
+    if (parent.index_sha256 != child.parent_index_sha256)
+        return both + ", but not on the one that is there: it has another index.";
+    // Whoever can write could put a parent there otherwise.
+    if (parent.is_encrypted != child.is_encrypted)
+        return both + ", and one of them is encrypted, the other is not.";
     return {};
 }
 
@@ -70,9 +74,20 @@ BackupMarker parent_of(const BackupMarker& tip, const BackupMarker& child, const
     return std::move(*parent);
 }
 
+bool is_block_size(uint32_t bytes) {
+    constexpr uint32_t kSmallest = 1 << 10;
+    constexpr uint32_t kLargest = 32 << 10;
+    return std::has_single_bit(bytes) && bytes >= kSmallest && bytes <= kLargest;
+}
+
+Error damaged_index(const BackupMarker& backup, const IndexEntry& entry, const char* what) {
+    return {ErrorCode::corrupt, "the index of backup " + backup.backup_id + " is damaged",
+            "Of file \"" + entry.path + "\" " + what, kOtherBackupHint};
+}
+
 // False where the marker says that the backup is full.
 bool builds_on_another(const BackupMarker& tip, const BackupMarker& backup) {
-    const bool full = backup.type == kFull;
+    const bool full = backup.type == kTypeFull;
     if (full && !backup.parent.empty())
         throw broken(tip, "Backup " + backup.backup_id +
                               " is a full one, and says that it builds "
@@ -83,10 +98,7 @@ bool builds_on_another(const BackupMarker& tip, const BackupMarker& backup) {
                               backup.type + "\"), and does not say what it builds on.");
     if (full)
         return false;
-    constexpr uint32_t kSmallestBlock = 1 << 10;
-    constexpr uint32_t kLargestBlock = 32 << 10;
-    if (!std::has_single_bit(backup.block_size) || backup.block_size < kSmallestBlock ||
-        backup.block_size > kLargestBlock)
+    if (!is_block_size(backup.block_size))
         throw broken(tip, "Backup " + backup.backup_id + " says that blocks have " +
                               std::to_string(backup.block_size) + " bytes.");
     return true;
@@ -116,6 +128,20 @@ BackupChain load_chain(BackupMarker tip, const Find& find) {
         chain.backups.push_back(std::move(parent));
     }
     return chain;
+}
+
+// What is read and written by these numbers must not be more than there can be.
+void check_sizes(const BackupMarker& backup, const IndexEntry& entry) {
+    const IncrementalContent& content = *entry.incremental;
+    if (!is_block_size(backup.block_size))
+        throw damaged_index(backup, entry, "it has blocks, whose size the marker does not know.");
+    const uint64_t blocks = content.file_size / backup.block_size;
+    if (content.file_size % backup.block_size != 0 || blocks > backup.relation_segment_blocks)
+        throw damaged_index(backup, entry, "it says a size that is none of a relation's file.");
+    if (!content.runs.empty() && content.runs.back().end() > blocks)
+        throw damaged_index(backup, entry, "it names blocks behind its end.");
+    if (entry.size != incremental_bytes(blocks_in(content.runs), backup.block_size))
+        throw damaged_index(backup, entry, "it says a size that does not fit its blocks.");
 }
 
 /// One index, asked for paths in its own order.
@@ -189,25 +215,13 @@ void ChainReader::add_layers(ChainEntry& file) {
     }
 }
 
-// What is read and written by these numbers must not be more than there can be.
 void ChainReader::check(size_t backup, const IndexEntry& entry) const {
     if (!entry.incremental)
         return;
-    const BackupMarker& marker = chain_.backups[backup];
-    const auto damaged = [&](const char* what) {
-        return Error(ErrorCode::corrupt, "the index of backup " + marker.backup_id + " is damaged",
-                     "Of file \"" + entry.path + "\" " + what, kOtherBackupHint);
-    };
     if (backup + 1 == chain_.backups.size())
-        throw damaged("it has changed blocks alone, although the backup is full.");
-    const IncrementalContent& content = *entry.incremental;
-    const uint64_t blocks = content.file_size / marker.block_size;
-    if (content.file_size % marker.block_size != 0 || blocks > marker.relation_segment_blocks)
-        throw damaged("it says a size that is none of a relation's file.");
-    if (!content.runs.empty() && content.runs.back().end() > blocks)
-        throw damaged("it names blocks behind its end.");
-    if (entry.size != incremental_bytes(blocks_in(content.runs), marker.block_size))
-        throw damaged("it says a size that does not fit its blocks.");
+        throw damaged_index(chain_.backups[backup], entry,
+                            "it has changed blocks alone, although the backup is full.");
+    check_sizes(chain_.backups[backup], entry);
 }
 
 }  // namespace ark

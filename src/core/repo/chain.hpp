@@ -25,9 +25,9 @@ struct BackupChain {
 constexpr size_t kMaxChainLength = 500;
 
 /// The chain of a backup whose marker is known. Error: corrupt, naming both, where a backup that
-/// one builds on is missing, is not older, is of another cluster, or has other sizes of blocks and
-/// segments or another setting of data checksums; where the chain does not end with a full backup;
-/// and what find_backup throws of a marker.
+/// one builds on is missing or another one of its name, is not older, is of another cluster, has
+/// other sizes of blocks and segments or another setting of data checksums, or is not encrypted
+/// alike; where the chain does not end with a full backup; and what find_backup throws of a marker.
 BackupChain load_chain(Repository& repository, const std::string& cluster, BackupMarker tip);
 /// The same with what `find` gives for an id: as find_backup.
 BackupChain load_chain(
@@ -47,6 +47,9 @@ struct ChainEntry {
     IndexEntry entry;
     std::vector<ChainLayer> older{};
 };
+
+/// Of an incremental file: error corrupt where the sizes that the index says of it cannot be.
+void check_sizes(const BackupMarker& backup, const IndexEntry& entry);
 
 /// Reads the indexes of a chain side by side, in bytewise path order of the tip's; memory is a few
 /// MiB for each backup. Every index is read to its end, and its digest checked there: when next

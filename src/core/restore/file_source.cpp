@@ -45,7 +45,7 @@ uint32_t FileSource::read_frames(const IndexEntry& entry,
     uint32_t crc = 0;
     size_t skip = entry.skip;
     for (const FrameRef& ref : entry.frames) {
-        const ByteView plain = frame(entry, ref);
+        const ByteView plain = plain_frame(entry, ref);
         if (skip >= plain.size() || done == entry.size)
             throw damaged(entry, "frames");
         const ByteView piece =
@@ -60,7 +60,7 @@ uint32_t FileSource::read_frames(const IndexEntry& entry,
     return crc;
 }
 
-ByteView FileSource::frame(const IndexEntry& entry, const FrameRef& ref) {
+ByteView FileSource::plain_frame(const IndexEntry& entry, const FrameRef& ref) {
     try {
         return reader_.frame(ref);
     } catch (Error& error) {
@@ -74,24 +74,28 @@ ByteView FileSource::frame(const IndexEntry& entry, const FrameRef& ref) {
     }
 }
 
-ByteView FileSource::read_frame(const FilePiece& piece, const FrameShare& share) {
-    const ByteView plain = frame(piece.member, share.ref);
+ByteView FileSource::read_frame(const FilePiece& piece, const FrameShare& frame) {
+    return share_of(piece.member, frame, plain_frame(piece.member, frame.ref));
+}
+
+ByteView FileSource::share_of(const IndexEntry& member, const FrameShare& share,
+                              ByteView plain) const {
     if (plain.size() < share.skip || plain.size() - share.skip < share.bytes)
-        throw damaged(piece.member, "size");
+        throw damaged(member, "size");
     const ByteView content = plain.subspan(share.skip, share.bytes);
     if (share.crc32c && crc32c(0, content) != *share.crc32c)
-        throw damaged(piece.member, "checksum");
-    if (share.begin == 0 && piece.member.incremental)
-        check_header(piece, content);
+        throw damaged(member, "checksum");
+    if (share.begin == 0 && member.incremental)
+        check_header(member, content);
     return content;
 }
 
 // The index says which blocks these are, and so does the file itself.
-void FileSource::check_header(const FilePiece& piece, ByteView content) const {
-    const Bytes header = header_of(piece.member, chain_.tip().block_size);
+void FileSource::check_header(const IndexEntry& member, ByteView content) const {
+    const Bytes header = header_of(member, chain_.tip().block_size);
     const size_t n = std::min(header.size(), content.size());
     if (!std::ranges::equal(content.first(n), ByteView(header).first(n)))
-        throw damaged(piece.member, "list of blocks");
+        throw damaged(member, "list of blocks");
 }
 
 Error FileSource::damaged(const IndexEntry& entry, const char* what) const {

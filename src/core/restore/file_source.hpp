@@ -34,6 +34,12 @@ class FileSource {
     /// valid until the next call. Error: corrupt, naming file, backup and pack.
     ByteView read_frame(const FilePiece& piece, const FrameShare& frame);
 
+    /// The plaintext of a frame of the pack that is open; valid until the next call. Error:
+    /// corrupt.
+    ByteView plain_frame(const IndexEntry& entry, const FrameRef& ref);
+    /// A member's share of that plaintext, checked as by read_frame.
+    ByteView share_of(const IndexEntry& member, const FrameShare& share, ByteView plain) const;
+
     /// The error for a file whose content is not what the index says.
     Error damaged(const IndexEntry& entry, const char* what) const;
     const BackupChain& chain() const { return chain_; }
@@ -42,8 +48,7 @@ class FileSource {
     uint64_t fetched() const { return reader_.fetched(); }
 
  private:
-    ByteView frame(const IndexEntry& entry, const FrameRef& ref);
-    void check_header(const FilePiece& piece, ByteView content) const;
+    void check_header(const IndexEntry& member, ByteView content) const;
     uint32_t read_frames(const IndexEntry& entry, const std::function<void(ByteView)>& use);
 
     const BackupChain& chain_;

@@ -85,6 +85,7 @@ class WritingLane final : public FileLane {
         counters_.reused_bytes += result->reused;
         count_fetched();
         durability_.piece_written(file);
+        PG_ARK_FAULT_POINT("restore_after_piece");
         const auto crc = target.written(result->written, result->reused);
         if (!crc)
             return;

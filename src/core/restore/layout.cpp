@@ -84,6 +84,13 @@ class FrameSum {
     uint64_t bytes_ = 0;
 };
 
+// Whether the backup may have corrupt pages in this file.
+bool may_be_corrupt(const BackupMarker& backup, const std::string& path) {
+    return backup.corrupt_page_count > backup.corrupt_pages.size() ||
+           std::ranges::find(backup.corrupt_pages, path, &CorruptPage::path) !=
+               backup.corrupt_pages.end();
+}
+
 }  // namespace
 
 IndexSurvey survey_index(Repository& repository, const BackupChain& chain, const Layout& layout) {
@@ -107,8 +114,14 @@ IndexSurvey survey_index(Repository& repository, const BackupChain& chain, const
             frames.add(entry);
             continue;
         }
-        for (const FilePiece& piece : cut_into_pieces(*file, chain, false, 0))
+        bool corrupt = false;
+        for (const FilePiece& piece : cut_into_pieces(*file, chain, false, 0)) {
             frames.add(piece, piece.member.size < kFrameBytes);
+            corrupt = corrupt ||
+                      (piece.backup > 0 && may_be_corrupt(chain.backups[piece.backup], entry.path));
+        }
+        if (corrupt)
+            survey.damaged_in_parents.push_back(entry.path);
     }
     survey.stored_bytes = frames.bytes();
     if (!missing.empty()) {

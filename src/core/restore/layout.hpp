@@ -47,6 +47,9 @@ struct IndexSurvey {
     uint64_t bytes = 0;
     std::map<std::string, uint64_t> bytes_by_root;
     uint64_t stored_bytes = 0;  ///< of the frames that a restore needs
+    /// Files with blocks of backups that name corrupt pages in them; none where each backup copies
+    /// such files whole.
+    std::vector<std::string> damaged_in_parents;
 };
 
 /// Reads all indexes of the chain before anything is touched, and plans each file. Error: corrupt

@@ -158,28 +158,40 @@ std::string warning_of_present(UnixMicros as_of, bool take_over) {
 
 }  // namespace
 
-void refuse_corrupt_pages(const BackupChain& chain) {
-    const auto found = std::ranges::find_if(
-        chain.backups, [](const BackupMarker& b) { return b.corrupt_page_count > 0; });
-    if (found == chain.backups.end())
+void refuse_corrupt_pages(const BackupMarker& backup) {
+    if (backup.corrupt_page_count == 0)
         return;
-    const BackupMarker& backup = *found;
     std::string pages;
     for (size_t i = 0; i < backup.corrupt_pages.size() && i < 5; ++i) {
         const CorruptPage& page = backup.corrupt_pages[i];
         pages += (i == 0 ? "" : "; ") + page.path + " block " + std::to_string(page.block);
     }
-    const bool is_tip = &backup == &chain.tip();
     throw Error(ErrorCode::corrupt,
-                "backup " + backup.backup_id +
-                    (is_tip ? "" : ", which backup " + chain.tip().backup_id + " builds on,") +
-                    " holds " + std::to_string(backup.corrupt_page_count) + " corrupt pages",
+                "backup " + backup.backup_id + " holds " +
+                    std::to_string(backup.corrupt_page_count) + " corrupt pages",
                 "They were damaged when the backup was taken: " + pages +
-                    (backup.corrupt_page_count > 5 ? "; …" : "") + "." +
-                    (is_tip ? "" : " Whether a later backup has others is not looked at."),
+                    (backup.corrupt_page_count > 5 ? "; …" : "") + ".",
                 "Restore an older backup that has none (\"pg_ark list\"; WAL leads from it to any "
                 "later moment), or say --accept-corrupt-pages to get the damage too.");
 }
+
+namespace {
+
+// A backup copies files whole in which its parent has corrupt pages, so that each names all of its
+// own. One that does not is no reason to restore damage without a word.
+void refuse_inherited_damage(const RestorePlan& plan) {
+    const std::vector<std::string>& files = plan.survey.damaged_in_parents;
+    if (files.empty())
+        return;
+    throw Error(ErrorCode::corrupt,
+                "backup " + plan.source.backup.backup_id +
+                    " needs blocks of files that had corrupt pages in backups that it builds on",
+                "The first of " + std::to_string(files.size()) + ": " + files.front() + ".",
+                "Restore an older backup that has none (\"pg_ark list\"; WAL leads from it to any "
+                "later moment), or say --accept-corrupt-pages to get the damage too.");
+}
+
+}  // namespace
 
 RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const RestoreRequest& request) {
     RestorePlan plan;
@@ -190,15 +202,9 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
         plan.warnings.push_back(warning_of_present(*plan.as_of, request.take_over));
     plan.read_ahead = plan.source.can_look_ahead;
     const BackupMarker& backup = plan.source.backup;
-    const auto plain =
-        std::ranges::find(plan.source.chain.backups, false, &BackupMarker::is_encrypted);
-    if (plain != plan.source.chain.backups.end() &&
-        vault_of(repository.store(), plan.source.cluster)) {
+    if (!backup.is_encrypted && vault_of(repository.store(), plan.source.cluster)) {
         plan.warnings.push_back(
-            "backup " + plain->backup_id +
-            (plain->backup_id == backup.backup_id
-                 ? ""
-                 : ", which backup " + backup.backup_id + " builds on,") +
+            "backup " + backup.backup_id +
             " is not encrypted, although the cluster has keys: anybody who can write to the "
             "repository could have put it there; --require-encryption refuses it");
     }
@@ -206,10 +212,12 @@ RestorePlan plan_restore(Repository& repository, ArchivedWal& wal, const Restore
     if (!request.scratch)
         refuse_other_major(backup, request.program);
     if (!request.accept_corrupt_pages)
-        refuse_corrupt_pages(plan.source.chain);
+        refuse_corrupt_pages(backup);
     plan.destination = check_destination(request.destination, backup, repository.url());
     const Layout layout(plan.destination.directory, plan.destination.tablespaces);
     plan.survey = survey_index(repository, plan.source.chain, layout);
+    if (!request.accept_corrupt_pages)
+        refuse_inherited_damage(plan);
     plan.fetch_bytes =
         plan.source.chain.is_incremental() ? plan.survey.stored_bytes : backup.stored_bytes;
     check_room_for(plan);

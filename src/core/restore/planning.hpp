@@ -46,9 +46,8 @@ struct RestorePlan {
 };
 
 /// The damage was in the data directory already: whoever restores it has to know. Error: corrupt
-/// where a backup of the chain has pages that were corrupt when it was taken, though a later one
-/// may have copied them anew.
-void refuse_corrupt_pages(const BackupChain& chain);
+/// where the backup has pages that were corrupt when it was taken.
+void refuse_corrupt_pages(const BackupMarker& backup);
 
 /// Looks at repository and destination, and changes nothing. Error: everything that speaks against
 /// the restore.

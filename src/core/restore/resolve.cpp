@@ -482,22 +482,13 @@ class Resolver {
     }
 
     void note_corrupt_pages() {
-        for (const BackupMarker& backup : out_.chain.backups)
-            note_corrupt_pages(backup);
-    }
-
-    void note_corrupt_pages(const BackupMarker& backup) {
-        const uint64_t count = backup.corrupt_page_count;
+        const uint64_t count = out_.backup.corrupt_page_count;
         if (count == 0)
             return;
-        const bool is_tip = backup.backup_id == out_.backup.backup_id;
-        std::string text =
-            "backup " + backup.backup_id +
-            (is_tip ? "" : ", which backup " + out_.backup.backup_id + " builds on,") + " holds " +
-            std::to_string(count) + " corrupt pages, which the restored cluster will have too" +
-            (is_tip ? ":" : ", where no later backup has others:");
+        std::string text = "backup " + out_.backup.backup_id + " holds " + std::to_string(count) +
+                           " corrupt pages, which the restored cluster will have too:";
         constexpr size_t kMaxNamed = 5;
-        const auto& pages = backup.corrupt_pages;
+        const auto& pages = out_.backup.corrupt_pages;
         for (size_t i = 0; i < std::min(pages.size(), kMaxNamed); ++i) {
             text +=
                 (i > 0 ? ", " : " ") + pages[i].path + " block " + std::to_string(pages[i].block);

@@ -6,6 +6,7 @@
 #include "core/pgdata/control_file.hpp"
 #include "core/restore/file_lanes.hpp"
 #include "core/restore/file_source.hpp"
+#include "core/restore/layered_file.hpp"
 #include "core/restore/layout.hpp"
 #include "core/verify/packs.hpp"
 
@@ -106,7 +107,17 @@ class CheckingLane final : public FileLane {
     void read(const IndexEntry& entry) {
         const bool is_control = entry.path == kControlPath;
         Bytes control;
+        if (entry.incremental)
+            check_sizes(context_.backup, entry);
+        const Bytes header = header_of(entry, context_.backup.block_size);
+        uint64_t done = 0;
         source_.read(entry, [&](ByteView piece) {
+            if (done < header.size()) {
+                const size_t n = std::min<uint64_t>(header.size() - done, piece.size());
+                if (!std::ranges::equal(piece.first(n), ByteView(header).subspan(done, n)))
+                    throw source_.damaged(entry, "list of blocks");
+            }
+            done += piece.size();
             counters_.bytes += piece.size();
             context_.bytes += source_.fetched() - fetched_;
             fetched_ = source_.fetched();

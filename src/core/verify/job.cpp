@@ -6,6 +6,7 @@
 #include "core/pipeline/tar_reader.hpp"
 #include "core/repo/census.hpp"
 #include "core/repo/vault_store.hpp"
+#include "core/verify/chain.hpp"
 #include "core/verify/manifest.hpp"
 #include "core/verify/packs.hpp"
 #include "core/verify/wal.hpp"
@@ -133,6 +134,7 @@ class Verification {
                 "manifest not against the index");
         }
         timed(VerifyPhase::manifest, "manifest", [&] {
+            check_chain_below(index_is_whole);
             check_manifest(context_, index_is_whole);
             check_config();
             check_census();
@@ -153,6 +155,16 @@ class Verification {
         evidence_.verified["bytes"] = marker_.stored_bytes;
         evidence_.verified["objects"] = marker_.packs.size() + 3 + (has_config() ? 1 : 0) +
                                         (marker_.census_sha256.empty() ? 0 : 1);
+    }
+
+    void check_chain_below(bool index_is_whole) {
+        const std::vector<std::string> ids = check_chain(context_, index_is_whole);
+        if (marker_.parent.empty())
+            return;
+        evidence_.verified["chain"] = ids;
+        evidence_.notes.push_back(
+            "the backup needs those that it builds on, of which markers and indexes were looked "
+            "at: what their packs hold is checked by verifying each of them");
     }
 
     bool has_config() const { return marker_.has_config_archive; }

@@ -42,8 +42,9 @@ class VerifyListener {
 /// file's checksum against the index), the index, the manifest (its digest, its own checksum, and
 /// each of its files against the index), the configuration archive; and the WAL from the backup's
 /// start to its stop and on to the newest, along the backup's timeline and those that follow it,
-/// without a gap, record by record. Where the marker is damaged nothing else can be checked. Damage
-/// is a finding, not an Error; memory does not grow with the backup.
+/// without a gap, record by record. Of the backups that it builds on, markers and indexes. Where
+/// the marker is damaged nothing else can be checked. Damage is a finding, not an Error; memory
+/// does not grow with the backup.
 ///
 /// Error: not_found for an unknown backup, unavailable and the like for a store that does not
 /// answer: then nothing is known, and no evidence made.

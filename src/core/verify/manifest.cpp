@@ -67,7 +67,8 @@ class IndexFiles {
     std::optional<FileFacts> next() {
         while (const auto entry = reader_.next()) {
             if (entry->type == EntryType::file)
-                return FileFacts{entry->path, entry->size, crc32c_manifest_text(entry->crc32c)};
+                return FileFacts{stored_path(*entry), entry->size,
+                                 crc32c_manifest_text(entry->crc32c)};
         }
         return std::nullopt;
     }

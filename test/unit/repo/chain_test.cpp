@@ -1,12 +1,10 @@
 #include "core/repo/chain.hpp"
 
-#include <deque>
-
 #include <gtest/gtest.h>
 
 #include "core/base/error.hpp"
 #include "core/store/object_store.hpp"
-#include "test/unit/restore/stored_backup.hpp"
+#include "test/unit/restore/stored_chain.hpp"
 
 namespace ark {
 namespace {
@@ -15,26 +13,9 @@ class Chain : public testing::Test {
  protected:
     Chain() { add(); }
 
-    // The next backup of the chain, on top of the one before it.
-    test::StoredBackup& add() {
-        test::StoredBackup& b = backups.emplace_back(*repository);
-        const size_t n = backups.size();
-        b.marker.backup_id = "b" + std::to_string(n);
-        b.marker.type = n == 1 ? "full" : "incremental";
-        b.marker.parent = n == 1 ? "" : "b" + std::to_string(n - 1);
-        b.marker.start_lsn = n * 0x1000000;
-        b.marker.stop_lsn = b.marker.start_lsn + 0x100;
-        return b;
-    }
-    void store_all() {
-        for (test::StoredBackup& b : backups) {
-            b.store();
-            b.commit();
-        }
-    }
-    BackupChain load() {
-        return load_chain(*repository, backups.back().marker.cluster, backups.back().marker);
-    }
+    test::StoredBackup& add() { return chain.add(); }
+    void store_all() { chain.store(); }
+    BackupChain load() { return chain.load(); }
     template <typename Function>
     std::string error_of(const Function& f) {
         try {
@@ -53,8 +34,8 @@ class Chain : public testing::Test {
     static std::string blocks(uint32_t n) { return std::string(size_t{n} * test::kBlock, 'b'); }
     std::map<std::string, std::vector<size_t>> layers() {
         store_all();
-        const BackupChain chain = load();
-        ChainReader reader(*repository, chain);
+        const BackupChain loaded = load();
+        ChainReader reader(*repository, loaded);
         std::map<std::string, std::vector<size_t>> out;
         while (const auto file = reader.next()) {
             std::vector<size_t>& of_file = out[file->entry.path];
@@ -71,7 +52,8 @@ class Chain : public testing::Test {
 
     std::unique_ptr<Repository> repository =
         Repository::open(make_memory_store(), OpenMode::create);
-    std::deque<test::StoredBackup> backups;
+    test::StoredChain chain{*repository};
+    std::deque<test::StoredBackup>& backups = chain.backups;
 };
 
 bool has(const std::string& text, const std::string& part) {
@@ -80,20 +62,20 @@ bool has(const std::string& text, const std::string& part) {
 
 TEST_F(Chain, OfAFullBackupIsItself) {
     store_all();
-    const BackupChain chain = load();
-    EXPECT_EQ(chain.backups.size(), 1U);
-    EXPECT_FALSE(chain.is_incremental());
+    const BackupChain loaded = load();
+    EXPECT_EQ(loaded.backups.size(), 1U);
+    EXPECT_FALSE(loaded.is_incremental());
 }
 
 TEST_F(Chain, NewestFirst) {
     add();
     add();
     store_all();
-    const BackupChain chain = load();
-    ASSERT_EQ(chain.backups.size(), 3U);
-    EXPECT_EQ(chain.tip().backup_id, "b3");
-    EXPECT_EQ(chain.backups.back().backup_id, "b1");
-    EXPECT_TRUE(chain.is_incremental());
+    const BackupChain loaded = load();
+    ASSERT_EQ(loaded.backups.size(), 3U);
+    EXPECT_EQ(loaded.tip().backup_id, "b3");
+    EXPECT_EQ(loaded.backups.back().backup_id, "b1");
+    EXPECT_TRUE(loaded.is_incremental());
 }
 
 TEST_F(Chain, AMissingParentIsNamed) {
@@ -165,6 +147,23 @@ TEST_F(Chain, SizesAreOnes) {
     EXPECT_TRUE(has(error_with([](auto& m) { m.data_checksum_version = 1; }),
                     "data checksum version is 1"));
     EXPECT_TRUE(has(error_with([](auto& m) { m.catalog_version = 7; }), "catalog version is 7"));
+}
+
+TEST_F(Chain, AnotherBackupOfTheParentsNameIsNotTheParent) {
+    add();
+    store_all();
+    repository->store().remove("7301/" + place::marker("b1"));
+    backups[0].marker.index_sha256 = std::string(64, '1');
+    backups[0].commit();
+    EXPECT_TRUE(has(error_of([&] { load(); }), "it has another index"));
+}
+
+TEST_F(Chain, AllAreEncryptedOrNone) {
+    add();
+    store_all();
+    BackupMarker tip = backups[1].marker;
+    tip.is_encrypted = true;
+    EXPECT_TRUE(has(error_of([&] { load_chain(*repository, "7301", tip); }), "is encrypted"));
 }
 
 TEST_F(Chain, NoSenselessBlocks) {
@@ -252,11 +251,10 @@ TEST_F(Chain, SizesThatCannotBe) {
         for (const char* what : {"index.zst", "manifest.zst", "data/00000.tar.zst",
                                  "data/00001.tar.zst", "backup.json"})
             repository->store().remove("7301/backup/b2/" + std::string(what));
-        tip.store();
-        tip.commit();
+        chain.store_last();
         return error_of([&] {
-            const BackupChain chain = load();
-            ChainReader reader(*repository, chain);
+            const BackupChain loaded = load();
+            ChainReader reader(*repository, loaded);
             while (reader.next()) {
             }
         });
@@ -284,11 +282,10 @@ TEST_F(Chain, EveryIndexIsCheckedToItsEnd) {
     backups[0].store();
     backups[0].marker.index_sha256 = std::string(64, '0');
     backups[0].commit();
-    backups[1].store();
-    backups[1].commit();
+    chain.store_last();
     const std::string text = error_of([&] {
-        const BackupChain chain = load();
-        ChainReader reader(*repository, chain);
+        const BackupChain loaded = load();
+        ChainReader reader(*repository, loaded);
         while (reader.next()) {
         }
     });

@@ -11,6 +11,7 @@
 #include "core/base/crc32c.hpp"
 #include "core/base/error.hpp"
 #include "core/pipeline/digest.hpp"
+#include "core/restore/chain_source.hpp"
 #include "core/restore/file_writer.hpp"
 #include "core/restore/job.hpp"
 #include "core/restore/unfinished.hpp"
@@ -49,7 +50,38 @@ class ChainRestore : public testing::Test {
         EXPECT_EQ(result.bytes, survey.bytes);
         EXPECT_EQ(result.files, survey.files);
         check_manifest();
+        check_source(plan.source.chain);
         return result;
+    }
+    // The same from beginning to end.
+    void check_source(const BackupChain& loaded) {
+        ChainReader files(*repository, loaded);
+        ChainSource source(*repository, loaded);
+        while (const auto file = files.next()) {
+            const std::string& path = file->entry.path;
+            if (file->entry.type != EntryType::file || path == "backup_label" ||
+                path == "postgresql.auto.conf")
+                continue;
+            std::string content;
+            source.read(*file, [&](ByteView piece) { content += as_text(piece); });
+            EXPECT_TRUE(content == read(path)) << path;
+        }
+    }
+    std::string source_error() {
+        const BackupChain loaded = chain.load();
+        try {
+            ChainReader files(*repository, loaded);
+            ChainSource source(*repository, loaded);
+            while (const auto file = files.next()) {
+                if (file->entry.type == EntryType::file)
+                    source.read(*file, [](ByteView /*piece*/) {});
+            }
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code, ErrorCode::corrupt) << error.message;
+            return error.message + " " + error.detail + " " + error.hint;
+        }
+        ADD_FAILURE() << "no error";
+        return {};
     }
     RestoreResult delta() {
         request.destination.delta = true;
@@ -257,8 +289,7 @@ TEST_F(ChainRestore, EveryBackupOfTheChainRestores) {
         states.push_back(states.back());
         test::patch(states.back(), next, {{i, 5}, {39 + i, 1}});
         add_change(kFile, next, {{i, 5}, {39 + i, 1}});
-        chain.backups.back().store();
-        chain.backups.back().commit();
+        chain.store_last();
     }
 }
 
@@ -343,6 +374,7 @@ TEST_F(ChainRestore, DamageInTheFullBackupIsNamed) {
     EXPECT_TRUE(has(text, kFile)) << text;
     EXPECT_FALSE(there("global/pg_control"));
     EXPECT_TRUE(there(kUnfinishedName));
+    EXPECT_TRUE(has(source_error(), "b1/data/00000.tar.zst"));
 }
 
 TEST_F(ChainRestore, DamageInTheMiddleIsNamed) {
@@ -377,10 +409,11 @@ TEST_F(ChainRestore, ExchangedFrames) {
         EXPECT_TRUE(has(text, "file \"base/1/16384\" of backup b1 is damaged")) << text;
         EXPECT_TRUE(has(text, "checksum")) << text;
         EXPECT_FALSE(there("global/pg_control"));
+        EXPECT_TRUE(has(source_error(), "checksum"));
     }
 }
 
-// As backups of earlier versions have it.
+// The format allows it.
 TEST_F(ChainRestore, FramesWithoutChecksumsOfTheirOwn) {
     std::string content = blocks_of(600, 1);
     chain.backups[0].files[kFile] = content;
@@ -408,6 +441,7 @@ TEST_F(ChainRestore, OtherRunsThanTheMembers) {
     chain.store();
     const std::string text = restore_error();
     EXPECT_TRUE(has(text, "list of blocks")) << text;
+    EXPECT_TRUE(has(source_error(), "list of blocks"));
 }
 
 TEST_F(ChainRestore, FramesThatAreTooFewOrTooMany) {
@@ -484,6 +518,37 @@ TEST_F(ChainRestore, ModesAreTheTips) {
     struct stat st {};
     ASSERT_EQ(::stat((data + "/" + kFile).c_str(), &st), 0);
     EXPECT_EQ(st.st_mode & 07777, 0640U);
+}
+
+// Each backup names all of its own, so it copies such files whole.
+TEST_F(ChainRestore, CorruptPagesOfParentsAreSeen) {
+    const std::string content = blocks_of(4, 1);
+    for (const char* path : {kFile, "base/1/2"})
+        chain.backups[0].files[path] = content;
+    for (int i = 0; i < 2; ++i) {
+        test::StoredBackup& b = chain.add();
+        b.changed[kFile] = chain.changed(content, {{0, 1}});
+        b.changed["base/1/2"] = chain.changed(content, {{1, 1}});
+    }
+    chain.backups[1].marker.corrupt_page_count = 1;
+    chain.backups[1].marker.corrupt_pages = {{kFile, 0, "checksum"}};
+    chain.store();
+    restore();
+    EXPECT_TRUE(survey.damaged_in_parents.empty()) << "its block is the tip's own";
+    chain.add().changed[kFile] = chain.changed(content, {{0, 4}});
+    chain.store_last();
+    data = directory / "again";
+    restore();
+    EXPECT_TRUE(survey.damaged_in_parents.empty());
+    chain.add().changed[kFile] = chain.changed(content, {});
+    chain.backups[3].marker.corrupt_page_count = 1;
+    chain.backups[3].marker.corrupt_pages = {{kFile, 2, "checksum"}};
+    repository->store().remove("7301/" + place::marker("b4"));
+    chain.backups[3].commit();
+    chain.store_last();
+    data = directory / "third";
+    restore();
+    EXPECT_EQ(survey.damaged_in_parents, std::vector<std::string>{kFile});
 }
 
 class ChainDelta : public ChainRestore {
@@ -581,8 +646,7 @@ TEST_F(ChainDelta, OtherContentOfTheSameChecksum) {
 TEST_F(ChainDelta, ZerosAreZerosAgain) {
     chain.add().changed[kFile] = {size_t{700} * kBlock, {}, ""};
     content.resize(size_t{700} * kBlock);
-    chain.backups.back().store();
-    chain.backups.back().commit();
+    chain.store_last();
     fetched_again();
     write(kFile, "x", size_t{650} * kBlock);
     fetched_again();
@@ -703,13 +767,11 @@ class RandomChain : public ChainRestore, public testing::WithParamInterface<uint
 TEST_P(RandomChain, ComesBackAsItWas) {
     Model model(GetParam());
     model.fill(chain.backups[0]);
-    chain.backups[0].store();
-    chain.backups[0].commit();
+    chain.store_last();
     request.jobs = 1 + static_cast<int>(GetParam() % 3);
     for (int i = 0; i < 8; ++i) {
         model.step(chain.add());
-        chain.backups.back().store();
-        chain.backups.back().commit();
+        chain.store_last();
         if (i % 2 == 0)
             continue;
         delta();  // over what an earlier backup had

@@ -518,6 +518,76 @@ TEST_F(ResolveTimelines, HoleBeforeAFork) {
     expect_unreachable("\"00000001000000000000000D\" is missing, although");
 }
 
+class ResolveChains : public ResolveTest {
+ protected:
+    void add_incremental(const std::string& id, const std::string& parent, uint64_t segment,
+                         int64_t seconds) {
+        BackupMarker b = add(id, 1, segment, seconds);
+        b.type = "incremental";
+        b.parent = parent;
+        repository->store().remove("c/" + place::marker(id));
+        repository->store().put_if_absent("c/" + place::marker(id), as_bytes(to_json(b)));
+    }
+    static bool warned(const Resolved& found, const std::string& part) {
+        return std::ranges::any_of(found.warnings, [&](const std::string& text) {
+            return text.find(part) != std::string::npos;
+        });
+    }
+};
+
+TEST_F(ResolveChains, OfTheBackupThatIsChosen) {
+    add_incremental("wednesday", "tuesday", 25, 2600);
+    const Resolved found = resolve();
+    EXPECT_EQ(found.backup.backup_id, "wednesday");
+    ASSERT_EQ(found.chain.backups.size(), 2U);
+    EXPECT_EQ(found.chain.backups[1].backup_id, "tuesday");
+    EXPECT_TRUE(found.warnings.empty());
+    wish.backup_id = "monday";
+    EXPECT_EQ(resolve().chain.backups.size(), 1U);
+}
+
+TEST_F(ResolveChains, ABrokenOneIsPassedOverWithAWord) {
+    add_incremental("wednesday", "gone", 25, 2600);
+    add_incremental("thursday", "wednesday", 26, 2650);
+    const Resolved found = resolve();
+    EXPECT_EQ(found.backup.backup_id, "tuesday");
+    EXPECT_EQ(found.chain.tip().backup_id, "tuesday");
+    EXPECT_TRUE(warned(found, "backup thursday cannot be restored, an older one is used"));
+    EXPECT_TRUE(warned(found, "builds on backup gone, which is missing"));
+}
+
+TEST_F(ResolveChains, ABrokenOneThatIsNotWantedDoesNotMatter) {
+    add_incremental("wednesday", "gone", 25, 2600);
+    target_time(2500, true);
+    const Resolved found = resolve();
+    EXPECT_EQ(found.backup.backup_id, "tuesday");
+    EXPECT_TRUE(found.warnings.empty());
+}
+
+TEST_F(ResolveChains, ABrokenOneThatIsNamedIsRefused) {
+    add_incremental("wednesday", "gone", 25, 2600);
+    wish.backup_id = "wednesday";
+    expect_unreachable("builds on backup gone, which is missing", ErrorCode::corrupt);
+}
+
+TEST_F(ResolveChains, ABrokenOneWithoutAnOlderOneIsRefused) {
+    for (const char* id : {"monday", "tuesday"})
+        repository->store().remove("c/" + place::marker(id));
+    add_incremental("monday", "gone", 10, 1000);
+    expect_unreachable("the chain of backup monday is broken", ErrorCode::corrupt);
+}
+
+TEST_F(ResolveChains, RestorePointsToo) {
+    add_incremental("wednesday", "gone", 25, 2600);
+    wal.points.emplace("here", WalMoment{at(27), at(27, 50), 2700 * kSecond});
+    wish.target.kind = TargetKind::name;
+    wish.target.name = "here";
+    const Resolved found = resolve();
+    EXPECT_EQ(found.backup.backup_id, "tuesday");
+    EXPECT_EQ(found.target.lsn, at(27));
+    EXPECT_TRUE(warned(found, "backup wednesday cannot be restored"));
+}
+
 TEST_F(ResolveTest, NoBackups) {
     for (const char* id : {"monday", "tuesday"}) {
         repository->store().remove("c/" + place::marker(id));

@@ -55,11 +55,16 @@ class StoredChain {
         return out;
     }
     void store() {
-        for (StoredBackup& b : backups) {
-            b.store();
-            b.commit();
-        }
+        for (size_t i = 0; i < backups.size(); ++i)
+            store(i);
     }
+    void store(size_t i) {
+        if (i > 0)
+            backups[i].marker.parent_index_sha256 = backups[i - 1].marker.index_sha256;
+        backups[i].store();
+        backups[i].commit();
+    }
+    void store_last() { store(backups.size() - 1); }
     BackupChain load() {
         return load_chain(*repository_, backups.back().marker.cluster, backups.back().marker);
     }

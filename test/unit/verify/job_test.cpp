@@ -71,6 +71,92 @@ TEST_F(VerifyTest, AWholeBackup) {
     EXPECT_EQ(all.last.bytes, all.last.bytes_total);
 }
 
+// The verified backup has blocks of a file on top of another one.
+class VerifyChain : public VerifyTest {
+ protected:
+    VerifyChain() {
+        BackupMarker& m = parent.marker;
+        m.backup_id = "full_20261119_021500_00000000";
+        m.system_identifier = all.backup.marker.system_identifier;
+        m.wal_segment_size = all.backup.marker.wal_segment_size;
+        m.start_segment = m.stop_segment = all.backup.marker.start_segment;
+        parent.files[kPath] = test::noise(size_t{40} * test::kBlock, 9);
+        all.backup.marker.type = "incremental";
+        all.backup.marker.parent = m.backup_id;
+        all.backup.changed[kPath] = {size_t{41} * test::kBlock,
+                                     {{3, 2}, {40, 1}},
+                                     test::noise(size_t{3} * test::kBlock, 10)};
+    }
+    void store() {
+        parent.store();
+        parent.commit();
+        all.backup.marker.parent_index_sha256 = parent.marker.index_sha256;
+        all.store();
+    }
+    void expect_chain_finding() { expect_findings({"chain " + all.marker_name()}); }
+
+    static constexpr const char* kPath = "base/1/16384";
+    test::StoredBackup parent{*all.repository};
+};
+
+TEST_F(VerifyChain, IsLookedAt) {
+    store();
+    const Evidence e = all.verify();
+    EXPECT_EQ(findings_of(e), "");
+    EXPECT_TRUE(e.success);
+    EXPECT_EQ(e.verified.at("chain"), nlohmann::json::array({parent.marker.backup_id}));
+    ASSERT_EQ(e.notes.size(), 1U);
+    EXPECT_NE(e.notes[0].find("by verifying each of them"), std::string::npos);
+    EXPECT_EQ(e.verified.at("files"), all.backup.files.size() + 1);
+}
+
+TEST_F(VerifyChain, WithoutTheParent) {
+    store();
+    all.base->remove(all.name_of(place::marker(parent.marker.backup_id)));
+    expect_chain_finding();
+    EXPECT_NE(text.find("which is missing"), std::string::npos) << text;
+}
+
+TEST_F(VerifyChain, WithoutTheParentsFile) {
+    parent.files.erase(kPath);
+    store();
+    expect_chain_finding();
+    EXPECT_NE(text.find(kPath), std::string::npos) << text;
+}
+
+TEST_F(VerifyChain, WithADamagedIndexOfTheParent) {
+    store();
+    all.flip(all.name_of(place::index(parent.marker.backup_id)), 0.7);
+    expect_chain_finding();
+}
+
+// Another verification reads those.
+TEST_F(VerifyChain, PacksOfTheParentAreNotRead) {
+    store();
+    all.flip(parent.pack_name(0), 0.5);
+    EXPECT_TRUE(all.verify().success);
+}
+
+TEST_F(VerifyChain, OtherBlocksThanTheIndexSays) {
+    all.backup.falsify = [](IndexEntry& entry) {
+        if (entry.incremental)
+            entry.incremental->runs = {{4, 2}, {40, 1}};
+    };
+    store();
+    expect_findings({"pack " + pack(0) + " " + kPath});
+    EXPECT_NE(text.find("list of blocks"), std::string::npos) << text;
+}
+
+TEST_F(VerifyChain, SizesThatCannotBe) {
+    all.backup.falsify = [](IndexEntry& entry) {
+        if (entry.incremental)
+            entry.incremental->runs = {{4, 1}, {40, 1}};
+    };
+    store();
+    expect_findings({"chain " + all.marker_name(), "pack " + pack(0) + " " + kPath});
+    EXPECT_NE(text.find("does not fit its blocks"), std::string::npos) << text;
+}
+
 // Whatever is hit: nothing is passed over.
 TEST_F(VerifyTest, EveryFlippedBitIsFound) {
     all.store();
