@@ -165,6 +165,7 @@ struct ChangeStatus {
     char state[kTokenSize];  ///< docs/sql-api.md, ark.change_tracking
     uint32 timeline;
     XLogRecPtr position;       ///< WAL before it was read
+    XLogRecPtr stored;         ///< WAL before it is in tables that are stored
     TimestampTz behind_since;  ///< 0: it keeps up
     uint64 tables, segments, bytes, gaps;
     char last_gap[kReasonSize / 4];

@@ -28,7 +28,6 @@ Throttle warning_throttle;
 bool opened = false;  // it has answered, and was told to begin
 XLogRecPtr told_flushed = InvalidXLogRecPtr;
 XLogRecPtr heard_flushed = InvalidXLogRecPtr;  // what it has answered to
-uint64 backup_under_way = 0;                   // a job's generation
 ChangeStatus before = {};                      // what the children before this one came to
 
 void set_state(const char* state) {
@@ -95,24 +94,37 @@ void tell_flushed() {
     told_flushed = flushed;
 }
 
-uint64 running_backup() {
-    uint64 found = 0;
+// The newest backup jobs that have begun and that have ended, as far as their slots tell.
+struct Backups {
+    uint64 begun, ended;
+};
+
+Backups newest_backups() {
+    Backups found = {};
     lock_shared(LW_SHARED);
     for (const Job& job : shared->jobs) {
-        if (job.kind == JobKind::kBackup && job.state == JobState::kVisible)
-            found = Max(found, job.generation);
+        if (job.kind != JobKind::kBackup || job.state < JobState::kVisible)
+            continue;
+        found.begun = Max(found.begun, job.generation);
+        if (job.state == JobState::kEnded)
+            found.ended = Max(found.ended, job.generation);
     }
     unlock_shared();
     return found;
 }
 
-// Where a backup begins a table ends, so that the next one does not begin long before it.
+// Where a backup begins a table ends, so that the next one does not begin long before it. Where one
+// has ended it may be the one that counts. (What is not seen in time the child finds by itself.)
 void tell_of_backups() {
-    const uint64 running = running_backup();
-    if (!opened || running == backup_under_way)
+    static Backups told = {};
+    if (!opened)
         return;
-    say(running != 0 ? "cut" : "look");
-    backup_under_way = running;
+    const Backups now = newest_backups();
+    if (now.begun > told.begun)
+        say("cut");
+    if (now.ended > told.ended)
+        say("look");
+    told = {Max(told.begun, now.begun), Max(told.ended, now.ended)};
 }
 
 void take_position(const Message& message) {
@@ -122,6 +134,7 @@ void take_position(const Message& message) {
     copy_text(said.last_gap, sizeof(said.last_gap), get_text(message, "gap"));
     said.timeline = static_cast<uint32>(get_number(message, "timeline"));
     said.position = get_lsn(message, "lsn");
+    said.stored = get_lsn(message, "stored");
     said.tables = get_number(message, "tables");
     said.segments = get_number(message, "segments");
     said.bytes = get_number(message, "bytes");
@@ -140,6 +153,7 @@ void take_position(const Message& message) {
         strlcpy(status->last_gap, said.last_gap, sizeof(status->last_gap));
     status->timeline = said.timeline;
     status->position = said.position;
+    status->stored = said.stored;
     status->tables = before.tables + said.tables;
     status->segments = before.segments + said.segments;
     status->bytes = before.bytes + said.bytes;
@@ -276,6 +290,14 @@ ChangeStatus* copy_of_change_status() {
     *copy = shared->changes;
     unlock_shared();
     return copy;
+}
+
+XLogRecPtr tables_end() {
+    lock_shared(LW_SHARED);
+    const bool runs = shared->changes.child_pid != 0;
+    const XLogRecPtr stored = shared->changes.stored;
+    unlock_shared();
+    return runs ? stored : InvalidXLogRecPtr;
 }
 
 void note_audit_misses(uint64 count) {

@@ -16,6 +16,8 @@ namespace {
 // The largest page of WAL that a server can be built with.
 constexpr uint64_t kLargestPage = 65536;
 constexpr uint64_t kUsualPage = 8192;
+// Files of pg_wal that are kept open until they were read.
+constexpr size_t kMostHeld = 128;
 
 }  // namespace
 
@@ -40,6 +42,7 @@ bool ChangeTracker::step(Lsn flushed) {
     places_.set_flushed(flushed);
     if (!started_)
         start();
+    places_.hold(status_.position / setup_.segment_size, kMostHeld);
     if (finished_) {
         store_finished();
         return true;
@@ -107,7 +110,7 @@ void ChangeTracker::begin_scan() {
     read_ = from;
     wait_for_ = 0;
     live_trouble_.clear();
-    status_.position = from;
+    status_.position = status_.stored = from;
     scan_.emplace(timeline_, from, size, [this](uint64_t number) { return places_.read(number); });
 }
 
@@ -138,8 +141,10 @@ void ChangeTracker::read() {
     ++status_.segments;
     status_.bytes += to - read_;
     read_ = status_.position = to;
-    if (std::exchange(cut_, false))
+    if (cuts_ > 0) {
+        --cuts_;
         table_end_ = to;
+    }
     if (to == table_end_)
         finish_table();
 }
@@ -200,6 +205,7 @@ void ChangeTracker::store_finished() {
         warn_(error);
     }
     ++status_.tables;
+    status_.stored = finished_->range.to;
     summary_.add(finished_->table);
     finished_.reset();
     // Tables that begin before the newest backup are of no further use here.
@@ -222,7 +228,10 @@ std::optional<RangeChanges> ChangeTracker::load(const ChangeRange& range) {
 void ChangeTracker::summarize() {
     const std::vector<Lsn> starts = backups_.starts(flushed_);
     const std::optional<Lsn> newest = starts.empty() ? std::nullopt : std::optional(starts.front());
-    if (newest == summarized_ || (newest && *newest > status_.position))
+    // One that begins in a segment that was not read yet counts once everything before was.
+    const bool is_ahead =
+        newest && *newest / setup_.segment_size * setup_.segment_size > status_.position;
+    if (newest == summarized_ || is_ahead)
         return;
     summary_.give_up();
     if (newest) {
