@@ -203,6 +203,7 @@ struct Shared {
     int sweep_failures;  ///< in a row
     TimestampTz last_sweep_at;
     Job jobs[kJobSlots];
+    uint64 backups_begun, backups_ended;  ///< jobs, since the start of the server
     ArchiverStatus archiver;
     WalStatus wal;
     ChangeStatus changes;

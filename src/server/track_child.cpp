@@ -28,6 +28,7 @@ Throttle warning_throttle;
 bool opened = false;  // it has answered, and was told to begin
 XLogRecPtr told_flushed = InvalidXLogRecPtr;
 XLogRecPtr heard_flushed = InvalidXLogRecPtr;  // what it has answered to
+uint64 told_begun = 0, told_ended = 0;         // backups that it was told of
 ChangeStatus before = {};                      // what the children before this one came to
 
 void set_state(const char* state) {
@@ -94,37 +95,21 @@ void tell_flushed() {
     told_flushed = flushed;
 }
 
-// The newest backup jobs that have begun and that have ended, as far as their slots tell.
-struct Backups {
-    uint64 begun, ended;
-};
-
-Backups newest_backups() {
-    Backups found = {};
-    lock_shared(LW_SHARED);
-    for (const Job& job : shared->jobs) {
-        if (job.kind != JobKind::kBackup || job.state < JobState::kVisible)
-            continue;
-        found.begun = Max(found.begun, job.generation);
-        if (job.state == JobState::kEnded)
-            found.ended = Max(found.ended, job.generation);
-    }
-    unlock_shared();
-    return found;
-}
-
 // Where a backup begins a table ends, so that the next one does not begin long before it. Where one
-// has ended it may be the one that counts. (What is not seen in time the child finds by itself.)
+// has ended it may be the one that counts.
 void tell_of_backups() {
-    static Backups told = {};
     if (!opened)
         return;
-    const Backups now = newest_backups();
-    if (now.begun > told.begun)
+    lock_shared(LW_SHARED);
+    const uint64 begun = shared->backups_begun;
+    const uint64 ended = shared->backups_ended;
+    unlock_shared();
+    if (begun > told_begun)
         say("cut");
-    if (now.ended > told.ended)
+    if (ended > told_ended)
         say("look");
-    told = {Max(told.begun, now.begun), Max(told.ended, now.ended)};
+    told_begun = begun;
+    told_ended = ended;
 }
 
 void take_position(const Message& message) {

@@ -208,9 +208,8 @@ void ChangeTracker::store_finished() {
     status_.stored = finished_->range.to;
     summary_.add(finished_->table);
     finished_.reset();
-    // Tables that begin before the newest backup are of no further use here.
     std::erase_if(available_, [this](const ChangeRange& range) {
-        return range.to <= summary_.since().value_or(at_);
+        return range.to <= summary_.since().value_or(went_back_for_ ? 0 : at_);
     });
 }
 
@@ -224,7 +223,16 @@ std::optional<RangeChanges> ChangeTracker::load(const ChangeRange& range) {
     }
 }
 
-// Where there is a new backup: what is stored since its start, as one table.
+// What a listing shows, but not tables of WAL that this server does not have yet: it was set back,
+// and makes its own.
+void ChangeTracker::list_tables(Lsn from) {
+    available_ =
+        available_changes(setup_.repository.store(), setup_.cluster, &local_, setup_.way, from);
+    std::erase_if(available_, [this](const ChangeRange& range) { return range.to > flushed_; });
+}
+
+// Where there is a new backup: what is stored since its start becomes the summary. Where a part of
+// that was never read (it began before tracking did) reading goes back to it first.
 void ChangeTracker::summarize() {
     const std::vector<Lsn> starts = backups_.starts(flushed_);
     const std::optional<Lsn> newest = starts.empty() ? std::nullopt : std::optional(starts.front());
@@ -233,20 +241,38 @@ void ChangeTracker::summarize() {
         newest && *newest / setup_.segment_size * setup_.segment_size > status_.position;
     if (newest == summarized_ || is_ahead)
         return;
-    summary_.give_up();
-    if (newest) {
-        summary_.begin(*newest);
-        const ChangeCover found = cover(setup_.way, std::min(*newest, at_), at_, available_);
-        bool whole = found.gaps.empty();
-        for (const ChangeRange& range : found.tables) {
-            const auto changes = whole ? load(range) : std::nullopt;
-            whole = whole && changes;
-            if (whole)
-                summary_.add(changes->table);
-        }
-        if (!whole)
-            summary_.give_up();
+    if (!newest) {
+        summary_.give_up();
+        summarized_ = newest;
+        return;
     }
+    const bool is_new = went_back_for_ != newest;
+    if (is_new)
+        list_tables(*newest);
+    Lsn end = at_;
+    for (const ChangeRange& range : available_)
+        end = std::max(end, range.to);
+    const ChangeCover found = cover(setup_.way, std::min(*newest, end), end, available_);
+    const bool is_lost = gap_.to > *newest;
+    if (!found.gaps.empty() && !is_lost) {
+        summary_.give_up();
+        if (is_new) {
+            at_ = *newest;
+            scan_.reset();
+        }
+        went_back_for_ = newest;
+        return;
+    }
+    summary_.begin(*newest);
+    bool is_whole = !is_lost;
+    for (const ChangeRange& range : found.tables) {
+        const auto changes = is_whole ? load(range) : std::nullopt;
+        is_whole = changes.has_value();
+        if (is_whole)
+            summary_.add(changes->table);
+    }
+    if (!is_whole)
+        summary_.give_up();
     summarized_ = newest;
 }
 

@@ -77,6 +77,7 @@ class ChangeTracker {
     void skip(Lsn from, Lsn to, const std::string& reason);
     void finish_table();
     void store_finished();
+    void list_tables(Lsn from);
     void summarize();
     std::optional<RangeChanges> load(const ChangeRange& range);
     Lsn behind_flushed_segments() const;
@@ -92,8 +93,9 @@ class ChangeTracker {
     std::vector<ChangeRange> available_;
 
     bool started_ = false;
-    int cuts_ = 0;                   ///< so many tables to come end with their first segment
-    std::optional<Lsn> summarized_;  ///< the newest backup, once it was looked at
+    int cuts_ = 0;                      ///< so many tables to come end with their first segment
+    std::optional<Lsn> went_back_for_;  ///< the newest backup, from which on WAL is read
+    std::optional<Lsn> summarized_;     ///< the newest backup, once it was looked at
     Lsn flushed_ = 0;
     Lsn at_ = 0;        ///< tables before it are there, or will never be
     Lsn wait_for_ = 0;  ///< nothing can be read before so much is flushed

@@ -194,6 +194,27 @@ TEST_F(Tracking, BeginsAtTheNewestBackup) {
     EXPECT_GE(tracker->count()->blocks, 3U);
 }
 
+// The first backup may end, or the repository be made, when tracking has begun behind its start.
+TEST_F(Tracking, GoesBackToABackupThatBeganBeforeIt) {
+    write_to(20);
+    begin();
+    run();
+    write_to(40);
+    run();
+    ASSERT_EQ(stored(), (Ranges{{1, 20 * kSize, 2 * kSpan}}));
+    add_backup("a", 18 * kSize + 40, 22 * kSize);
+    tracker->look_at_backups();
+    run();
+    EXPECT_EQ(stored(), (Ranges{{1, 18 * kSize, 20 * kSize}, {1, 20 * kSize, 2 * kSpan}}));
+    EXPECT_EQ(tracker->count(), (ChangeCount{18 * kSize + 40, 1, 22}));
+    EXPECT_EQ(tracker->status().position, 40 * kSize);
+    EXPECT_EQ(tracker->status().gaps, 0U);
+    const uint64_t segments = tracker->status().segments;
+    tracker->look_at_backups();
+    run();
+    EXPECT_EQ(tracker->status().segments, segments);
+}
+
 TEST_F(Tracking, WhatIsTooMuchToFetchIsAGap) {
     write_to(20);
     add_backup("a", 4 * kSize + 40, 5 * kSize);
