@@ -300,6 +300,7 @@ CLI_SOURCES += src/cli/server_stream.cpp
 CLI_SOURCES += src/cli/server_track.cpp
 CLI_SOURCES += src/cli/server_prefetch.cpp
 CLI_SOURCES += src/cli/test_changes.cpp
+CLI_SOURCES += src/cli/test_changes_between.cpp
 CLI_SOURCES += src/cli/child/message.cpp
 CLI_SOURCES += src/cli/child/channel.cpp
 CLI_SOURCES += src/cli/child/opening.cpp

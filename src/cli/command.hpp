@@ -95,6 +95,7 @@ int run_server_guard(int argc, char** argv);
 
 #if defined(PG_ARK_TEST_FAULTS)
 int run_test_changes(int argc, char** argv);
+int run_test_changes_between(int argc, char** argv);
 #endif
 
 }  // namespace ark

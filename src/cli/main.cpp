@@ -145,6 +145,8 @@ int main(int argc, char** argv) {
 #if defined(PG_ARK_TEST_FAULTS)
     if (first == "test-changes")
         return ark::run_test_changes(argc, argv);
+    if (first == "test-changes-between")
+        return ark::run_test_changes_between(argc, argv);
 #endif
     if (argc == 2 && first.starts_with("server-")) {
         const int status = ark::server_role(first);

@@ -160,6 +160,7 @@ class TrackConversation {
                                                 : "tracking")
             .add_number("timeline", status.timeline)
             .add_token("lsn", to_text(status.position))
+            .add_token("stored", to_text(status.stored))
             .add_token("flushed", to_text(flushed_))
             .add_number("tables", status.tables)
             .add_number("segments", status.segments)

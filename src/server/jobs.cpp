@@ -31,6 +31,10 @@ bool may_be_taken(const Job& job) {
 
 // Sets the state and tells a waiting caller. Under the lock.
 void move_to(Job* job, JobState state) {
+    if (job->kind == JobKind::kBackup) {
+        shared->backups_begun += state == JobState::kVisible ? 1 : 0;
+        shared->backups_ended += state == JobState::kEnded ? 1 : 0;
+    }
     job->state = state;
     if (job->caller_pid != 0)
         SetLatch(job->caller_latch);

@@ -167,6 +167,7 @@ struct ChangeStatus {
     char state[kTokenSize];  ///< docs/sql-api.md, ark.change_tracking
     uint32 timeline;
     XLogRecPtr position;       ///< WAL before it was read
+    XLogRecPtr stored;         ///< WAL before it is in tables that are stored
     TimestampTz behind_since;  ///< 0: it keeps up
     uint64 tables, segments, bytes, gaps;
     char last_gap[kReasonSize / 4];
@@ -204,6 +205,7 @@ struct Shared {
     int sweep_failures;  ///< in a row
     TimestampTz last_sweep_at;
     Job jobs[kJobSlots];
+    uint64 backups_begun, backups_ended;  ///< jobs, since the start of the server
     ArchiverStatus archiver;
     WalStatus wal;
     ChangeStatus changes;

@@ -28,7 +28,7 @@ Throttle warning_throttle;
 bool opened = false;  // it has answered, and was told to begin
 XLogRecPtr told_flushed = InvalidXLogRecPtr;
 XLogRecPtr heard_flushed = InvalidXLogRecPtr;  // what it has answered to
-uint64 backup_under_way = 0;                   // a job's generation
+uint64 told_begun = 0, told_ended = 0;         // backups that it was told of
 ChangeStatus before = {};                      // what the children before this one came to
 
 void set_state(const char* state) {
@@ -95,24 +95,21 @@ void tell_flushed() {
     told_flushed = flushed;
 }
 
-uint64 running_backup() {
-    uint64 found = 0;
-    lock_shared(LW_SHARED);
-    for (const Job& job : shared->jobs) {
-        if (job.kind == JobKind::kBackup && job.state == JobState::kVisible)
-            found = Max(found, job.generation);
-    }
-    unlock_shared();
-    return found;
-}
-
-// Where a backup begins a table ends, so that the next one does not begin long before it.
+// Where a backup begins a table ends, so that the next one does not begin long before it. Where one
+// has ended it may be the one that counts.
 void tell_of_backups() {
-    const uint64 running = running_backup();
-    if (!opened || running == backup_under_way)
+    if (!opened)
         return;
-    say(running != 0 ? "cut" : "look");
-    backup_under_way = running;
+    lock_shared(LW_SHARED);
+    const uint64 begun = shared->backups_begun;
+    const uint64 ended = shared->backups_ended;
+    unlock_shared();
+    if (begun > told_begun)
+        say("cut");
+    if (ended > told_ended)
+        say("look");
+    told_begun = begun;
+    told_ended = ended;
 }
 
 void take_position(const Message& message) {
@@ -122,6 +119,7 @@ void take_position(const Message& message) {
     copy_text(said.last_gap, sizeof(said.last_gap), get_text(message, "gap"));
     said.timeline = static_cast<uint32>(get_number(message, "timeline"));
     said.position = get_lsn(message, "lsn");
+    said.stored = get_lsn(message, "stored");
     said.tables = get_number(message, "tables");
     said.segments = get_number(message, "segments");
     said.bytes = get_number(message, "bytes");
@@ -140,6 +138,7 @@ void take_position(const Message& message) {
         strlcpy(status->last_gap, said.last_gap, sizeof(status->last_gap));
     status->timeline = said.timeline;
     status->position = said.position;
+    status->stored = said.stored;
     status->tables = before.tables + said.tables;
     status->segments = before.segments + said.segments;
     status->bytes = before.bytes + said.bytes;
@@ -276,6 +275,14 @@ ChangeStatus* copy_of_change_status() {
     *copy = shared->changes;
     unlock_shared();
     return copy;
+}
+
+XLogRecPtr tables_end() {
+    lock_shared(LW_SHARED);
+    const bool runs = shared->changes.child_pid != 0;
+    const XLogRecPtr stored = shared->changes.stored;
+    unlock_shared();
+    return runs ? stored : InvalidXLogRecPtr;
 }
 
 void note_audit_misses(uint64 count) {

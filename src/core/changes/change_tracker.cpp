@@ -16,6 +16,8 @@ namespace {
 // The largest page of WAL that a server can be built with.
 constexpr uint64_t kLargestPage = 65536;
 constexpr uint64_t kUsualPage = 8192;
+// Files of pg_wal that are kept open until they were read.
+constexpr size_t kMostHeld = 128;
 
 }  // namespace
 
@@ -40,6 +42,7 @@ bool ChangeTracker::step(Lsn flushed) {
     places_.set_flushed(flushed);
     if (!started_)
         start();
+    places_.hold(status_.position / setup_.segment_size, kMostHeld);
     if (finished_) {
         store_finished();
         return true;
@@ -107,7 +110,7 @@ void ChangeTracker::begin_scan() {
     read_ = from;
     wait_for_ = 0;
     live_trouble_.clear();
-    status_.position = from;
+    status_.position = status_.stored = from;
     scan_.emplace(timeline_, from, size, [this](uint64_t number) { return places_.read(number); });
 }
 
@@ -138,8 +141,10 @@ void ChangeTracker::read() {
     ++status_.segments;
     status_.bytes += to - read_;
     read_ = status_.position = to;
-    if (std::exchange(cut_, false))
+    if (cuts_ > 0) {
+        --cuts_;
         table_end_ = to;
+    }
     if (to == table_end_)
         finish_table();
 }
@@ -200,11 +205,11 @@ void ChangeTracker::store_finished() {
         warn_(error);
     }
     ++status_.tables;
+    status_.stored = finished_->range.to;
     summary_.add(finished_->table);
     finished_.reset();
-    // Tables that begin before the newest backup are of no further use here.
     std::erase_if(available_, [this](const ChangeRange& range) {
-        return range.to <= summary_.since().value_or(at_);
+        return range.to <= summary_.since().value_or(went_back_for_ ? 0 : at_);
     });
 }
 
@@ -218,26 +223,56 @@ std::optional<RangeChanges> ChangeTracker::load(const ChangeRange& range) {
     }
 }
 
-// Where there is a new backup: what is stored since its start, as one table.
+// What a listing shows, but not tables of WAL that this server does not have yet: it was set back,
+// and makes its own.
+void ChangeTracker::list_tables(Lsn from) {
+    available_ =
+        available_changes(setup_.repository.store(), setup_.cluster, &local_, setup_.way, from);
+    std::erase_if(available_, [this](const ChangeRange& range) { return range.to > flushed_; });
+}
+
+// Where there is a new backup: what is stored since its start becomes the summary. Where a part of
+// that was never read (it began before tracking did) reading goes back to it first.
 void ChangeTracker::summarize() {
     const std::vector<Lsn> starts = backups_.starts(flushed_);
     const std::optional<Lsn> newest = starts.empty() ? std::nullopt : std::optional(starts.front());
-    if (newest == summarized_ || (newest && *newest > status_.position))
+    // One that begins in a segment that was not read yet counts once everything before was.
+    const bool is_ahead =
+        newest && *newest / setup_.segment_size * setup_.segment_size > status_.position;
+    if (newest == summarized_ || is_ahead)
         return;
-    summary_.give_up();
-    if (newest) {
-        summary_.begin(*newest);
-        const ChangeCover found = cover(setup_.way, std::min(*newest, at_), at_, available_);
-        bool whole = found.gaps.empty();
-        for (const ChangeRange& range : found.tables) {
-            const auto changes = whole ? load(range) : std::nullopt;
-            whole = whole && changes;
-            if (whole)
-                summary_.add(changes->table);
-        }
-        if (!whole)
-            summary_.give_up();
+    if (!newest) {
+        summary_.give_up();
+        summarized_ = newest;
+        return;
     }
+    const bool is_new = went_back_for_ != newest;
+    if (is_new)
+        list_tables(*newest);
+    Lsn end = at_;
+    for (const ChangeRange& range : available_)
+        end = std::max(end, range.to);
+    const ChangeCover found = cover(setup_.way, std::min(*newest, end), end, available_);
+    const bool is_lost = gap_.to > *newest;
+    if (!found.gaps.empty() && !is_lost) {
+        summary_.give_up();
+        if (is_new) {
+            at_ = *newest;
+            scan_.reset();
+        }
+        went_back_for_ = newest;
+        return;
+    }
+    summary_.begin(*newest);
+    bool is_whole = !is_lost;
+    for (const ChangeRange& range : found.tables) {
+        const auto changes = is_whole ? load(range) : std::nullopt;
+        is_whole = changes.has_value();
+        if (is_whole)
+            summary_.add(changes->table);
+    }
+    if (!is_whole)
+        summary_.give_up();
     summarized_ = newest;
 }
 

@@ -33,6 +33,7 @@ struct TrackerSetup {
 struct TrackerStatus {
     TimelineId timeline = 0;
     Lsn position = 0;       ///< WAL before it is in tables, or in the one that is being made
+    Lsn stored = 0;         ///< WAL before it is in tables that are stored
     uint64_t tables = 0;    ///< stored
     uint64_t segments = 0;  ///< read
     uint64_t bytes = 0;     ///< of WAL
@@ -52,9 +53,10 @@ class ChangeTracker {
     /// Looks which backups there are: whenever one may have ended. Error: what the store throws.
     void look_at_backups();
 
-    /// The table that is being made ends with the next segment: a backup is about to begin, and
-    /// what changed before it is nothing to the next incremental one.
-    void cut() { cut_ = true; }
+    /// The next tables have one segment each: a backup is about to begin, at a segment's begin.
+    /// What changed before it is nothing to the next incremental one, and a host that cannot read
+    /// the repository needs tables up to there.
+    void cut() { cuts_ = kCuts; }
 
     /// Reads one segment at most, or stores what was finished. False: there is nothing to do until
     /// more than `flushed` is. Error: what the store throws; it can be called again.
@@ -66,6 +68,8 @@ class ChangeTracker {
     std::optional<ChangeCount> count() const;
 
  private:
+    static constexpr int kCuts = 10;
+
     void start();
     void begin_scan();
     void read();
@@ -73,6 +77,7 @@ class ChangeTracker {
     void skip(Lsn from, Lsn to, const std::string& reason);
     void finish_table();
     void store_finished();
+    void list_tables(Lsn from);
     void summarize();
     std::optional<RangeChanges> load(const ChangeRange& range);
     Lsn behind_flushed_segments() const;
@@ -88,8 +93,9 @@ class ChangeTracker {
     std::vector<ChangeRange> available_;
 
     bool started_ = false;
-    bool cut_ = false;
-    std::optional<Lsn> summarized_;  ///< the newest backup, once it was looked at
+    int cuts_ = 0;                      ///< so many tables to come end with their first segment
+    std::optional<Lsn> went_back_for_;  ///< the newest backup, from which on WAL is read
+    std::optional<Lsn> summarized_;     ///< the newest backup, once it was looked at
     Lsn flushed_ = 0;
     Lsn at_ = 0;        ///< tables before it are there, or will never be
     Lsn wait_for_ = 0;  ///< nothing can be read before so much is flushed

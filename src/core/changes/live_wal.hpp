@@ -1,9 +1,12 @@
 #pragma once
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "core/base/bytes.hpp"
+#include "core/base/file.hpp"
 #include "core/pgdata/timeline_history.hpp"
 #include "core/pgdata/wal_name.hpp"
 
@@ -31,12 +34,15 @@ class LiveWal {
     /// timeline. Valid until the next call. nullopt where there is no such file, or it does not
     /// begin with this WAL.
     std::optional<ByteView> read(uint64_t number);
+    /// Keeps the flushed segments from this one on open, at most so many: what has gone from pg_wal
+    /// since can be read all the same, as long as the server has not used the file anew.
+    void hold(uint64_t first, size_t most);
     /// Whether read() would give it, as far as its first page shows.
     bool has(uint64_t number) const;
 
  private:
     struct Found {
-        std::string path;
+        std::shared_ptr<const File> file;
         TimelineId timeline = 0;
         uint32_t page_size = 0;
     };
@@ -48,6 +54,7 @@ class LiveWal {
     Lsn flushed_;
     const LiveEnd end_;
     Bytes bytes_;
+    std::map<uint64_t, Found> held_;
 };
 
 }  // namespace ark

@@ -26,6 +26,11 @@ void WalPlaces::set_flushed(Lsn flushed) {
         live_->set_flushed(flushed);
 }
 
+void WalPlaces::hold(uint64_t first, size_t most) {
+    if (live_)
+        live_->hold(first, most);
+}
+
 std::optional<ByteView> WalPlaces::read(uint64_t number) {
     if (cancellation_time() != 0)
         throw Error(ErrorCode::cancelled, "reading WAL was cancelled");

@@ -23,6 +23,7 @@ class WalPlaces {
     std::optional<ByteView> read(uint64_t number);
 
     void set_flushed(Lsn flushed);
+    void hold(uint64_t first, size_t most);  ///< as LiveWal
     bool is_live(uint64_t number) const { return live_ && live_->has(number); }
     /// How many segments of [from, to) only the repository may have.
     uint64_t not_live(Lsn from, Lsn to) const;

@@ -1,5 +1,6 @@
 #include "core/changes/change_tracker.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,8 +47,9 @@ class Tracking : public ::testing::Test {
     std::string live_path(uint64_t number) const {
         return directory.path() + "/pg_wal/" + WalBuilder::name(number, way.timeline());
     }
+    // In its place, as the server does.
     void make_live(uint64_t number) {
-        write_file_durably(live_path(number), wal.segment(number), 0600);
+        File::open(live_path(number), O_WRONLY | O_CREAT, 0600).pwrite_all(wal.segment(number), 0);
     }
     void recycle(uint64_t first, uint64_t last, bool is_archived = true) {
         for (; first <= last; ++first) {
@@ -178,14 +180,39 @@ TEST_F(Tracking, BeginsAtTheNewestBackup) {
     tracker->cut();
     write_to(22);
     run();
-    EXPECT_EQ(stored(), (Ranges{{1, 4 * kSize, kSpan}, {1, kSpan, 21 * kSize}}));
+    EXPECT_EQ(stored(),
+              (Ranges{{1, 4 * kSize, kSpan}, {1, kSpan, 21 * kSize}, {1, 21 * kSize, 22 * kSize}}));
+    EXPECT_EQ(tracker->status().stored, 22 * kSize);
     add_backup("c", 22 * kSize + 40, 22 * kSize + 100);
     tracker->look_at_backups();
+    run();
+    EXPECT_EQ(tracker->count(), (ChangeCount{22 * kSize + 40, 0, 0}));
     write_to(25);
     run();
     EXPECT_EQ(tracker->count()->since, 22 * kSize + 40);
     EXPECT_LE(tracker->count()->blocks, 4U);
     EXPECT_GE(tracker->count()->blocks, 3U);
+}
+
+// The first backup may end, or the repository be made, when tracking has begun behind its start.
+TEST_F(Tracking, GoesBackToABackupThatBeganBeforeIt) {
+    write_to(20);
+    begin();
+    run();
+    write_to(40);
+    run();
+    ASSERT_EQ(stored(), (Ranges{{1, 20 * kSize, 2 * kSpan}}));
+    add_backup("a", 18 * kSize + 40, 22 * kSize);
+    tracker->look_at_backups();
+    run();
+    EXPECT_EQ(stored(), (Ranges{{1, 18 * kSize, 20 * kSize}, {1, 20 * kSize, 2 * kSpan}}));
+    EXPECT_EQ(tracker->count(), (ChangeCount{18 * kSize + 40, 1, 22}));
+    EXPECT_EQ(tracker->status().position, 40 * kSize);
+    EXPECT_EQ(tracker->status().gaps, 0U);
+    const uint64_t segments = tracker->status().segments;
+    tracker->look_at_backups();
+    run();
+    EXPECT_EQ(tracker->status().segments, segments);
 }
 
 TEST_F(Tracking, WhatIsTooMuchToFetchIsAGap) {
@@ -278,6 +305,27 @@ TEST_F(Tracking, APromotionEndsATable) {
     const ChangeAnswer answer = ask({1, 2 * kSize + 40, 3 * kSize});
     ASSERT_TRUE(answer.table) << answer.why_not;
     EXPECT_EQ(answer.table->blocks(), 19U);
+}
+
+// The server removes a segment as soon as it is archived; a host that cannot read there has no
+// other.
+TEST_F(Tracking, WhatWasSeenIsHeld) {
+    write_to(2);
+    begin();
+    run();
+    write_to(6);
+    EXPECT_TRUE(tracker->step(wal.position()));
+    recycle(3, 5, false);
+    run();
+    EXPECT_EQ(tracker->status().position, 6 * kSize);
+    EXPECT_EQ(tracker->status().gaps, 0U);
+    // Used anew it is no use.
+    write_to(10);
+    EXPECT_TRUE(tracker->step(wal.position()));
+    File::open(live_path(8), O_WRONLY).pwrite_all(wal.segment(3), 0);
+    run();
+    EXPECT_EQ(tracker->status().position, 10 * kSize);
+    EXPECT_EQ(tracker->status().gaps, 1U);
 }
 
 // Tables of WAL that it does not have yet are from before it was set back.
