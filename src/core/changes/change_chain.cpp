@@ -49,12 +49,23 @@ class Combination {
             changes.previous_record != last_record_)
             return "the change table for " + to_text(range) +
                    " does not follow the one before it: it was made from other WAL";
+        const BackupRange& parent = question_.parent;
+        has_parent_ = has_parent_ || std::ranges::count(changes.backups,
+                                                        EndedBackup{parent.start, parent.stop}) > 0;
         if (changes.last_record != 0)
             last_record_ = changes.last_record;
         if (last_record_ != 0)
             last_ = range;
         table_.merge(changes.table);
         return std::nullopt;
+    }
+    /// Where the tables are of other WAL than the parent, though its places are the same: the
+    /// server was set back to an older copy of its files, and went on from there.
+    std::optional<std::string> why_other_wal() const {
+        if (has_parent_)
+            return std::nullopt;
+        return "the server's WAL does not have the end of the parent at " +
+               to_text(question_.parent.stop) + ": it is other WAL than the parent's";
     }
     ChangeTable& table() { return table_; }
 
@@ -63,6 +74,7 @@ class Combination {
     ChangeTable table_;
     std::optional<ChangeRange> last_;  ///< once a record was in one
     Lsn last_record_ = 0;
+    bool has_parent_ = false;
 };
 
 std::optional<RangeChanges> load_undamaged(
@@ -140,7 +152,10 @@ ChangeAnswer combine_changes(
             return answer;
         }
     }
-    answer.table = std::move(combination.table());
+    if (auto reason = combination.why_other_wal())
+        answer.why_not = std::move(*reason);
+    else
+        answer.table = std::move(combination.table());
     return answer;
 }
 

@@ -95,6 +95,8 @@ void ChangeScan::take_in(const WalRecord& record) {
     record_changes_.add_to(changes_.table);
     if (record_changes_.ends_completeness())
         changes_.minimal_at = record.lsn;
+    if (const auto start = record_changes_.ended_backup())
+        changes_.backups.push_back({*start, record.end});
     if (changes_.last_record == 0)
         changes_.previous_record = record.previous();
     changes_.last_record = record.lsn;

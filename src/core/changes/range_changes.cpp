@@ -132,6 +132,21 @@ RelationChanges take_relation(Input& in, uint64_t& blocks_left) {
     return out;
 }
 
+std::vector<EndedBackup> take_backups(Input& in, const ChangeRange& range) {
+    std::vector<EndedBackup> out;
+    Lsn before = range.from;
+    for (uint64_t left = in.count(2); left > 0; --left) {
+        EndedBackup backup;
+        backup.start = in.number(std::numeric_limits<Lsn>::max());
+        backup.stop = in.number(std::numeric_limits<Lsn>::max());
+        if (backup.start >= backup.stop || backup.stop <= before)
+            throw in.damaged("It has a backup that cannot be.");
+        before = backup.stop;
+        out.push_back(backup);
+    }
+    return out;
+}
+
 void check_header(const RangeChanges& changes, const Input& in) {
     const ChangeRange& range = changes.range;
     const auto inside = [&](Lsn lsn) { return lsn >= range.from && lsn < range.to; };
@@ -173,6 +188,11 @@ Bytes encode_changes(const RangeChanges& changes) {
     store<uint64_t>(out, 40, changes.previous_record);
     store<uint64_t>(out, 48, changes.last_record);
     store<uint64_t>(out, 56, changes.minimal_at);
+    put_number(out, changes.backups.size());
+    for (const EndedBackup& backup : changes.backups) {
+        put_number(out, backup.start);
+        put_number(out, backup.stop);
+    }
     put_number(out, changes.table.databases().size());
     IdCoder databases;
     for (const DatabaseId& id : changes.table.databases())
@@ -204,6 +224,7 @@ RangeChanges decode_changes(ByteView bytes, const std::string& name) {
     out.minimal_at = load<uint64_t>(bytes, 56);
     Input in(bytes.subspan(kHeaderBytes), name);
     check_header(out, in);
+    out.backups = take_backups(in, out.range);
     IdCoder databases;
     for (uint64_t left = in.count(3); left > 0; --left) {
         const RelationId id = databases.take(in);
@@ -220,7 +241,7 @@ RangeChanges decode_changes(ByteView bytes, const std::string& name) {
     }
     if (!in.at_end())
         throw in.damaged("It goes on behind its end.");
-    if (out.last_record == 0 && !out.table.empty())
+    if (out.last_record == 0 && (!out.table.empty() || !out.backups.empty()))
         throw in.damaged("It has changes, but no record.");
     return out;
 }

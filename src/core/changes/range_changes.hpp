@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/base/bytes.hpp"
 #include "core/changes/change_table.hpp"
@@ -27,6 +28,14 @@ uint64_t change_span(uint64_t segment_size);
 /// "0/1000000 to 0/3000000 on timeline 1", for messages.
 std::string to_text(const ChangeRange& range);
 
+/// A backup that ended in a stretch of WAL: where it began, and where the record that says so ends.
+struct EndedBackup {
+    Lsn start = 0;
+    Lsn stop = 0;
+
+    bool operator==(const EndedBackup&) const = default;
+};
+
 /// The change table of a range, with what shows that it follows another without a gap. The same WAL
 /// always gives the same.
 struct RangeChanges {
@@ -38,6 +47,9 @@ struct RangeChanges {
     Lsn last_record = 0;
     /// The last record in the range that says that wal_level is minimal; 0 where there is none.
     Lsn minimal_at = 0;
+    /// In their order. Any server's: what was taken on this WAL is told from what was taken on
+    /// other WAL with the same places.
+    std::vector<EndedBackup> backups{};
     ChangeTable table;
 
     bool operator==(const RangeChanges&) const = default;

@@ -11,6 +11,7 @@ namespace {
 // src/include/access/rmgrlist.h, and each one's own operations.
 constexpr uint8_t kRmXlog = 0;
 constexpr uint8_t kCheckpointShutdown = 0x00;
+constexpr uint8_t kBackupEnd = 0x50;
 constexpr uint8_t kParameterChange = 0x60;
 constexpr uint8_t kEndOfRecovery = 0x90;
 constexpr uint8_t kCheckpointRedo = 0xE0;
@@ -57,6 +58,7 @@ void RecordChanges::decode(const WalRecord& record) {
     databases_.clear();
     limits_.clear();
     minimal_ = false;
+    ended_backup_.reset();
     if (!is_known_wal_magic(record.magic)) {
         throw Error(ErrorCode::unsupported, "changes cannot be read from WAL of this version",
                     "The record at " + to_text(record.lsn) + " lies on a page with the magic " +
@@ -137,10 +139,14 @@ bool RecordChanges::decode_database(const WalRecord& record) {
 }
 
 bool RecordChanges::decode_xlog(const WalRecord& record) {
+    WalCursor cursor(parts_.main_data());
+    if (record.operation() == kBackupEnd) {
+        ended_backup_ = cursor.take<uint64_t>();
+        return cursor.good();
+    }
     const auto place = place_of_wal_level(record);
     if (!place)
         return true;
-    WalCursor cursor(parts_.main_data());
     cursor.skip(*place);
     minimal_ = cursor.take<uint32_t>() == kWalLevelMinimal;
     return cursor.good();

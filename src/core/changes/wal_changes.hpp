@@ -34,6 +34,8 @@ class RecordChanges {
     std::span<const WalBlock> blocks() const { return parts_.blocks(); }
     /// From here on wal_level is minimal: not everything that changes is in WAL.
     bool ends_completeness() const { return minimal_; }
+    /// Where the backup began that ends with this record.
+    std::optional<Lsn> ended_backup() const { return ended_backup_; }
 
     /// The same, for a table: of main forks alone.
     void add_to(ChangeTable& table) const;
@@ -48,6 +50,7 @@ class RecordChanges {
     std::vector<DatabaseId> databases_;
     std::vector<ForkLimit> limits_;
     bool minimal_ = false;
+    std::optional<Lsn> ended_backup_;
 };
 
 }  // namespace ark

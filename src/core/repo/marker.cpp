@@ -180,7 +180,7 @@ void check_parent(const BackupMarker& m) {
     const bool is_full = m.type == kTypeFull;
     if (!is_full && m.type != kTypeIncremental && m.type != kTypeDifferential)
         throw json::type_error::create(302, "type: unknown: " + m.type, nullptr);
-    if (is_full != m.parent.empty() || is_full != m.parent_index_sha256.empty())
+    if (is_full != m.parent.empty() || (is_full && !m.parent_index_sha256.empty()))
         throw json::type_error::create(302, "parent: does not go with the type", nullptr);
 }
 

@@ -63,6 +63,8 @@ class Combining : public ::testing::Test {
         changes.system_identifier = kSystem;
         changes.previous_record = from - 0x80;
         changes.last_record = to - 0x80;
+        if (from <= question.parent.stop - 8 && to > question.parent.stop - 8)
+            changes.backups = {{question.parent.start, question.parent.stop}};
         for (Lsn at = from; at < to; at += 0x100)
             changes.table.add_block(kTable, static_cast<uint32_t>(at / 0x100));
         stored[changes.range] = changes;
@@ -104,6 +106,28 @@ TEST_F(Combining, JoinsWhatLiesOnTheWay) {
     EXPECT_EQ(blocks(answer), (std::vector<uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
 }
 
+// The server was set back to an older copy of its files: its WAL has the same places, and another
+// content.
+TEST_F(Combining, WalThatDoesNotHaveTheParentsEndIsOtherWal) {
+    add(1, 0x100, 0x300);
+    add(1, 0x300, 0x500);
+    add(2, 0x500, 0x900);
+    add(3, 0x900, 0xC00);
+    RangeChanges& first = stored.at({1, 0x100, 0x300});
+    const std::vector<EndedBackup> right = first.backups;
+    ASSERT_EQ(right.size(), 1U);
+    for (const std::vector<EndedBackup>& backups :
+         {std::vector<EndedBackup>{}, {{0x240, 0x2C8}}, {{0x238, 0x2C0}}, {{0x110, 0x200}}}) {
+        first.backups = backups;
+        const ChangeAnswer answer = ask();
+        EXPECT_FALSE(answer.table);
+        EXPECT_TRUE(mentions(answer.why_not, "does not have the end of the parent at 0/2C0"))
+            << answer.why_not;
+    }
+    first.backups = {{0x110, 0x200}, right[0], {0x110, 0x2F0}};
+    EXPECT_TRUE(ask().table);
+}
+
 TEST_F(Combining, AGapIsNamed) {
     add(1, 0x100, 0x300);
     add(2, 0x500, 0x900);
@@ -124,6 +148,7 @@ TEST_F(Combining, AParentThatCrossesAForkIsNone) {
     question.parent.stop = 0x501;
     EXPECT_TRUE(mentions(ask().why_not, "not part of this server's history")) << ask().why_not;
     question.parent.stop = 0x500;
+    stored.at({1, 0x300, 0x500}).backups = {{0x240, 0x500}};
     EXPECT_TRUE(ask().table);
     question.parent = {4, 0x240, 0x2C0};
     EXPECT_FALSE(ask().table);

@@ -86,6 +86,10 @@ inline Lsn add_drop(WalBuilder& wal, uint8_t info, std::initializer_list<Relatio
         data << uint32_t{700};
     return wal.add(1, static_cast<uint8_t>(info | 0x80), 700, data.bytes);
 }
+/// XLOG_BACKUP_END.
+inline Lsn add_backup_end(WalBuilder& wal, Lsn start) {
+    return wal.add(0, 0x50, 0, (Packed() << start).bytes);
+}
 /// XLOG_PARAMETER_CHANGE.
 inline Lsn add_wal_level(WalBuilder& wal, uint32_t level) {
     return wal.add(0, 0x60, 0, Packed().zeros(20).operator<<(level).zeros(4).bytes);

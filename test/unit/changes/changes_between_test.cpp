@@ -41,11 +41,14 @@ class Between : public ::testing::Test {
         ::mkdir((directory.path() + "/pg_wal").c_str(), 0700);
         for (uint64_t number = 1; number <= 20; ++number) {
             starts.push_back(add_blocks(wal, {{kTable, static_cast<uint32_t>(number)}}));
+            if (number == 3) {
+                add_backup_end(wal, starts[1]);
+                question.parent = {1, starts[1], wal.position()};
+            }
             if (number < 20)
                 wal.fill_segment();
         }
         add_blocks(wal, {{kTable, 1000}});
-        question.parent = {1, starts[1], starts[2]};
         question.start = wal.position();
     }
 

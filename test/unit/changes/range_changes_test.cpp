@@ -21,6 +21,7 @@ RangeChanges sample() {
     out.previous_record = 0xFFFFD8;
     out.last_record = 0x2FFFFA0;
     out.minimal_at = 0x1000028;
+    out.backups = {{0xF00028, 0x1000100}, {0x1000200, 0x2000000}, {0x28, 0x3000050}};
     out.table.add_database({1663, 5});
     out.table.add_database({1663, 7});
     out.table.add_database({16400, 5});
@@ -53,6 +54,7 @@ TEST(RangeChanges, HaveTheirFormat) {
     changes.system_identifier = 9;
     changes.previous_record = 0xF0;
     changes.last_record = 0x180;
+    changes.backups = {{0xC0, 0x190}};
     changes.table.add_database({1663, 5});
     changes.table.add_block({1663, 5, 300}, 4);
     changes.table.add_block({1663, 5, 300}, 5);
@@ -68,6 +70,7 @@ TEST(RangeChanges, HaveTheirFormat) {
         for (const int value : values)
             expected << static_cast<uint8_t>(value);
     };
+    bytes({1, 0xC0, 1, 0x90, 3});                     // one backup
     bytes({1, 0xFF, 12, 5, 0});                       // one database
     bytes({3});                                       // relations
     bytes({0xFF, 12, 5, 0xAC, 2, 0, 2, 4, 2, 3, 1});  // 4 and 5, 9
@@ -154,6 +157,25 @@ TEST(RangeChanges, CannotClaimMoreBlocksThanTheirWalCanName) {
     for (const int value : {0x80, 0x80, 0x80, 0x80, 0x08})
         bytes.push_back(static_cast<std::byte>(value));
     expect_error(ErrorCode::corrupt, [&] { decode_changes(bytes, "x"); });
+}
+
+TEST(RangeChanges, BackupsThatCannotBeAreDamage) {
+    RangeChanges changes;
+    changes.range = {1, 0x100, 0x200};
+    changes.system_identifier = 9;
+    changes.previous_record = 0xF0;
+    changes.last_record = 0x180;
+    const auto with = [&](std::vector<EndedBackup> backups) {
+        changes.backups = std::move(backups);
+        return decode_changes(encode_changes(changes), "x");
+    };
+    EXPECT_EQ(with({{0x10, 0x110}, {0x20, 0x120}}), changes);
+    for (const std::vector<EndedBackup>& bad : std::vector<std::vector<EndedBackup>>{
+             {{0x10, 0x100}}, {{0x110, 0x110}}, {{0x120, 0x110}}, {{0x10, 0x120}, {0x20, 0x110}}})
+        expect_error(ErrorCode::corrupt, [&] { return with(bad); });
+    changes.previous_record = 0;
+    changes.last_record = 0;
+    expect_error(ErrorCode::corrupt, [&] { return with({{0x10, 0x110}}); });
 }
 
 TEST(RangeChanges, ANewerFormatIsRefused) {

@@ -126,6 +126,19 @@ TEST_P(WalChanges, DatabasesThatComeAndGo) {
     EXPECT_EQ(made(0x20, dropped.bytes), (std::vector<DatabaseId>{{1663, 79}, {16400, 79}}));
 }
 
+TEST_P(WalChanges, TheEndOfABackupSaysWhereItBegan) {
+    add_backup_end(wal, 0x123456789A);
+    EXPECT_EQ(decoded().ended_backup(), std::optional<Lsn>(0x123456789A));
+    wal = WalBuilder(1);
+    wal.magic = GetParam();
+    add_wal_level(wal, 1);
+    EXPECT_EQ(decoded().ended_backup(), std::nullopt);
+    wal = WalBuilder(1);
+    wal.magic = GetParam();
+    wal.add(0, 0x50, 0, Packed().zeros(4).bytes);
+    test::expect_error(ErrorCode::corrupt, [&] { return decoded().ended_backup(); });
+}
+
 TEST_P(WalChanges, MinimalWalIsSaid) {
     add_wal_level(wal, 0);
     EXPECT_TRUE(decoded().ends_completeness());

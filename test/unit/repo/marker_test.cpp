@@ -81,15 +81,15 @@ TEST(Marker, TextThatIsNotUtf8IsHexadecimal) {
 TEST(Marker, EveryMissingFieldIsCorruptAndNamed) {
     const json whole = sample();
     for (const auto& [key, value] : whole.items()) {
-        if (key == "status" || key == "sha256" || key == "full_because" || key == "changes")
+        if (key == "status" || key == "sha256" || key == "full_because" || key == "changes" ||
+            key == "parent_index_sha256")
             continue;
         json j = whole;
         j.erase(key);
         const Error error = test::expect_error(
             ErrorCode::corrupt, [&] { return parse(j); }, key);
         EXPECT_TRUE(test::mentions(error.message, "the marker"));
-        EXPECT_TRUE(test::mentions(error.detail, key == "parent_index_sha256" ? "parent" : key))
-            << error.detail;
+        EXPECT_TRUE(test::mentions(error.detail, key)) << error.detail;
     }
 }
 
@@ -120,10 +120,10 @@ TEST(Marker, TypeAndParentGoTogether) {
     EXPECT_EQ(parse(with("incremental", "p", "d")).parent, "p");
     EXPECT_EQ(parse(with("differential", "p", "d")).parent_index_sha256, "d");
     EXPECT_EQ(parse(with("full", "", "")).parent, "");
-    for (const json& j : {with("full", "p", "d"), with("full", "p", ""), with("full", "", "d"),
-                          with("incremental", "", ""), with("incremental", "", "d"),
-                          with("incremental", "p", ""), with("differential", "", ""),
-                          with("other", "", ""), with("", "", ""), with("other", "p", "d")}) {
+    for (const json& j :
+         {with("full", "p", "d"), with("full", "p", ""), with("full", "", "d"),
+          with("incremental", "", ""), with("incremental", "", "d"), with("differential", "", ""),
+          with("other", "", ""), with("", "", ""), with("other", "p", "d")}) {
         test::expect_error(
             ErrorCode::corrupt, [&] { return parse(j); }, j.dump());
     }
