@@ -256,6 +256,8 @@ ENGINE_SOURCES += src/core/drill/server_preparation.cpp
 ENGINE_SOURCES += src/core/drill/restored_files.cpp
 ENGINE_SOURCES += src/core/drill/job.cpp
 #   verify
+#   compact
+ENGINE_SOURCES += src/core/compact/job.cpp
 ENGINE_SOURCES += src/core/verify/context.cpp
 ENGINE_SOURCES += src/core/verify/packs.cpp
 ENGINE_SOURCES += src/core/verify/files.cpp
@@ -286,6 +288,7 @@ CLI_SOURCES += src/cli/evidence_report.cpp
 CLI_SOURCES += src/cli/restore_report.cpp
 CLI_SOURCES += src/cli/restore.cpp
 CLI_SOURCES += src/cli/check.cpp
+CLI_SOURCES += src/cli/compact.cpp
 CLI_SOURCES += src/cli/verify.cpp
 CLI_SOURCES += src/cli/drill.cpp
 CLI_SOURCES += src/cli/start_prefetcher.cpp
@@ -294,6 +297,7 @@ CLI_SOURCES += src/cli/wal_receive.cpp
 CLI_SOURCES += src/cli/server_backup.cpp
 CLI_SOURCES += src/cli/server_archive.cpp
 CLI_SOURCES += src/cli/server_catalog.cpp
+CLI_SOURCES += src/cli/server_compact.cpp
 CLI_SOURCES += src/cli/server_verify.cpp
 CLI_SOURCES += src/cli/server_drill.cpp
 CLI_SOURCES += src/cli/server_stream.cpp

@@ -198,6 +198,11 @@ CREATE FUNCTION ark.start_backup(p_type text DEFAULT 'full', p_reason text DEFAU
     AS 'MODULE_PATHNAME', 'pg_ark_start_backup';
 COMMENT ON FUNCTION ark.start_backup(text, text, jsonb) IS 'Starts a full, incremental (on the newest backup) or differential (on the newest full one) backup and returns its id; options: created_by, jobs, compression_level, audit_fraction';
 
+CREATE FUNCTION ark.compact_backup(p_backup_id text, p_options jsonb DEFAULT '{}') RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'pg_ark_compact_backup';
+COMMENT ON FUNCTION ark.compact_backup(text, jsonb) IS 'Starts making a full backup of an incremental one and those that it builds on, inside the repository, and returns its id; options: created_by, jobs, compression_level';
+
 CREATE FUNCTION ark.cancel_backup(p_backup_id text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'pg_ark_cancel_backup';

@@ -73,11 +73,11 @@ std::optional<UnixMicros> as_of_of(const RepositoryOptions& options) {
     return time;
 }
 
-std::unique_ptr<Repository> open_repository(const RepositoryOptions& options) {
+std::unique_ptr<Repository> open_repository(const RepositoryOptions& options, OpenMode mode) {
     StoreOptions store;
     store.retry_timeout = options.retry_timeout;
     store.as_of = as_of_of(options);
-    return Repository::open(required_repo(options), OpenMode::read, store);
+    return Repository::open(required_repo(options), mode, store);
 }
 
 std::string required_repo(const RepositoryOptions& options) {

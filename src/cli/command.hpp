@@ -48,7 +48,8 @@ std::string required_repo(const RepositoryOptions& options);
 std::optional<UnixMicros> as_of_of(const RepositoryOptions& options);
 
 /// The repository that the options name. Error: as required_repo and Repository::open.
-std::unique_ptr<Repository> open_repository(const RepositoryOptions& options);
+std::unique_ptr<Repository> open_repository(const RepositoryOptions& options,
+                                            OpenMode mode = OpenMode::read);
 
 /// Writes "pg_ark: error: …", DETAIL and HINT to standard error, and with json an object with
 /// "error" to standard output.
@@ -67,6 +68,7 @@ void add_info_command(const CommandContext& context);
 void add_ranges_command(const CommandContext& context);
 void add_audit_command(const CommandContext& context);
 void add_check_command(const CommandContext& context);
+void add_compact_command(const CommandContext& context);
 void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);
 void add_wal_get_command(const CommandContext& context);
@@ -79,6 +81,7 @@ void add_version_command(const CommandContext& context);
 int run_server_backup();
 int run_server_archive();
 int run_server_catalog();
+int run_server_compact();
 int run_server_verify();
 int run_server_drill();
 int run_server_stream();

@@ -28,6 +28,8 @@ int server_role(std::string_view role) {
             return run_server_archive();
         if (role == "server-catalog")
             return run_server_catalog();
+        if (role == "server-compact")
+            return run_server_compact();
         if (role == "server-verify")
             return run_server_verify();
         if (role == "server-drill")
@@ -104,6 +106,7 @@ int run_command(int argc, char** argv) {
     add_ranges_command(context);
     add_audit_command(context);
     add_check_command(context);
+    add_compact_command(context);
     add_verify_command(context);
     add_drill_command(context);
     add_wal_get_command(context);

@@ -187,6 +187,12 @@ const char* keep_text(const BackupJob& job, const char* text) {
     return text != nullptr && text[0] != '\0' ? MemoryContextStrdup(job.context, text) : nullptr;
 }
 
+void take_range(BackupJob* job, const Message& message) {
+    job->result.start_lsn = get_lsn(message, "start_lsn");
+    job->result.stop_lsn = get_lsn(message, "stop_lsn");
+    job->result.timeline = static_cast<uint32>(get_number(message, "timeline"));
+}
+
 void take_done(BackupJob* job, const Message& message) {
     BackupResult* result = &job->result;
     const char* start_segment = get_token(message, "start_segment");
@@ -196,6 +202,8 @@ void take_done(BackupJob* job, const Message& message) {
     result->stored_bytes = get_number(message, "stored_bytes");
     result->corrupt_pages = get_number(message, "corrupt_pages");
     result->completed_at = get_number(message, "completed_at");
+    if (has_key(message, "timeline"))
+        take_range(job, message);
     result->parent = keep_text(*job, get_token(message, "parent"));
     result->full_because = keep_text(*job, get_text(message, "full_because"));
     update(&result->changed_blocks, message, "changed_blocks");
@@ -238,14 +246,37 @@ void converse_until(BackupJob* job, const char* last, int64 timeout_ms, bool in_
     }
 }
 
+// The bytes are in the repository already: nothing is asked of the server.
+void converse_about_compaction(BackupJob* job) {
+    const ServerFacts facts = read_server_facts(*job->request);
+    StringInfoData out = new_message("compact");
+    message_token(&out, "id", job->request->backup_id);
+    message_token(&out, "source", job->request->compacts);
+    message_text(&out, "reason", facts.reason);
+    if (job->request->created_by[0] != '\0')
+        message_token(&out, "created_by", job->request->created_by);
+    message_text(&out, "role", facts.role);
+    send(job, &out);
+    job->ready = true;
+    fault_point("module_ready");
+    converse_until(job, "done", kSilenceMs, false);
+    MemoryContextSwitchTo(job->context);
+    fault_point("module_done");
+}
+
 }  // namespace
 
 void converse_about_backup(BackupJob* job) {
+    const bool compacts = job->request->compacts[0] != '\0';
     const OpenOptions options = {true, job->request->jobs, job->request->compression_level};
     set_phase(job, "opening");
-    job->child = child_start(program_path(), "server-backup", ChildWait::kLatch);
+    job->child = child_start(program_path(), compacts ? "server-compact" : "server-backup",
+                             ChildWait::kLatch);
     const Opened opened = open_repository(job->child, options, deadline_in_ms(kOpenTimeoutMs));
     job->result.repository_id = opened.repository_id;
+    job->result.is_compacted = compacts;
+    if (compacts)
+        return converse_about_compaction(job);
     set_phase(job, "preparing");
     prepare(job);
     fault_point("module_ready");

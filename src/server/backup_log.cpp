@@ -77,9 +77,10 @@ void complete_backup_row(const char* backup_id, const BackupResult& result) {
             incremental(result.audited_blocks), incremental(result.audit_misses));
     // Somebody deleted the row: the sweep inserts it again from the repository.
     insert_audit_end(backup_id, "completed", 0, nullptr);
-    if (rows > 0)
+    // Of one that was made of another no page was looked at.
+    if (rows > 0 && (!result.is_compacted || result.corrupt_pages > 0))
         insert_verification(backup_id, result);
-    else
+    else if (rows == 0)
         request_sweep();
 }
 

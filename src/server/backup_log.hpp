@@ -19,6 +19,7 @@ struct BackupResult {
     List* corrupt;       ///< of CorruptPage*: the first of them
     const char* parent;  ///< NULL for a full backup
     const char* full_because;  ///< why it is one where another type was asked for; NULL otherwise
+    bool is_compacted;         ///< made of another in the repository
     uint64 changed_blocks, audited_blocks, audit_misses;  ///< of one that has a parent
 };
 

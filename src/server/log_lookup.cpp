@@ -18,11 +18,11 @@ LoggedBackup look_up_backup(const char* backup_id) {
     const uint64 rows =
         sql("SELECT status, error OPERATOR(pg_catalog.->>) 'sqlstate', "
             "error OPERATOR(pg_catalog.->>) 'message', error OPERATOR(pg_catalog.->>) 'detail', "
-            "error OPERATOR(pg_catalog.->>) 'hint' FROM ark.backup_log "
+            "error OPERATOR(pg_catalog.->>) 'hint', parent FROM ark.backup_log "
             "WHERE backup_id OPERATOR(pg_catalog.=) $1",
             backup_id);
     const LoggedBackup found = {copy(context, 1), copy(context, 2), copy(context, 3),
-                                copy(context, 4), copy(context, 5)};
+                                copy(context, 4), copy(context, 5), copy(context, 6)};
     end_lookup(lookup);
     if (rows == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -10,6 +10,7 @@ struct LoggedBackup {
     char* message;
     char* detail;
     char* hint;
+    char* parent;  ///< the backup that it builds on
 };
 
 /// Reads the row, whatever the caller may read itself: who may call the function may know. Throws

@@ -60,12 +60,13 @@ struct JobRequest {
     char reason[kReasonSize];       ///< of a test: its notes
     char created_by[kUuidSize];     ///< "" where not given
     char role[NAMEDATALEN];
-    char act[kTokenSize];   ///< the function that was called; "": by pg_ark itself
-    AuditActor actor;       ///< who called it
-    int jobs;               ///< 0: as the setting says
-    int compression_level;  ///< 0: as the setting says
-    double audit_fraction;  ///< below 0: as the setting says
-    bool audits_changes;    ///< a verification: of what the backup calls unchanged
+    char act[kTokenSize];          ///< the function that was called; "": by pg_ark itself
+    AuditActor actor;              ///< who called it
+    int jobs;                      ///< 0: as the setting says
+    int compression_level;         ///< 0: as the setting says
+    double audit_fraction;         ///< below 0: as the setting says
+    char compacts[kBackupIdSize];  ///< the backup that this one is made of; "": it is taken
+    bool audits_changes;           ///< a verification: of what the backup calls unchanged
 };
 
 struct JobProgress {

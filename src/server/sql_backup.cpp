@@ -43,6 +43,29 @@ char* first_backup_after_adoption() {
     return id;
 }
 
+void require_compactable(const char* backup_id) {
+    const LoggedBackup row = look_up_backup(backup_id);
+    if (strcmp(row.status, "completed") != 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("backup \"%s\" is not complete", backup_id),
+                        errdetail("Its status is %s.", row.status)));
+    if (row.parent == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("backup \"%s\" is a full one already", backup_id),
+                        errhint("Incremental and differential ones have a parent in "
+                                "ark.backup_log.")));
+}
+
+// "full_20261120_021500_9f3a01bc": the time is that of the data, so that the newest backup is the
+// one with the newest data.
+void take_time_of(char* id, const char* source) {
+    constexpr size_t kTimeLength = sizeof("_20261120_021500") - 1;
+    const char* time = strchr(source, '_');
+    char* own = strchr(id, '_');
+    if (time != nullptr && strlen(time) >= kTimeLength)
+        memcpy(own, time, kTimeLength);
+}
+
 }  // namespace
 
 JobRequest* request_from_arguments(FunctionCallInfo fcinfo) {
@@ -71,6 +94,19 @@ ARK_AUDITED_FUNCTION(pg_ark_start_backup, "start_backup") {
     ark::require_loaded_here();
     PG_RETURN_TEXT_P(
         cstring_to_text(ark::launch_backup(ark::request_from_arguments(fcinfo), false)));
+}
+
+/// ark.compact_backup(p_backup_id text, p_options jsonb) RETURNS text
+ARK_AUDITED_FUNCTION(pg_ark_compact_backup, "compact_backup") {
+    ark::require_loaded_here();
+    const char* source = ark::text_argument(fcinfo, 0);
+    ark::require_backup_id(source);
+    ark::require_compactable(source);
+    ark::JobRequest* request = ark::new_request("full", psprintf("made of %s", source));
+    ark::apply_options(request, PG_ARGISNULL(1) ? nullptr : PG_GETARG_JSONB_P(1));
+    strlcpy(request->compacts, source, sizeof(request->compacts));
+    ark::take_time_of(request->backup_id, source);
+    PG_RETURN_TEXT_P(cstring_to_text(ark::launch_backup(request, false)));
 }
 
 /// ark.cancel_backup(p_backup_id text) RETURNS boolean

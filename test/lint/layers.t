@@ -20,6 +20,8 @@ my %below = (
     changes => [ 'repo', 'store', 'pipeline', 'pgdata', 'base' ],
     (map { $_ => [@under] } @jobs),
     stream => [ 'archive', 'pq', @under ],
+    # Takes apart what backups have, as a restore does, and puts it together as a backup does.
+    compact => [ @jobs, @under ],
     # What proves a backup uses what takes one and brings one back.
     verify => [ @jobs, @under ],
     # What can be recovered: archive's WAL and restore's decisions together.

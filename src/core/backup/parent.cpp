@@ -61,14 +61,15 @@ std::optional<std::string> refusal(const BackupMarker& candidate, const ParentQu
 }  // namespace
 
 std::vector<std::string> newest_first(std::vector<std::string> ids) {
-    std::vector<std::tuple<UnixMicros, std::string>> dated;
+    // One that was made of another in the repository has its time, and is the better parent.
+    std::vector<std::tuple<UnixMicros, bool, std::string>> dated;
     for (std::string& id : ids) {
         if (const auto name = parse_backup_id(id))
-            dated.emplace_back(name->started_at, std::move(id));
+            dated.emplace_back(name->started_at, name->backup_type == kTypeFull, std::move(id));
     }
     std::ranges::sort(dated, std::greater<>());
     ids.clear();
-    for (auto& [time, id] : dated)
+    for (auto& [time, is_full, id] : dated)
         ids.push_back(std::move(id));
     return ids;
 }

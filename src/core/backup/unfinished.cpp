@@ -10,11 +10,11 @@
 #include <map>
 
 #include "core/backup/cleanup.hpp"
-#include "core/repo/manifest_writer.hpp"
 #include "core/backup/record_run.hpp"
 #include "core/base/error.hpp"
 #include "core/base/fault.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/repo/manifest_writer.hpp"
 #include "core/repo/object_reader.hpp"
 #include "core/repo/probe.hpp"
 

@@ -107,8 +107,9 @@ bool builds_on_another(const BackupMarker& tip, const BackupMarker& backup) {
 }  // namespace
 
 BackupChain load_chain(Repository& repository, const std::string& cluster, BackupMarker tip) {
-    return load_chain(std::move(tip),
-                      [&](const std::string& id) { return find_backup(repository, cluster, id); });
+    return load_chain(std::move(tip), [&](const std::string& id) {
+        return find_chain_link(repository, cluster, id);
+    });
 }
 
 BackupChain load_chain(BackupMarker tip, const Find& find) {

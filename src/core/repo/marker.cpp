@@ -137,6 +137,8 @@ void origin_of_json(const json& j, BackupMarker& m) {
         m.parent_index_sha256 = member<std::string>(j, "parent_index_sha256");
     if (j.contains("resumed"))
         m.resumed = member<bool>(j, "resumed");
+    if (j.contains("compacted_from"))
+        m.compacted_from = member<std::string>(j, "compacted_from");
     if (j.contains("full_because"))
         m.full_because = text_member(j, "full_because");
     if (j.contains("changes"))
@@ -177,7 +179,7 @@ void check_wal(const BackupMarker& m) {
 
 // Whoever takes an incremental backup for a whole one restores a part.
 void check_parent(const BackupMarker& m) {
-    const bool is_full = m.type == kTypeFull;
+    const bool is_full = m.type == kTypeFull || m.type == kTypeUnfinished;
     if (!is_full && m.type != kTypeIncremental && m.type != kTypeDifferential)
         throw json::type_error::create(302, "type: unknown: " + m.type, nullptr);
     if (is_full != m.parent.empty() || (is_full && !m.parent_index_sha256.empty()))
@@ -255,6 +257,8 @@ std::string to_json(const BackupMarker& m) {
         j["parent_index_sha256"] = m.parent_index_sha256;
     if (m.resumed)
         j["resumed"] = true;
+    if (!m.compacted_from.empty())
+        j["compacted_from"] = m.compacted_from;
     if (!m.full_because.empty())
         j["full_because"] = json_of_text(m.full_because);
     if (m.changes)

@@ -68,7 +68,8 @@ struct BackupMarker {
     std::string parent;      ///< empty for a full backup
     std::string parent_index_sha256;  ///< of it: which backup of that name it is
     bool resumed = false;  ///< a full one was asked for, and the parent is what a failed one left
-    std::string full_because;                   ///< why it is full where another type was asked for
+    std::string compacted_from;  ///< the incremental one that this full one was made of
+    std::string full_because;    ///< why it is full where another type was asked for
     std::optional<IncrementalSummary> changes;  ///< of incremental and differential ones
     UnixMicros started_at = 0;
     UnixMicros stopped_at = 0;    ///< pg_backup_stop returned

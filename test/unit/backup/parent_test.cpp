@@ -312,8 +312,7 @@ TEST_F(Parent, ADamagedMarkerIsSteppedOverAndTold) {
 // Each full backup that nobody asked for costs: a store that is away for a moment is no reason.
 TEST_F(Parent, AStoreThatIsAwayIsAnError) {
     const auto full = add(backup(3));
-    for (const ErrorCode code :
-         {ErrorCode::unavailable, ErrorCode::timeout, ErrorCode::invalid_key}) {
+    for (const ErrorCode code : {ErrorCode::unavailable, ErrorCode::timeout}) {
         damaged[full.backup_id] = code;
         test::expect_error(code, [&] { return choose(); });
     }
