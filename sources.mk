@@ -560,4 +560,5 @@ FUZZ_SOURCES += test/fuzz/manifest.cpp
 FUZZ_SOURCES += test/fuzz/audit.cpp
 FUZZ_SOURCES += test/fuzz/tail.cpp
 FUZZ_SOURCES += test/fuzz/pack.cpp
+FUZZ_SOURCES += test/fuzz/chain.cpp
 FUZZ_SOURCES += test/fuzz/child_message.cpp

@@ -38,7 +38,7 @@ class ChainSource {
     void read_whole(const IndexEntry& entry, const std::function<void(ByteView)>& use);
     void read_layers(const ChainEntry& file, const std::function<void(ByteView)>& use);
     void fill(Part& part, uint64_t begin, uint64_t end);
-    ByteView share(Part& part, size_t frame, uint64_t fetch_end);
+    ByteView share(Part& part, size_t number, uint64_t fetch_end);
     ByteView plain(const Part& part, const FrameRef& ref, uint64_t fetch_end);
     void check_as_a_whole(Part& part);
 

@@ -125,23 +125,26 @@ FilePlan plan_file(const ChainEntry& file, const BackupChain& chain) {
     return plan;
 }
 
-std::vector<FrameShare> frames_of(const IndexEntry& e, const std::string& backup_id) {
+std::vector<FrameShare> frames_of(const IndexEntry& member, const std::string& backup_id) {
     std::vector<FrameShare> out;
-    if (e.size == 0)
+    if (member.size == 0)
         return out;
-    if (e.frames.size() == 1) {
-        if (e.size > kFrameBytes - e.skip)
-            throw damaged_member(e, backup_id, "size");
-        out.push_back({e.frames.front(), 0, static_cast<uint32_t>(e.size), e.skip, e.crc32c});
+    if (member.frames.size() == 1) {
+        if (member.size > kFrameBytes - member.skip)
+            throw damaged_member(member, backup_id, "size");
+        out.push_back({member.frames.front(), 0, static_cast<uint32_t>(member.size), member.skip,
+                       member.crc32c});
         return out;
     }
-    if (e.skip != 0 || e.frames.size() != (e.size + kFrameBytes - 1) / kFrameBytes)
-        throw damaged_member(e, backup_id, "number of frames");
-    for (size_t i = 0; i < e.frames.size(); ++i) {
+    if (member.skip != 0 || member.frames.size() != (member.size + kFrameBytes - 1) / kFrameBytes)
+        throw damaged_member(member, backup_id, "number of frames");
+    for (size_t i = 0; i < member.frames.size(); ++i) {
         const uint64_t begin = i * kFrameBytes;
-        const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(kFrameBytes, e.size - begin));
-        out.push_back({e.frames[i], begin, bytes, 0,
-                       e.frame_crcs.empty() ? std::nullopt : std::optional(e.frame_crcs[i])});
+        const auto bytes =
+            static_cast<uint32_t>(std::min<uint64_t>(kFrameBytes, member.size - begin));
+        out.push_back(
+            {member.frames[i], begin, bytes, 0,
+             member.frame_crcs.empty() ? std::nullopt : std::optional(member.frame_crcs[i])});
     }
     return out;
 }

@@ -11,6 +11,7 @@
 #include "core/base/crc32c.hpp"
 #include "core/base/error.hpp"
 #include "core/pipeline/digest.hpp"
+#include "core/repo/vault.hpp"
 #include "core/restore/chain_source.hpp"
 #include "core/restore/file_writer.hpp"
 #include "core/restore/job.hpp"
@@ -458,6 +459,33 @@ TEST_F(ChainRestore, FramesThatAreTooFewOrTooMany) {
     const std::string text = restore_error();
     EXPECT_TRUE(has(text, "number of frames")) << text;
     EXPECT_FALSE(fs::exists(data));
+}
+
+// Lanes go to and fro between packs, each with a key of its own.
+TEST_F(ChainRestore, EncryptedOnes) {
+    const auto keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make("7301", {KeySecret::Type::key, random_secret(32)}));
+    const auto vault = std::make_shared<const Vault>(keyring, VaultOptions{.refuses_plain = true});
+    repository->use_vault("7301", vault);
+    std::map<std::string, std::string> files;
+    for (int i = 0; i < 20; ++i)
+        files["base/1/3" + std::to_string(i)] = blocks_of(i % 5 == 0 ? 300 : 3, i);
+    for (const auto& [path, content] : files)
+        chain.backups[0].files[path] = content;
+    for (uint32_t n = 1; n < 4; ++n) {
+        test::StoredBackup& b = chain.add();
+        for (auto& [path, content] : files) {
+            const std::string next = blocks_of(content.size() / kBlock, n * 1000);
+            b.changed[path] = chain.changed(next, {{n - 1, 1}});
+            test::patch(content, next, {{n - 1, 1}});
+        }
+    }
+    chain.store();
+    restore();
+    for (const auto& [path, content] : files)
+        EXPECT_TRUE(read(path) == content) << path;
+    delta();
+    EXPECT_EQ(vault->plain_objects(), 0U);
 }
 
 TEST_F(ChainRestore, TablespacesToo) {

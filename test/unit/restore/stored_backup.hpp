@@ -14,6 +14,7 @@
 #include "core/repo/marker.hpp"
 #include "core/repo/object_writer.hpp"
 #include "core/repo/repository.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark::test {
 
@@ -95,10 +96,21 @@ class StoredBackup {
         write_index(merge);
     }
 
-    /// The marker, as it is now.
+    /// The marker, as it is now; encrypted where there is a vault.
     void commit() {
-        repository_.store().put_if_absent(marker.cluster + "/" + place::marker(marker.backup_id),
-                                          as_bytes(to_json(marker)));
+        const std::string place = place::marker(marker.backup_id);
+        const std::string text = to_json(marker);
+        const auto vault = vault_of(repository_.store(), marker.cluster);
+        ObjectSealer sealer(1);
+        repository_.store().put_if_absent(marker.cluster + "/" + place,
+                                          vault ? sealer.seal({ObjectKind::marker,
+                                                               place,
+                                                               kCipherNone,
+                                                               text.size(),
+                                                               content_hash(as_bytes(text)),
+                                                               {}},
+                                                              as_bytes(text), vault.get())
+                                                : as_bytes(text));
     }
 
     std::string pack_name(uint32_t number) const {

@@ -66,7 +66,9 @@ class StoredChain {
     }
     void store_last() { store(backups.size() - 1); }
     BackupChain load() {
-        return load_chain(*repository_, backups.back().marker.cluster, backups.back().marker);
+        const BackupMarker& tip = backups.back().marker;
+        return load_chain(*repository_, tip.cluster,
+                          find_backup(*repository_, tip.cluster, tip.backup_id).value());
     }
 
     std::deque<StoredBackup> backups;
