@@ -150,7 +150,7 @@ class TrackConversation {
         if (told_at_ != 0 && (!changed || (is_behind_ && since < kSecond)) &&
             since < kPositionNanos && next_count_ != 0)
             return;
-        if (now >= next_count_) {
+        if (now >= next_count_ || status.gaps != told_gaps_) {
             count_ = tracker_.count();
             next_count_ = now + kCountNanos;
         }
@@ -176,6 +176,7 @@ class TrackConversation {
         }
         channel_.send(message);
         told_at_ = now;
+        told_gaps_ = status.gaps;
         told_position_ = status.position;
         told_flushed_ = flushed_;
         told_behind_ = is_behind_;
@@ -197,6 +198,7 @@ class TrackConversation {
 
     int64_t told_at_ = 0;
     Lsn told_position_ = 0;
+    uint64_t told_gaps_ = 0;
     Lsn told_flushed_ = 0;
     bool told_behind_ = true;
 };

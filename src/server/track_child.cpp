@@ -55,6 +55,8 @@ void start() {
     told_flushed = heard_flushed = InvalidXLogRecPtr;
     lock_shared(LW_SHARED);
     before = shared->changes;
+    told_begun = shared->backups_begun;
+    told_ended = shared->backups_ended;
     unlock_shared();
     set_state("starting");
     wal_child_start(&self, wal_child_signature(""));

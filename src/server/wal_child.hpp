@@ -8,15 +8,15 @@
 namespace ark {
 
 struct WalChild {
-    const char* role;     ///< "server-stream"
-    const char* trouble;  ///< what is wrong where it has an error: a message of the log
-    Child* child;         ///< NULL: it does not run
-    char* started_with;   ///< its signature, in TopMemoryContext
-    bool said_why;        ///< it has said why it will end
-    bool in_trouble;      ///< an error was logged, and its end was not
-    Throttle error_throttle;
-    int pause_ms;  ///< before the next start; 0: none
-    TimestampTz not_before;
+    const char* role;              ///< "server-stream"
+    const char* trouble;           ///< what is wrong where it has an error: a message of the log
+    Child* child = nullptr;        ///< NULL: it does not run
+    char* started_with = nullptr;  ///< its signature, in TopMemoryContext
+    bool said_why = false;         ///< it has said why it will end
+    bool in_trouble = false;       ///< an error was logged, and its end was not
+    Throttle error_throttle = {};
+    int pause_ms = 0;  ///< before the next start; 0: none
+    TimestampTz not_before = 0;
 };
 
 /// Everything that any of them has been told or was made from, and `more`: where it changes another

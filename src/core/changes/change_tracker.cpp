@@ -141,10 +141,10 @@ void ChangeTracker::read() {
     ++status_.segments;
     status_.bytes += to - read_;
     read_ = status_.position = to;
-    if (cuts_ > 0) {
-        --cuts_;
+    // A host that cannot read the repository cannot read again what it has not stored.
+    if (cuts_ > 0 || only_writes(setup_.repository.store(), setup_.cluster))
         table_end_ = to;
-    }
+    cuts_ = std::max(cuts_ - 1, 0);
     if (to == table_end_)
         finish_table();
 }

@@ -22,13 +22,9 @@ LiveWal::LiveWal(const std::string& data_directory, TimelineHistory way, uint64_
 
 // As the server looks for them (XLogFileReadAnyTLI): the newest timeline's file has its ancestors'
 // bytes as well.
-std::optional<LiveWal::Found> LiveWal::find(uint64_t number) const {
+template <typename Visit>
+void LiveWal::for_each_file(uint64_t number, const Visit& visit) const {
     const Lsn begin = number * segment_size_;
-    if (begin >= flushed_)
-        return std::nullopt;
-    const auto held = held_.find(number);
-    if (held != held_.end())
-        return held->second;
     std::vector<TimelineId> timelines = way_.timelines();
     std::ranges::reverse(timelines);
     for (const TimelineId timeline : timelines) {
@@ -36,26 +32,53 @@ std::optional<LiveWal::Found> LiveWal::find(uint64_t number) const {
             continue;
         const std::string path = directory_ + "/" + segment_name({timeline, number}, segment_size_);
         auto file = File::open_if_exists(path, O_RDONLY);
-        if (!file || static_cast<uint64_t>(file->stat().st_size) != segment_size_)
-            continue;
-        std::array<std::byte, kLongPageHeader> header{};
-        const size_t got = file->pread_full(header, 0);
-        const auto facts = decode_segment_facts(ByteView(header).first(got));
-        // Else it is one that is used anew, and not written to yet.
-        if (facts && facts->first.address == begin && facts->segment_size == segment_size_ &&
-            facts->first.timeline <= timeline)
-            return Found{std::make_shared<const File>(std::move(*file)), timeline,
-                         facts->page_size};
+        if (file && static_cast<uint64_t>(file->stat().st_size) == segment_size_ &&
+            visit(Found{std::make_shared<const File>(std::move(*file)), timeline}))
+            return;
     }
-    return std::nullopt;
+}
+
+// Whether the file has this segment. Else it is one that is used anew, and not written to yet.
+bool LiveWal::has_segment(Found& found, uint64_t number) const {
+    std::array<std::byte, kLongPageHeader> header{};
+    const size_t got = found.file->pread_full(header, 0);
+    const auto facts = decode_segment_facts(ByteView(header).first(got));
+    if (!facts || facts->first.address != number * segment_size_ ||
+        facts->segment_size != segment_size_ || facts->first.timeline > found.timeline)
+        return false;
+    found.page_size = facts->page_size;
+    return true;
+}
+
+std::optional<LiveWal::Found> LiveWal::find(uint64_t number) const {
+    if (number * segment_size_ >= flushed_)
+        return std::nullopt;
+    const auto held = held_.find(number);
+    if (held != held_.end()) {
+        Found found = held->second;
+        if (has_segment(found, number))
+            return found;
+    }
+    std::optional<Found> out;
+    for_each_file(number, [&](Found found) {
+        if (has_segment(found, number))
+            out = std::move(found);
+        return out.has_value();
+    });
+    return out;
 }
 
 void LiveWal::hold(uint64_t first, size_t most) {
     held_.erase(held_.begin(), held_.lower_bound(first));
     uint64_t number = held_.empty() ? first : held_.rbegin()->first + 1;
-    for (; number * segment_size_ < flushed_ && held_.size() < most; ++number) {
-        if (auto found = find(number))
-            held_.emplace(number, std::move(*found));
+    for (; held_.size() < most; ++number) {
+        bool is_there = false;
+        for_each_file(number, [&](Found found) {
+            held_.emplace(number, std::move(found));
+            return is_there = true;
+        });
+        if (!is_there && number * segment_size_ >= flushed_)
+            return;
     }
 }
 

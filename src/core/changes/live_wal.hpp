@@ -34,8 +34,9 @@ class LiveWal {
     /// timeline. Valid until the next call. nullopt where there is no such file, or it does not
     /// begin with this WAL.
     std::optional<ByteView> read(uint64_t number);
-    /// Keeps the flushed segments from this one on open, at most so many: what has gone from pg_wal
-    /// since can be read all the same, as long as the server has not used the file anew.
+    /// Keeps the files of segments from this one on open, at most so many, those too that the
+    /// server has not written to yet: what has gone from pg_wal when it is to be read can be read
+    /// all the same, as long as the server has not used the file anew.
     void hold(uint64_t first, size_t most);
     /// Whether read() would give it, as far as its first page shows.
     bool has(uint64_t number) const;
@@ -46,6 +47,9 @@ class LiveWal {
         TimelineId timeline = 0;
         uint32_t page_size = 0;
     };
+    template <typename Visit>
+    void for_each_file(uint64_t number, const Visit& visit) const;
+    bool has_segment(Found& found, uint64_t number) const;
     std::optional<Found> find(uint64_t number) const;
 
     const std::string directory_;
