@@ -30,8 +30,7 @@ struct ParentAnswer {
 
 /// Why the backup cannot be built on; nullopt where it can, by itself. Pure. (That its chain is
 /// whole is another question.)
-std::optional<std::string> unfit_parent(const BackupMarker& candidate,
-                                        const ParentQuestion& question);
+std::optional<std::string> unfit_parent(const BackupMarker& m, const ParentQuestion& question);
 
 /// Finds a backup's marker: in the repository, or where that cannot be read in what this host
 /// remembers. nullopt where there is none.
