@@ -6,6 +6,7 @@ use JSON::PP ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 use PgArk::Test;
 
 my ($directory, $url) = new_repository();
@@ -56,4 +57,25 @@ archive_now($node);
 my $restored = restore_node($node, 'restored', '--target-action', 'promote', '--backup', $id);
 start_restored($restored);
 same_contents(dump_of($restored), $expected, 'restored it is what the server has');
+$restored->stop('immediate');
+
+# Its WAL was thrown away and begun anew.
+for my $segments (0, 3) {
+    write_as("before pg_resetwal $segments", 10000);
+    archive_now($node);
+    my ($before) = sql(q{SELECT pg_walfile_name(pg_current_wal_lsn())});
+    $node->stop;
+    my $next = sprintf '%s%08X', substr($before, 0, 16), hex(substr $before, 16) + $segments + 1;
+    system_or_bail('pg_resetwal', $segments ? ('-l', $next) : (), '-D', $node->data_dir);
+    $node->start;
+    write_as("after pg_resetwal $segments", 10500);
+    my $reset = wait_backup($node, sql(q{SELECT ark.start_backup('incremental')}));
+    is($reset->{status}, 'completed', "after pg_resetwal, $segments segments ahead: there is a backup") or diag(JSON::PP::encode_json($reset->{error} // {}));
+    is($reset->{parent}, undef, 'it builds on nothing');
+    like($reset->{full_because} // '', qr/^changes were not tracked for WAL from \S+ to \S+ on timeline 1, and it cannot be read now: /, 'and says why');
+    usleep(1_000_000);
+    my $again = wait_backup($node, sql(q{SELECT ark.start_backup('incremental')}));
+    is($again->{parent}, $reset->{backup_id}, 'the next one builds on it');
+    usleep(1_000_000);
+}
 done_testing();

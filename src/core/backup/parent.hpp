@@ -30,8 +30,7 @@ struct ParentAnswer {
 
 /// Why the backup cannot be built on; nullopt where it can, by itself. Pure. (That its chain is
 /// whole is another question.)
-std::optional<std::string> unfit_parent(const BackupMarker& candidate,
-                                        const ParentQuestion& question);
+std::optional<std::string> unfit_parent(const BackupMarker& m, const ParentQuestion& question);
 
 /// Ids with the newest first, by their times; without those of another form.
 std::vector<std::string> newest_first(std::vector<std::string> backup_ids);
