@@ -87,6 +87,12 @@ void RestoreReport::print_plan_text(bool dry_run) const {
         line("bucket", "as it was at " + to_postgres_time(*plan_.as_of));
     line("backup", b.type + ", ended " + to_postgres_time(b.stopped_at) + ", PostgreSQL " +
                        b.pg_version + (b.reason.empty() ? "" : ", \"" + b.reason + "\""));
+    if (source.chain.is_incremental())
+        line("builds on",
+             b.parent + (source.chain.backups.size() == 2
+                             ? ""
+                             : " and, down to " + source.chain.backups.back().backup_id + ", " +
+                                   std::to_string(source.chain.backups.size() - 2) + " more"));
     line("files", std::to_string(plan_.survey.files) + " with " + human_bytes(plan_.survey.bytes) +
                       ", " + human_bytes(plan_.fetch_bytes) + " to fetch");
     line("target",

@@ -13,6 +13,7 @@
 #include "core/base/fault.hpp"
 #include "core/recoverability/limited_wal.hpp"
 #include "core/recoverability/local_wal.hpp"
+#include "core/repo/chain.hpp"
 #include "core/repo/vault_store.hpp"
 #include "core/restore/plan.hpp"
 
@@ -87,6 +88,7 @@ RecoverabilitySurvey::RecoverabilitySurvey(Repository& repository, std::string c
     backups_ = list_backups(repository_, cluster_, &bad);
     for (const std::string& what : bad)
         warnings_.push_back("a backup's marker could not be read: " + what);
+    leave_out_broken(backups_, warnings_);
     load_ways();
     PG_ARK_FAULT_POINT("recoverability_listed");
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
 #include <utility>
 
 #include "core/base/error.hpp"
@@ -16,7 +17,7 @@ constexpr const char* kOtherBackupHint =
 // Less than an ObjectReader takes by itself: there is one for each backup of a chain.
 constexpr size_t kFetchBytes = 512 << 10;
 
-Error broken(const BackupMarker& tip, const std::string& detail) {
+Error broken_chain(const BackupMarker& tip, const std::string& detail) {
     return {ErrorCode::corrupt, "the chain of backup " + tip.backup_id + " is broken", detail,
             kOtherBackupHint};
 }
@@ -63,14 +64,14 @@ BackupMarker parent_of(const BackupMarker& tip, const BackupMarker& child, const
     } catch (const Error& error) {
         if (error.code != ErrorCode::corrupt)
             throw;
-        throw broken(tip, builds_on + ", whose marker cannot be read: " + error.message + ". " +
-                              error.detail);
+        throw broken_chain(tip, builds_on + ", whose marker cannot be read: " + error.message +
+                                    ". " + error.detail);
     }
     if (!parent)
-        throw broken(tip, builds_on + ", which is missing.");
+        throw broken_chain(tip, builds_on + ", which is missing.");
     const std::string why = why_not_parent(child, *parent);
     if (!why.empty())
-        throw broken(tip, why);
+        throw broken_chain(tip, why);
     return std::move(*parent);
 }
 
@@ -89,18 +90,18 @@ Error damaged_index(const BackupMarker& backup, const IndexEntry& entry, const c
 bool builds_on_another(const BackupMarker& tip, const BackupMarker& backup) {
     const bool full = backup.type == kTypeFull;
     if (full && !backup.parent.empty())
-        throw broken(tip, "Backup " + backup.backup_id +
-                              " is a full one, and says that it builds "
-                              "on backup " +
-                              backup.parent + ".");
+        throw broken_chain(tip, "Backup " + backup.backup_id +
+                                    " is a full one, and says that it builds "
+                                    "on backup " +
+                                    backup.parent + ".");
     if (!full && backup.parent.empty())
-        throw broken(tip, "Backup " + backup.backup_id + " is no full one (its type is \"" +
-                              backup.type + "\"), and does not say what it builds on.");
+        throw broken_chain(tip, "Backup " + backup.backup_id + " is no full one (its type is \"" +
+                                    backup.type + "\"), and does not say what it builds on.");
     if (full)
         return false;
     if (!is_block_size(backup.block_size))
-        throw broken(tip, "Backup " + backup.backup_id + " says that blocks have " +
-                              std::to_string(backup.block_size) + " bytes.");
+        throw broken_chain(tip, "Backup " + backup.backup_id + " says that blocks have " +
+                                    std::to_string(backup.block_size) + " bytes.");
     return true;
 }
 
@@ -119,12 +120,12 @@ BackupChain load_chain(BackupMarker tip, const Find& find) {
         const BackupMarker& child = chain.backups.back();
         const auto same_id = [&](const BackupMarker& b) { return b.backup_id == child.parent; };
         if (std::ranges::any_of(chain.backups, same_id))
-            throw broken(chain.tip(), "Backup " + child.backup_id + " builds on backup " +
-                                          child.parent + ", which builds on it.");
+            throw broken_chain(chain.tip(), "Backup " + child.backup_id + " builds on backup " +
+                                                child.parent + ", which builds on it.");
         if (chain.backups.size() == kMaxChainLength)
-            throw broken(chain.tip(), "After " + std::to_string(kMaxChainLength) +
-                                          " backups, down to " + child.backup_id +
-                                          ", there is still no full one.");
+            throw broken_chain(chain.tip(), "After " + std::to_string(kMaxChainLength) +
+                                                " backups, down to " + child.backup_id +
+                                                ", there is still no full one.");
         BackupMarker parent = parent_of(chain.tip(), child, find);
         chain.backups.push_back(std::move(parent));
     }
@@ -143,6 +144,38 @@ void check_sizes(const BackupMarker& backup, const IndexEntry& entry) {
         throw damaged_index(backup, entry, "it names blocks behind its end.");
     if (entry.size != incremental_bytes(blocks_in(content.runs), backup.block_size))
         throw damaged_index(backup, entry, "it says a size that does not fit its blocks.");
+}
+
+void leave_out_broken(std::vector<BackupMarker>& backups, std::vector<std::string>& broken) {
+    std::map<std::string, const BackupMarker*> by_id;
+    for (const BackupMarker& backup : backups)
+        by_id[backup.backup_id] = &backup;
+    const Find find = [&](const std::string& id) {
+        const auto found = by_id.find(id);
+        return found != by_id.end() ? std::optional(*found->second) : std::nullopt;
+    };
+    std::map<std::string, bool> whole;  // what is being looked at is not, until it is known
+    const std::function<bool(const BackupMarker&)> check = [&](const BackupMarker& backup) {
+        const auto [known, is_new] = whole.emplace(backup.backup_id, false);
+        if (!is_new)
+            return known->second;
+        try {
+            if (builds_on_another(backup, backup)) {
+                parent_of(backup, backup, find);
+                if (!check(*by_id.at(backup.parent)))
+                    throw broken_chain(backup, "Backup " + backup.backup_id + " builds on backup " +
+                                                   backup.parent + ", whose chain is broken.");
+            }
+            return known->second = true;
+        } catch (const Error& error) {
+            broken.push_back(error.message + ": " +
+                             error.detail.substr(0, error.detail.find_last_not_of('.') + 1));
+            return false;
+        }
+    };
+    for (const BackupMarker& backup : backups)
+        check(backup);
+    std::erase_if(backups, [&](const BackupMarker& b) { return !whole.at(b.backup_id); });
 }
 
 /// One index, asked for paths in its own order.

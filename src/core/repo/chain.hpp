@@ -34,6 +34,10 @@ BackupChain load_chain(
     BackupMarker tip,
     const std::function<std::optional<BackupMarker>(const std::string& id)>& find);
 
+/// Removes the backups whose chain is broken, as far as the others tell; a sentence for each,
+/// without its full stop, is added to `broken`.
+void leave_out_broken(std::vector<BackupMarker>& backups, std::vector<std::string>& broken);
+
 /// What an older backup of a chain has of a file.
 struct ChainLayer {
     size_t backup = 0;  ///< in BackupChain::backups

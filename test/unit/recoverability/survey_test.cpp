@@ -25,9 +25,11 @@ class SurveyTest : public testing::Test {
         repo.base->remove(kCluster + "/" + place::segment(WalBuilder::name(number, timeline)));
     }
     void add(const std::string& id, Lsn start, Lsn stop, int64_t stopped_at,
-             TimelineId timeline = 1) {
+             TimelineId timeline = 1, const std::string& parent = "") {
         BackupMarker b;
         b.backup_id = id;
+        b.type = parent.empty() ? "full" : "incremental";
+        b.parent = parent;
         b.cluster = kCluster;
         b.timeline = timeline;
         b.start_lsn = start;
@@ -90,6 +92,21 @@ TEST_F(SurveyTest, OneRange) {
     EXPECT_EQ(range.last_segment, WalBuilder::name(12));
     EXPECT_TRUE(range.is_open);
     EXPECT_FALSE(survey().ranges().front().is_open);
+}
+
+// From a backup that cannot be restored nothing can be reached.
+TEST_F(SurveyTest, ABrokenChainIsNoBackup) {
+    put(plain(), 5, 12);
+    add("a", 5 * kSize + 40, 5 * kSize + 5000, 510, 1, "gone");
+    add("b", 8 * kSize + 40, 8 * kSize + 5000, 810);
+    add("c", 9 * kSize + 40, 9 * kSize + 5000, 910, 1, "b");
+    RecoverabilitySurvey found = survey();
+    const auto ranges = found.ranges();
+    ASSERT_EQ(ranges.size(), 1U);
+    EXPECT_EQ(ranges.front().first_backup, "b");
+    EXPECT_EQ(ranges.front().last_backup, "c");
+    ASSERT_EQ(found.warnings().size(), 1U);
+    EXPECT_NE(found.warnings()[0].find("backup gone, which is missing"), std::string::npos);
 }
 
 TEST_F(SurveyTest, AHoleMakesTwoRangesAndAGap) {

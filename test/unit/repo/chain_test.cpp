@@ -193,6 +193,39 @@ TEST_F(Chain, HasAnEnd) {
     EXPECT_TRUE(has(error_of([&] { load(); }), "After 500 backups, down to b1"));
 }
 
+TEST_F(Chain, BrokenOnesAreLeftOut) {
+    add();
+    add();
+    add();
+    add();
+    store_all();
+    std::vector<BackupMarker> all;
+    for (const test::StoredBackup& b : backups)
+        all.push_back(b.marker);
+    std::vector<std::string> broken;
+    leave_out_broken(all, broken);
+    EXPECT_EQ(all.size(), 5U);
+    EXPECT_TRUE(broken.empty());
+    all[4].type = "differential";
+    all[4].parent = "b1";
+    all[4].parent_index_sha256 = all[0].index_sha256;
+    std::erase_if(all, [](const BackupMarker& b) { return b.backup_id == "b2"; });
+    leave_out_broken(all, broken);
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0].backup_id, "b1");
+    EXPECT_EQ(all[1].backup_id, "b5");
+    ASSERT_EQ(broken.size(), 2U);
+    EXPECT_EQ(broken[0],
+              "the chain of backup b3 is broken: Backup b3 builds on backup b2, which is missing");
+    EXPECT_TRUE(has(broken[1], "b4 builds on backup b3, whose chain is")) << broken[1];
+    all[0].type = "incremental";
+    all[0].parent = "b5";
+    all[0].parent_index_sha256 = all[1].index_sha256;
+    all[1].start_lsn = all[0].start_lsn;
+    leave_out_broken(all, broken);
+    EXPECT_TRUE(all.empty()) << "a circle";
+}
+
 TEST_F(Chain, LayersGoDownToTheFirstWholeOne) {
     backups[0].files["base/1/1"] = blocks(4);
     backups[0].files["base/1/2"] = blocks(4);
