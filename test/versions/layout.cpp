@@ -86,8 +86,8 @@ static_assert(XLOG_XACT_OPMASK == 0x70 && XLOG_XACT_HAS_INFO == 0x80);
 static_assert(XACT_XINFO_HAS_DBINFO == 1U << 0 && XACT_XINFO_HAS_SUBXACTS == 1U << 1 &&
               XACT_XINFO_HAS_INVALS == 1U << 3 && XACT_XINFO_HAS_TWOPHASE == 1U << 4 &&
               XACT_XINFO_HAS_DROPPED_STATS == 1U << 8);
-static_assert(XLOG_CHECKPOINT_SHUTDOWN == 0x00 && XLOG_PARAMETER_CHANGE == 0x60 &&
-              XLOG_END_OF_RECOVERY == 0x90);
+static_assert(XLOG_CHECKPOINT_SHUTDOWN == 0x00 && XLOG_BACKUP_END == 0x50 &&
+              XLOG_PARAMETER_CHANGE == 0x60 && XLOG_END_OF_RECOVERY == 0x90);
 static_assert(WAL_LEVEL_MINIMAL == 0 && offsetof(xl_parameter_change, wal_level) == 20);
 
 // 0 where the record does not say wal_level.

@@ -49,7 +49,8 @@ class BlocksThatChanged : public testing::Test {
             if (on_look)
                 on_look(data, offset);
         });
-        Bytes out(source.size());
+        // What a PackWriter's buffer held before must not stay in it.
+        Bytes out(source.size(), std::byte{0xEE});
         uint64_t at = 0;
         uint64_t piece = first_piece;
         while (at < out.size()) {
@@ -115,7 +116,7 @@ TEST_F(BlocksThatChanged, TheHeaderMayComeInPieces) {
     const FileChanges changes = changes_of({{2, 3}}, 10);
     const File file = File::open(path, O_RDONLY);
     ChangedBlocks source(file, changes, kBlock, [](MutableByteView, uint64_t) {});
-    Bytes out(source.size());
+    Bytes out(source.size(), std::byte{0xEE});
     for (const auto& [from, to] :
          std::vector<std::pair<uint64_t, uint64_t>>{{0, 1},
                                                     {1, 4},
