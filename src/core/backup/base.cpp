@@ -117,7 +117,8 @@ BackupBase find_base(Repository& repository, const BackupRequest& request,
         return base;
     const BackupRange range{base.parent->timeline, base.parent->start_lsn, base.parent->stop_lsn};
     ChangeAnswer changes =
-        find_changes({question.way, request.system_identifier, range, start.lsn},
+        find_changes({question.way, request.system_identifier, range, start.lsn,
+                      base.parent->type != kTypeUnfinished},
                      control.wal_segment_size, std::max(kWorthReading, files.total_bytes() / 2));
     if (!changes.table)
         return without(std::move(base), changes.why_not, request.type);

@@ -186,7 +186,7 @@ void BackupJob::plan_files() {
     state_->plan = base_.plan.get();
     state_->audit_fraction = request_.audit_fraction;
     if (!base_.plan && can_read(repository_, request_.cluster))
-        packs_.describe_full_packs(describe_beginning());
+        packs_.describe_full_packs(describe_beginning(), server_start(request_.data_directory));
     for (uint32_t i = 0; i < files_.size(); ++i) {
         uint64_t bytes = files_.bytes(i);
         if (base_.plan) {

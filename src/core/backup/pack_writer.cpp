@@ -63,7 +63,8 @@ void PackSet::describe(uint32_t number, RecordRun& files) {
         const std::lock_guard lock(mutex_);
         return packs_[number];
     }();
-    const nlohmann::json pack{{"stored_bytes", info.stored_bytes}, {"sha256", info.sha256}};
+    const nlohmann::json pack{
+        {"stored_bytes", info.stored_bytes}, {"sha256", info.sha256}, {"server", server_}};
     part.append(as_bytes(nlohmann::json(to_json(*begun_)).dump() + "\n" + pack.dump() + "\n"));
     while (const auto entry = files.next())
         part.append(as_bytes(to_json_line(*entry)));

@@ -32,8 +32,11 @@ class PackSet {
 
     /// From here on a pack that is full is described beside it, so that what a backup has finished
     /// when it fails is of use to the next one (unfinished.hpp). `begun`: what is known of the
-    /// backup by now.
-    void describe_full_packs(BackupMarker begun) { begun_ = std::move(begun); }
+    /// backup by now; `server`: which start of a server.
+    void describe_full_packs(BackupMarker begun, std::string server) {
+        begun_ = std::move(begun);
+        server_ = std::move(server);
+    }
     bool describes_full_packs() const { return begun_.has_value(); }
     /// Stores the description of a pack that was finished.
     void describe(uint32_t number, RecordRun& files);
@@ -60,6 +63,7 @@ class PackSet {
     uint32_t next_ = 0;
     std::vector<PackInfo> packs_;
     std::optional<BackupMarker> begun_;
+    std::string server_;
     std::vector<uint32_t> described_;
     std::atomic<uint64_t> stored_ = 0;
 };

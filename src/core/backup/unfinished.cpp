@@ -52,6 +52,13 @@ Remains list_remains(ObjectStore& store, const std::string& prefix) {
     return out;
 }
 
+std::string_view line_of(LineReader& lines, const ObjectReader& object) {
+    const auto line = lines.next();
+    if (!line)
+        throw object.damaged("It ends early.");
+    return *line;
+}
+
 /// The files of all packs that were described, in path order.
 class Pieces {
  public:
@@ -85,13 +92,6 @@ class Pieces {
     }
 
  private:
-    static std::string_view line_of(LineReader& lines, const ObjectReader& object) {
-        const auto line = lines.next();
-        if (!line)
-            throw object.damaged("It ends early.");
-        return *line;
-    }
-
     void read_begin(std::string_view line, const ObjectReader& object) {
         const std::string text = with_parsed_json(
             line, backup_id_, [](const nlohmann::json& j) { return strict_value<std::string>(j); });
@@ -171,10 +171,22 @@ BackupMarker seal(Repository& repository, Pieces& pieces, Lsn stop) {
 }
 
 // Why it is not to be used; nullopt where it is.
-std::optional<std::string> foreign(const BackupMarker& begun, const ParentQuestion& question) {
-    if (!same_data_directory(begun.writer, make_writer(question.request.data_directory)))
+std::optional<std::string> foreign(Repository& repository, const BackupMarker& begun,
+                                   const Remains& remains, const ParentQuestion& question) {
+    const std::string place = place::part(begun.backup_id, remains.parts.front());
+    const std::string& directory = question.request.data_directory;
+    const auto header = read_header(repository.store(), begun.cluster + "/" + place);
+    if (!header || !same_data_directory(header->writer, make_writer(directory)))
         return "backup " + begun.backup_id +
                " failed on another host or before the last start of this one";
+    ObjectReader object(repository.store(), begun.cluster, ObjectKind::part, place);
+    LineReader lines(object);
+    static_cast<void>(line_of(lines, object));
+    const std::string server =
+        with_parsed_json(line_of(lines, object), object.name(),
+                         [](const nlohmann::json& j) { return member<std::string>(j, "server"); });
+    if (server.empty() || server != server_start(directory))
+        return "the server has been stopped since backup " + begun.backup_id + " failed";
     if (begun.timeline != question.start.timeline)
         return "the server has changed its timeline since backup " + begun.backup_id + " failed";
     return std::nullopt;
@@ -194,7 +206,7 @@ std::optional<BackupMarker> make_link(Repository& repository, const ParentQuesti
     Pieces pieces(repository, cluster, backup_id);
     for (const uint32_t number : remains.parts)
         pieces.add(number, remains.packs);
-    if (auto reason = foreign(pieces.begun(), question)) {
+    if (auto reason = foreign(repository, pieces.begun(), remains, question)) {
         why_not = std::move(*reason);
         return std::nullopt;
     }
@@ -207,6 +219,17 @@ std::optional<BackupMarker> make_link(Repository& repository, const ParentQuesti
     }
     seal(repository, pieces, question.start.lsn);
     return find_chain_link(repository, cluster, backup_id);
+}
+
+std::optional<std::string> unfit_link(Repository& repository, const BackupMarker& link,
+                                      const ParentQuestion& question) {
+    const std::string prefix = question.request.cluster + "/" + place::backup(link.backup_id);
+    const Remains remains = list_remains(repository.store(), prefix);
+    if (remains.parts.empty())
+        return "backup " + link.backup_id + " has lost the descriptions of its packs";
+    if (auto reason = unfit_parent(link, question))
+        return reason;
+    return foreign(repository, link, remains, question);
 }
 
 }  // namespace
@@ -224,6 +247,20 @@ BackupLock::BackupLock(const std::string& data_directory)
     }
 }
 
+std::string server_start(const std::string& data_directory) {
+    constexpr size_t kLimit = 64 << 10;
+    const auto content = read_file_if_exists(data_directory + "/postmaster.pid", kLimit);
+    if (!content)
+        return {};
+    // Process id, data directory, when it started (CreateLockFile in
+    // src/backend/utils/init/miscinit.c). What follows changes while it runs.
+    const std::string_view text = as_text(*content);
+    size_t end = 0;
+    for (int line = 0; line < 3 && end != std::string_view::npos; ++line)
+        end = text.find('\n', line == 0 ? 0 : end + 1);
+    return end == std::string_view::npos ? std::string() : std::string(text.substr(0, end));
+}
+
 std::optional<BackupMarker> adopt_unfinished(Repository& repository, const ParentQuestion& question,
                                              std::string& why_not) {
     const std::string& cluster = question.request.cluster;
@@ -239,8 +276,11 @@ std::optional<BackupMarker> adopt_unfinished(Repository& repository, const Paren
             }
             if (!marker)
                 continue;
-            if (!unfit_parent(*marker, question) && !foreign(*marker, question))
-                return marker;
+            if (auto reason = unfit_link(repository, *marker, question)) {
+                why_not = std::move(*reason);
+                continue;
+            }
+            return marker;
         } catch (const Error& error) {
             // A full backup takes the place of what cannot be used.
             if (error.code == ErrorCode::cancelled || error.retryable)

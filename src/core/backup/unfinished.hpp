@@ -27,10 +27,15 @@ class BackupLock {
     File file_;
 };
 
+/// Tells one start of the data directory's server from all others: what postmaster.pid says of it.
+/// "" where there is none.
+std::string server_start(const std::string& data_directory);
+
 /// What is left of the newest full backup, if no other has been completed since and it can be built
-/// on: written by this data directory under this running kernel, on this timeline. nullopt where
-/// there is nothing; then `why_not` says why, if there was something. The caller has the lock.
-/// Error: what the store throws.
+/// on: written by this data directory under this running kernel, on this timeline, and the server
+/// has not been stopped since (so that nobody has set it back to an older copy of its files).
+/// nullopt where there is nothing; then `why_not` says why, if there was something. The caller has
+/// the lock. Error: what the store throws.
 std::optional<BackupMarker> adopt_unfinished(Repository& repository, const ParentQuestion& question,
                                              std::string& why_not);
 

@@ -62,7 +62,7 @@ class Combination {
     /// Where the tables are of other WAL than the parent, though its places are the same: the
     /// server was set back to an older copy of its files, and went on from there.
     std::optional<std::string> why_other_wal() const {
-        if (has_parent_)
+        if (has_parent_ || !question_.parent_has_end)
             return std::nullopt;
         return "the server's WAL does not have the end of the parent at " +
                to_text(question_.parent.stop) + ": it is other WAL than the parent's";

@@ -31,6 +31,10 @@ struct ChangeQuestion {
     uint64_t system_identifier = 0;
     BackupRange parent;  ///< all of it has to lie on the way, and its changes begin at its start
     Lsn start = 0;       ///< of the new backup
+    /// WAL has the record that ended the parent: it has to be there, else the server was set back
+    /// since, and this is other WAL. A backup that failed has none, and whoever builds on it has to
+    /// know by himself that the server is the same.
+    bool parent_has_end = true;
 };
 
 /// The table, or why there is none: a sentence for people, and the backup has to be a full one.

@@ -88,7 +88,9 @@ RecoverabilitySurvey::RecoverabilitySurvey(Repository& repository, std::string c
     backups_ = list_backups(repository_, cluster_, &bad);
     for (const std::string& what : bad)
         warnings_.push_back("a backup's marker could not be read: " + what);
-    leave_out_broken(backups_, warnings_);
+    leave_out_broken(
+        backups_, [&](const std::string& id) { return find_chain_link(repository_, cluster_, id); },
+        warnings_);
     load_ways();
     PG_ARK_FAULT_POINT("recoverability_listed");
 }

@@ -54,9 +54,7 @@ std::string why_not_parent(const BackupMarker& child, const BackupMarker& parent
     return {};
 }
 
-using Find = std::function<std::optional<BackupMarker>(const std::string& id)>;
-
-BackupMarker parent_of(const BackupMarker& tip, const BackupMarker& child, const Find& find) {
+BackupMarker parent_of(const BackupMarker& tip, const BackupMarker& child, const FindLink& find) {
     const std::string builds_on = "Backup " + child.backup_id + " builds on backup " + child.parent;
     std::optional<BackupMarker> parent;
     try {
@@ -88,7 +86,7 @@ Error damaged_index(const BackupMarker& backup, const IndexEntry& entry, const c
 
 // False where the marker says that the backup is full.
 bool builds_on_another(const BackupMarker& tip, const BackupMarker& backup) {
-    const bool full = backup.type == kTypeFull;
+    const bool full = backup.type == kTypeFull || backup.type == kTypeUnfinished;
     if (full && !backup.parent.empty())
         throw broken_chain(tip, "Backup " + backup.backup_id +
                                     " is a full one, and says that it builds "
@@ -113,7 +111,7 @@ BackupChain load_chain(Repository& repository, const std::string& cluster, Backu
     });
 }
 
-BackupChain load_chain(BackupMarker tip, const Find& find) {
+BackupChain load_chain(BackupMarker tip, const FindLink& find) {
     BackupChain chain;
     chain.backups.push_back(std::move(tip));
     while (builds_on_another(chain.tip(), chain.backups.back())) {
@@ -146,13 +144,20 @@ void check_sizes(const BackupMarker& backup, const IndexEntry& entry) {
         throw damaged_index(backup, entry, "it says a size that does not fit its blocks.");
 }
 
-void leave_out_broken(std::vector<BackupMarker>& backups, std::vector<std::string>& broken) {
-    std::map<std::string, const BackupMarker*> by_id;
+void leave_out_broken(std::vector<BackupMarker>& backups, const FindLink& find_other,
+                      std::vector<std::string>& broken) {
+    std::map<std::string, BackupMarker> by_id;
     for (const BackupMarker& backup : backups)
-        by_id[backup.backup_id] = &backup;
-    const Find find = [&](const std::string& id) {
-        const auto found = by_id.find(id);
-        return found != by_id.end() ? std::optional(*found->second) : std::nullopt;
+        by_id.emplace(backup.backup_id, backup);
+    const FindLink find = [&](const std::string& id) -> std::optional<BackupMarker> {
+        auto found = by_id.find(id);
+        if (found == by_id.end()) {
+            auto other = find_other(id);
+            if (!other)
+                return std::nullopt;
+            found = by_id.emplace(id, std::move(*other)).first;
+        }
+        return found->second;
     };
     std::map<std::string, bool> whole;  // what is being looked at is not, until it is known
     const std::function<bool(const BackupMarker&)> check = [&](const BackupMarker& backup) {
@@ -162,7 +167,7 @@ void leave_out_broken(std::vector<BackupMarker>& backups, std::vector<std::strin
         try {
             if (builds_on_another(backup, backup)) {
                 parent_of(backup, backup, find);
-                if (!check(*by_id.at(backup.parent)))
+                if (!check(by_id.at(backup.parent)))
                     throw broken_chain(backup, "Backup " + backup.backup_id + " builds on backup " +
                                                    backup.parent + ", whose chain is broken.");
             }

@@ -21,6 +21,9 @@ struct BackupChain {
     bool is_incremental() const { return backups.size() > 1; }
 };
 
+/// Gives a backup, or what a failed one has left, by its id; nullopt where there is none.
+using FindLink = std::function<std::optional<BackupMarker>(const std::string& id)>;
+
 /// More than anybody makes: each index of a chain is read at the same time.
 constexpr size_t kMaxChainLength = 500;
 
@@ -29,14 +32,14 @@ constexpr size_t kMaxChainLength = 500;
 /// other sizes of blocks and segments or another setting of data checksums, or is not encrypted
 /// alike; where the chain does not end with a full backup; and what find_backup throws of a marker.
 BackupChain load_chain(Repository& repository, const std::string& cluster, BackupMarker tip);
-/// The same with what `find` gives for an id: as find_backup.
-BackupChain load_chain(
-    BackupMarker tip,
-    const std::function<std::optional<BackupMarker>(const std::string& id)>& find);
+/// The same with what `find` gives for an id: as find_chain_link.
+BackupChain load_chain(BackupMarker tip, const FindLink& find);
 
-/// Removes the backups whose chain is broken, as far as the others tell; a sentence for each,
-/// without its full stop, is added to `broken`.
-void leave_out_broken(std::vector<BackupMarker>& backups, std::vector<std::string>& broken);
+/// Removes the backups whose chain is broken, as far as the others tell, and what `find_other`
+/// gives for those that are not among them; a sentence for each, without its full stop, is added to
+/// `broken`.
+void leave_out_broken(std::vector<BackupMarker>& backups, const FindLink& find_other,
+                      std::vector<std::string>& broken);
 
 /// What an older backup of a chain has of a file.
 struct ChainLayer {

@@ -203,14 +203,16 @@ TEST_F(Chain, BrokenOnesAreLeftOut) {
     for (const test::StoredBackup& b : backups)
         all.push_back(b.marker);
     std::vector<std::string> broken;
-    leave_out_broken(all, broken);
+    leave_out_broken(
+        all, [](const std::string&) { return std::nullopt; }, broken);
     EXPECT_EQ(all.size(), 5U);
     EXPECT_TRUE(broken.empty());
     all[4].type = "differential";
     all[4].parent = "b1";
     all[4].parent_index_sha256 = all[0].index_sha256;
     std::erase_if(all, [](const BackupMarker& b) { return b.backup_id == "b2"; });
-    leave_out_broken(all, broken);
+    leave_out_broken(
+        all, [](const std::string&) { return std::nullopt; }, broken);
     ASSERT_EQ(all.size(), 2U);
     EXPECT_EQ(all[0].backup_id, "b1");
     EXPECT_EQ(all[1].backup_id, "b5");
@@ -222,7 +224,8 @@ TEST_F(Chain, BrokenOnesAreLeftOut) {
     all[0].parent = "b5";
     all[0].parent_index_sha256 = all[1].index_sha256;
     all[1].start_lsn = all[0].start_lsn;
-    leave_out_broken(all, broken);
+    leave_out_broken(
+        all, [](const std::string&) { return std::nullopt; }, broken);
     EXPECT_TRUE(all.empty()) << "a circle";
 }
 
