@@ -135,12 +135,10 @@ ObjectWriter stream(Repository& repository, const BackupMarker& m, ObjectKind ki
 }
 
 // The marker goes last, so that what is killed here can be done again: the content is the same.
-BackupMarker seal(Repository& repository, Pieces& pieces, Lsn stop) {
+BackupMarker seal(Repository& repository, Pieces& pieces) {
     BackupMarker m = pieces.begun();
     m.type = kTypeUnfinished;
-    m.stop_lsn = stop;
-    m.stop_segment = segment_name(
-        {m.timeline, last_segment_number_before(stop, m.wal_segment_size)}, m.wal_segment_size);
+    m.stop_segment = m.start_segment;
     m.completed_at = now_micros();
     m.packs = pieces.packs();
     ObjectWriter index = stream(repository, m, ObjectKind::index, place::index(m.backup_id));
@@ -154,8 +152,7 @@ BackupMarker seal(Repository& repository, Pieces& pieces, Lsn stop) {
         ++m.files;
         m.database_bytes += entry->size;
     }
-    // Of the backup as it began: another try, later, writes the same.
-    manifest.finish(m.timeline, m.start_lsn, m.start_lsn + 1);
+    manifest.finish(m.timeline, m.start_lsn, m.stop_lsn);
     const WrittenObject written_index = index.finish();
     const WrittenObject written_manifest = manifest_object.finish();
     PG_ARK_FAULT_POINT("backup_before_sealing");
@@ -211,13 +208,12 @@ std::optional<BackupMarker> make_link(Repository& repository, const ParentQuesti
         return std::nullopt;
     }
     BackupMarker expected = pieces.begun();
-    expected.stop_lsn = question.start.lsn;
     expected.is_encrypted = question.encrypts;
     if (auto reason = unfit_parent(expected, question)) {
         why_not = std::move(*reason);
         return std::nullopt;
     }
-    seal(repository, pieces, question.start.lsn);
+    seal(repository, pieces);
     return find_chain_link(repository, cluster, backup_id);
 }
 

@@ -78,7 +78,7 @@ class Verification {
         refuse_without_key(repository_.store(), request_.cluster, "verifying a backup");
         const std::string name = request_.cluster + "/" + place::marker(request_.backup_id);
         try {
-            auto found = find_backup(repository_, request_.cluster, request_.backup_id);
+            auto found = find_chain_link(repository_, request_.cluster, request_.backup_id);
             if (!found)
                 throw unknown_backup();
             marker_ = std::move(*found);

@@ -99,8 +99,11 @@ BadPacks check_packs(VerifyContext& context) {
     FileLanes lanes(
         context.jobs, [&] { return std::make_unique<HashingLane>(context, mutex, bad); },
         context.tick);
-    for (uint32_t number = 0; number < context.backup.packs.size(); ++number)
-        lanes.push({number, 0, {}});
+    for (uint32_t number = 0; number < context.backup.packs.size(); ++number) {
+        // What a failed backup has left lacks some.
+        if (context.backup.packs[number].stored_bytes > 0)
+            lanes.push({number, 0, {}});
+    }
     lanes.finish();
     return bad;
 }
