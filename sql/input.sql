@@ -10,9 +10,14 @@ SELECT ark.start_backup('sideways');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ark.start_backup(NULL);
 \echo :LAST_ERROR_SQLSTATE
-SELECT ark.start_backup('incremental');
+SELECT ark.start_backup('incremental', 'x', '{"audit_fraction": 1.5}');
 \echo :LAST_ERROR_SQLSTATE
-SELECT ark.start_backup('differential');
+SELECT ark.start_backup('differential', 'x', '{"audit_fraction": "all"}');
+SELECT ark.backup_chain('no_such');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.compact_backup('no_such');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ark.audit_backup(NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT ark.start_backup('full', NULL);
 \echo :LAST_ERROR_SQLSTATE
