@@ -511,14 +511,14 @@ CREATE FUNCTION ark.can_recover(
 COMMENT ON FUNCTION ark.can_recover(timestamptz) IS 'Whether pg_ark restore --target-time would get there, from which backup, between which transactions it stops, how many bytes it fetches, and how long it should take by the last restore tests (null: none tells)';
 
 CREATE FUNCTION ark.known_backup(p_backup_id text) RETURNS text
-    LANGUAGE c STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'pg_ark_known_backup';
 COMMENT ON FUNCTION ark.known_backup(text) IS 'The id itself; an error where ark.backup_log has no such backup';
 
 CREATE FUNCTION ark.backup_chain(
     p_backup_id text, OUT "position" int, OUT backup_id text, OUT type text, OUT status text, OUT started_at timestamptz,
     OUT start_lsn pg_catalog.pg_lsn, OUT stop_lsn pg_catalog.pg_lsn, OUT changed_blocks bigint, OUT stored_bytes bigint)
-    RETURNS SETOF record LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH RECURSIVE chain AS (
         SELECT 1 AS depth, ark.known_backup(p_backup_id) AS id

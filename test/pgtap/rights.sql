@@ -11,9 +11,9 @@ CREATE ROLE stranger NOLOGIN;
 CREATE ROLE backup_operator NOLOGIN;
 GRANT USAGE ON SCHEMA ark TO backup_operator;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO backup_operator;
-GRANT EXECUTE ON FUNCTION ark.running_backups, ark.running_tests, ark.archiver_state, ark.wal_state, ark.audit_state TO backup_operator;
-GRANT EXECUTE ON FUNCTION ark.find_wal_gaps, ark.find_recoverable_ranges, ark.can_recover TO backup_operator;
-GRANT EXECUTE ON FUNCTION ark.create_manual_backup, ark.start_backup, ark.cancel_backup, ark.verify_backup, ark.preflight TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.running_backups, ark.running_tests, ark.archiver_state, ark.wal_state, ark.change_state, ark.audit_state TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.find_wal_gaps, ark.find_recoverable_ranges, ark.can_recover, ark.known_backup, ark.backup_chain TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.create_manual_backup, ark.start_backup, ark.compact_backup, ark.cancel_backup, ark.verify_backup, ark.audit_backup, ark.preflight TO backup_operator;
 GRANT EXECUTE ON PROCEDURE ark.backup, ark.wait_for_backup TO backup_operator;
 GRANT backup_operator TO alice;
 GRANT USAGE ON SCHEMA ark TO app;
@@ -33,6 +33,10 @@ INSERT INTO routines VALUES
     ('cancel_backup',            'o',  'SELECT ark.cancel_backup(NULL)'),
     ('backup',                   'o',  'CALL ark.backup(NULL)'),
     ('wait_for_backup',          'oa', 'CALL ark.wait_for_backup(NULL)'),
+    ('compact_backup',           'o',  'SELECT ark.compact_backup(NULL)'),
+    ('audit_backup',             'o',  'SELECT ark.audit_backup(NULL)'),
+    ('known_backup',             'mo', 'SELECT ark.known_backup(NULL)'),
+    ('backup_chain',             'mo', 'SELECT ark.backup_chain(NULL)'),
     ('verify_backup',            'o',  'SELECT ark.verify_backup(NULL)'),
     ('preflight',                'o',  NULL),
     ('start_restore_test',       '',   'SELECT ark.start_restore_test(NULL)'),
