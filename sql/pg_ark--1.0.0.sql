@@ -526,7 +526,8 @@ BEGIN ATOMIC
         SELECT chain.depth + 1, log.parent FROM chain JOIN ark.backup_log AS log ON log.backup_id = chain.id
         WHERE log.parent IS NOT NULL AND chain.depth < 10000)
     SELECT (pg_catalog.row_number() OVER (ORDER BY chain.depth DESC))::int, chain.id,
-           CASE WHEN log.parent IS NULL THEN CASE WHEN log.status = 'completed' THEN 'full' END
+           CASE WHEN log.parent IS NULL THEN CASE WHEN log.status = 'completed' THEN 'full'
+                                                  WHEN log.status IN ('failed', 'cancelled') THEN 'unfinished' END
                 WHEN log.backup_type = 'differential' THEN 'differential' ELSE 'incremental' END,
            COALESCE(log.status, 'missing'), log.started_at, log.start_lsn, log.stop_lsn, log.changed_blocks, log.stored_bytes
     FROM chain LEFT JOIN ark.backup_log AS log ON log.backup_id = chain.id

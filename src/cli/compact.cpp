@@ -73,7 +73,10 @@ std::unique_ptr<Repository> open_to_write(const CompactOptions& options, std::st
         ClusterKeys(options.repository.key.source())
             .use(*repository, cluster, options.repository.key.require_encryption);
         const auto backup = find_backup(*repository, cluster, options.backup_id);
-        is_encrypted = backup && backup->is_encrypted;
+        if (!backup)
+            throw Error(ErrorCode::not_found, "backup \"" + options.backup_id + "\" does not exist",
+                        {}, "\"pg_ark list\" shows which there are.");
+        is_encrypted = backup->is_encrypted;
     }
     auto repository = open_repository(options.repository, OpenMode::write);
     prepare_encryption(*repository, cluster, {is_encrypted, options.repository.key.source(), {}});

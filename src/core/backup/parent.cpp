@@ -107,6 +107,21 @@ std::optional<std::string> unfit_parent(const BackupMarker& m, const ParentQuest
     return std::nullopt;
 }
 
+namespace {
+
+// Names tell seconds; where two backups were taken in one their LSNs tell which is newer. Of two
+// with the same one was made of the other in the repository: the full one is better.
+bool is_better(const BackupMarker& candidate, const BackupMarker& found) {
+    return std::tuple(candidate.start_lsn, candidate.type == kTypeFull) >
+           std::tuple(found.start_lsn, found.type == kTypeFull);
+}
+
+UnixMicros time_of(const std::string& id) {
+    return parse_backup_id(id)->started_at;
+}
+
+}  // namespace
+
 ParentAnswer choose_parent(Repository& repository, const ParentQuestion& question,
                            const FindMarker& find) {
     const bool wants_full = question.request.type == kTypeDifferential;
@@ -114,16 +129,19 @@ ParentAnswer choose_parent(Repository& repository, const ParentQuestion& questio
     size_t looked_at = 0;
     for (const std::string& id :
          newest_first(repository.store().list_parts(question.request.cluster + "/backup"))) {
+        if (answer.parent && time_of(id) != time_of(answer.parent->backup_id))
+            break;
         std::optional<std::string> reason;
+        std::vector<std::string> chain;
         try {
             auto marker = find(id);
             if (!marker || marker->type == kTypeUnfinished ||
                 (wants_full && marker->type != kTypeFull && !marker->resumed))
                 continue;
-            reason = refusal(*marker, question, find, answer.chain);
-            if (!reason) {
+            reason = refusal(*marker, question, find, chain);
+            if (!reason && (!answer.parent || is_better(*marker, *answer.parent))) {
                 answer.parent = std::move(marker);
-                return answer;
+                answer.chain = std::move(chain);
             }
         } catch (const Error& error) {
             if (error.code != ErrorCode::corrupt && error.code != ErrorCode::unsupported &&
@@ -131,12 +149,14 @@ ParentAnswer choose_parent(Repository& repository, const ParentQuestion& questio
                 throw;
             reason = error.message;
         }
-        if (answer.why_not.empty())
+        if (answer.why_not.empty() && reason)
             answer.why_not = *reason;
         if (++looked_at == kMostCandidates)
             break;
     }
-    if (answer.why_not.empty())
+    if (answer.parent)
+        answer.why_not.clear();
+    else if (answer.why_not.empty())
         answer.why_not = wants_full ? "there is no full backup yet" : "there is no backup yet";
     return answer;
 }

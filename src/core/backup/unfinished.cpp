@@ -213,6 +213,9 @@ std::optional<BackupMarker> make_link(Repository& repository, const ParentQuesti
         why_not = std::move(*reason);
         return std::nullopt;
     }
+    // What a backup that was killed late had of its own, of all its files.
+    for (const std::string& place : {place::index(backup_id), place::manifest(backup_id)})
+        repository.store().remove(cluster + "/" + place);
     seal(repository, pieces);
     return find_chain_link(repository, cluster, backup_id);
 }
