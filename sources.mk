@@ -351,6 +351,7 @@ SERVER_SOURCES += src/server/test_conversation.cpp
 SERVER_SOURCES += src/server/test_rows.cpp
 SERVER_SOURCES += src/server/sweep_tests.cpp
 SERVER_SOURCES += src/server/sweep.cpp
+SERVER_SOURCES += src/server/track_wait.cpp
 SERVER_SOURCES += src/server/archive_module.cpp
 SERVER_SOURCES += src/server/archive_child.cpp
 SERVER_SOURCES += src/server/wal_conninfo.cpp

@@ -15,6 +15,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/changes/change_tracker.hpp"
+#include "core/repo/vault_store.hpp"
 
 namespace ark {
 
@@ -32,6 +33,9 @@ constexpr size_t kMostHistoryBytes = size_t{1} << 20;
 constexpr int kIdleMillis = 1000;
 constexpr int64_t kSecond = 1000000000LL;
 constexpr int64_t kPositionNanos = 10 * kSecond;
+constexpr int64_t kReadingNanos = kSecond;  // between positions, while it reads a lot
+// Where the archiver waits for tables.
+constexpr int64_t kAwaitedNanos = kSecond / 100;
 constexpr int64_t kCountNanos = 10 * kSecond;
 constexpr int64_t kLookNanos = 600 * kSecond;
 constexpr int64_t kFirstPause = kSecond;
@@ -63,6 +67,9 @@ class TrackConversation {
           archived_(*opening.repository, opening.cluster_name(), opening.cluster.wal_segment_size,
                     way_),
           tracker_(setup(), [this](const Error& error) { warn(error); }),
+          reading_interval_(only_writes(opening.repository->store(), opening.cluster_name())
+                                ? kAwaitedNanos
+                                : kReadingNanos),
           flushed_(lsn_of(first)) {}
 
     /// Until the other side goes. Error: cancelled then; what trying again does not help.
@@ -146,8 +153,7 @@ class TrackConversation {
         const bool changed = status.position != told_position_ || flushed_ != told_flushed_ ||
                              is_behind_ != told_behind_ || pause_ != 0;
         const int64_t since = now - told_at_;
-        // While it reads a lot, once a second.
-        if (told_at_ != 0 && (!changed || (is_behind_ && since < kSecond)) &&
+        if (told_at_ != 0 && (!changed || (is_behind_ && since < reading_interval_)) &&
             since < kPositionNanos && next_count_ != 0)
             return;
         if (now >= next_count_ || status.gaps != told_gaps_) {
@@ -187,6 +193,7 @@ class TrackConversation {
     const TimelineHistory way_;
     RepositoryWal archived_;
     ChangeTracker tracker_;
+    const int64_t reading_interval_;
     Lsn flushed_;
     uint64_t reading_micros_ = 0;
     bool is_behind_ = true;

@@ -7,6 +7,7 @@
 #include "server/settings.hpp"
 #include "server/shared.hpp"
 #include "server/throttle.hpp"
+#include "server/track_wait.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -150,6 +151,7 @@ bool push(const char* name, const char* path) {
     const Pushed pushed = archive_child_push(name, path, deadline, end_of_archiving);
     fault_point("module_after_push");
     note_success(name, pushed.ahead);
+    archiver_wait_for_tables(name);
     return true;
 }
 

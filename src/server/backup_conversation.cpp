@@ -8,9 +8,12 @@
 #include "server/control_file.hpp"
 #include "server/conversation.hpp"
 #include "server/settings.hpp"
+#include "server/track_wait.hpp"
 #include "server/worker.hpp"
 
 extern "C" {
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -104,10 +107,17 @@ void prepare(BackupJob* job) {
     job->ready = true;
 }
 
+XLogRecPtr begin_of_segment(XLogRecPtr lsn) {
+    return lsn - XLogSegmentOffset(lsn, wal_segment_size);
+}
+
 void start(BackupJob* job) {
     set_phase(job, "checkpoint");
+    // Its checkpoint removes WAL; what changed up to where it begins is in pg_wal now.
+    backup_wait_for_tables(begin_of_segment(GetFlushRecPtr(nullptr)));
     const BackupStart started = backup_start(job->request->backup_id);
     job->result.start_lsn = started.lsn;
+    backup_wait_for_tables(begin_of_segment(started.lsn));
     fault_point("module_started");
     send_census(job->child);
     StringInfoData out = new_message("start");

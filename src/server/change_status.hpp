@@ -7,10 +7,6 @@ namespace ark {
 /// A copy of what is in shared memory, palloc'd. Never NULL where the library was preloaded.
 ChangeStatus* copy_of_change_status();
 
-/// Up to where WAL is in stored tables; invalid where none are being made. A backup that begins at
-/// a segment's begin finds a table that ends there a second or two later, if the tracker keeps up.
-XLogRecPtr tables_end();
-
 /// By any process: a backup has found so many pages that had changed although their table said
 /// that they had not.
 void note_audit_misses(uint64 count);

@@ -234,6 +234,11 @@ const char* encryption_name() {
     return kEncryption[settings.encryption].name;
 }
 
+bool host_only_writes() {
+    return settings.encryption_recipients[0] != '\0' && settings.encryption_key_file[0] == '\0' &&
+           settings.encryption_key_command[0] == '\0';
+}
+
 char* encryption_signature() {
     const bool on = settings.encryption != kNoEncryption;
     return psprintf("%s|%s|%s|%s|" INT64_FORMAT, encryption_name(), settings.encryption_key_file,

@@ -54,6 +54,8 @@ void define_settings(bool preloaded);
 
 /// "none" or "aes-256-gcm".
 const char* encryption_name();
+/// Whether this host writes for recipients and has no key: what is encrypted it cannot read again.
+bool host_only_writes();
 /// How encryption is set up, as a palloc'd text: a child that was started under another one is
 /// outdated. Where it is on each reload makes another, so that a child reads keys that were
 /// rotated.

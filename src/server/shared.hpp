@@ -168,7 +168,8 @@ struct ChangeStatus {
     char state[kTokenSize];  ///< docs/sql-api.md, ark.change_tracking
     uint32 timeline;
     XLogRecPtr position;       ///< WAL before it was read
-    XLogRecPtr stored;         ///< WAL before it is in tables that are stored
+    XLogRecPtr stored;         ///< WAL before it is in tables that are stored; invalid: not known
+    bool hurry;                ///< somebody waits: the child is to know at once what is flushed
     TimestampTz behind_since;  ///< 0: it keeps up
     uint64 tables, segments, bytes, gaps;
     char last_gap[kReasonSize / 4];
@@ -200,6 +201,7 @@ struct Shared {
     LWLock* audit_lock;  ///< never taken while `lock` is held
     pid_t launcher_pid;  ///< 0: not running
     Latch* launcher_latch;
+    Latch* wal_worker_latch;  ///< NULL: not running
     uint64 last_generation;
     bool sweep_requested;
     TimestampTz sweep_not_before;

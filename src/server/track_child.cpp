@@ -62,6 +62,8 @@ void start() {
     wal_child_start(&self, wal_child_signature(""));
     lock_shared(LW_EXCLUSIVE);
     shared->changes.child_pid = self.child->pid;
+    // Those of the one before may have been where this one cannot read.
+    shared->changes.stored = InvalidXLogRecPtr;
     unlock_shared();
     send_opening(self.child, {false, 0, 0, Min(settings.retry_timeout_s, kMostRetrySeconds)});
 }
@@ -95,6 +97,14 @@ void tell_flushed() {
     message_lsn(&out, "flushed", flushed);
     send(&out);
     told_flushed = flushed;
+}
+
+bool somebody_waits() {
+    lock_shared(LW_EXCLUSIVE);
+    const bool waits = shared->changes.hurry;
+    shared->changes.hurry = false;
+    unlock_shared();
+    return waits;
 }
 
 // Where a backup begins a table ends, so that the next one does not begin long before it. Where one
@@ -197,6 +207,8 @@ void look(long timeout_ms) {
         take(parse_message(line));
         pfree(line);
     }
+    if (somebody_waits())
+        tell_flushed();
     if (!self.child->ended && !self.said_why)
         return;
     const JobError end = wal_child_end(self);
@@ -277,14 +289,6 @@ ChangeStatus* copy_of_change_status() {
     *copy = shared->changes;
     unlock_shared();
     return copy;
-}
-
-XLogRecPtr tables_end() {
-    lock_shared(LW_SHARED);
-    const bool runs = shared->changes.child_pid != 0;
-    const XLogRecPtr stored = shared->changes.stored;
-    unlock_shared();
-    return runs ? stored : InvalidXLogRecPtr;
 }
 
 void note_audit_misses(uint64 count) {

@@ -12,7 +12,8 @@ WalChild* track_child();
 /// Once a tick: starts it, ends it, tells it how far WAL is flushed. `idle`: the state to show
 /// where nothing is to be tracked, or NULL. Throws no errors: they are told as the child's are.
 void track_child_supervise(const char* idle);
-/// Waits at most `timeout_ms` for something to happen, and takes in what it says. Throws no errors.
+/// Waits at most `timeout_ms` for something to happen, and takes in what it says. Where somebody
+/// waits for tables (track_wait.hpp) tells it how far WAL is flushed now. Throws no errors.
 void track_child_look(long timeout_ms);
 /// Ends it; `hurry`: the server is shutting down.
 void track_child_stop(bool hurry);

@@ -47,6 +47,7 @@ TimestampTz started_at = 0;  // the child
 void on_worker_exit(int, Datum) {
     lock_shared(LW_EXCLUSIVE);
     WalStatus* status = &shared->wal;
+    shared->wal_worker_latch = nullptr;
     status->worker_pid = status->child_pid = status->walsender_pid = 0;
     status->sync = false;
     status->state[0] = '\0';
@@ -57,6 +58,7 @@ void on_worker_exit(int, Datum) {
 
 void announce() {
     lock_shared(LW_EXCLUSIVE);
+    shared->wal_worker_latch = MyLatch;
     shared->wal.worker_pid = MyProcPid;
     shared->wal.timeline = GetWALInsertionTimeLine();
     unlock_shared();

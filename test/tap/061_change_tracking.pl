@@ -132,7 +132,8 @@ my ($read) = eval join '+', $told->{cost} =~ /live (\d+) archived (\d+)/;
 cmp_ok($read, '<=', 18, 'a backup reads less WAL than a table has');
 poll_until('it is near the end of WAL', sub { tracking("behind_bytes < 3 * $WAL") eq 't' });
 is(tracking(q{timeline || ' ' || gaps || ' ' || (behind_since IS NULL) || ' ' || (last_gap IS NULL) || ' ' || audit_misses}), '1 0 true true 0', 'ark.change_tracking: it keeps up, without a gap');
-is(tracking('tables'), scalar(@tables), 'it counts the tables');
+# Not those of before: the checkpoint above may have finished another, which is counted a moment later.
+poll_until('it counts the tables', sub { tracking('tables') == (() = tables()) }, 30);
 is(tracking(q{wal_bytes = segments * 1048576 AND segments >= 35}), 't', 'and what was read');
 is(tracking('cpu_per_segment > 0 AND cpu_per_segment < 0.5 AND cpu_seconds > 0'), 't', 'and what that took: ' . tracking('cpu_per_segment') . ' s a segment');
 poll_until('it tells what an incremental would hold', sub { tracking(q{coalesce(changed_blocks > 100 AND changed_relations > 2 AND changed_bytes = changed_blocks * 8192, false)}) eq 't' }, 30);
