@@ -220,6 +220,19 @@ std::optional<BackupMarker> make_link(Repository& repository, const ParentQuesti
     return find_chain_link(repository, cluster, backup_id);
 }
 
+// Names tell seconds: whether a backup of the same one began behind it.
+bool completed_since(Repository& repository, const BackupMarker& link,
+                     std::vector<std::string>::const_iterator id,
+                     std::vector<std::string>::const_iterator end) {
+    const UnixMicros time = parse_backup_id(link.backup_id)->started_at;
+    for (; id != end && parse_backup_id(*id)->started_at == time; ++id) {
+        const auto other = find_backup(repository, link.cluster, *id);
+        if (other && other->start_lsn > link.start_lsn)
+            return true;
+    }
+    return false;
+}
+
 std::optional<std::string> unfit_link(Repository& repository, const BackupMarker& link,
                                       const ParentQuestion& question) {
     const std::string prefix = question.request.cluster + "/" + place::backup(link.backup_id);
@@ -263,18 +276,22 @@ std::string server_start(const std::string& data_directory) {
 std::optional<BackupMarker> adopt_unfinished(Repository& repository, const ParentQuestion& question,
                                              std::string& why_not) {
     const std::string& cluster = question.request.cluster;
-    for (const std::string& id : newest_first(repository.store().list_parts(cluster + "/backup"))) {
-        if (id == question.request.id)
+    const std::vector<std::string> ids =
+        newest_first(repository.store().list_parts(cluster + "/backup"));
+    for (auto id = ids.begin(); id != ids.end(); ++id) {
+        if (*id == question.request.id)
             continue;
         try {
-            auto marker = find_chain_link(repository, cluster, id);
+            auto marker = find_chain_link(repository, cluster, *id);
             if (!marker) {
-                marker = make_link(repository, question, id, why_not);
+                marker = make_link(repository, question, *id, why_not);
             } else if (marker->type != kTypeUnfinished) {
                 return std::nullopt;  // newer than all that may follow
             }
             if (!marker)
                 continue;
+            if (completed_since(repository, *marker, id + 1, ids.end()))
+                return std::nullopt;
             if (auto reason = unfit_link(repository, *marker, question)) {
                 why_not = std::move(*reason);
                 continue;
@@ -284,7 +301,7 @@ std::optional<BackupMarker> adopt_unfinished(Repository& repository, const Paren
             // A full backup takes the place of what cannot be used.
             if (error.code == ErrorCode::cancelled || error.retryable)
                 throw;
-            why_not = "what backup " + id + " has left cannot be used: " + error.message;
+            why_not = "what backup " + *id + " has left cannot be used: " + error.message;
         }
     }
     return std::nullopt;
