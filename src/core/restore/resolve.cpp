@@ -162,7 +162,8 @@ class Resolver {
     BackupChain chain_of(const BackupMarker& backup) {
         return load_chain(backup, [&](const std::string& id) -> std::optional<BackupMarker> {
             const auto found = std::ranges::find(backups_, id, &BackupMarker::backup_id);
-            return found != backups_.end() ? *found : find_chain_link(repository_, out_.cluster, id);
+            return found != backups_.end() ? *found
+                                           : find_chain_link(repository_, out_.cluster, id);
         });
     }
 

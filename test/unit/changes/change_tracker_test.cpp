@@ -103,8 +103,8 @@ class Tracking : public ::testing::Test {
                                     [](uint64_t) { return std::nullopt; },
                                     0,
                                     std::nullopt};
-        return changes_between(sources,
-                               {way, WalBuilder::kSystemIdentifier, parent, wal.position()}, cost);
+        return changes_between(
+            sources, {way, WalBuilder::kSystemIdentifier, parent, wal.position(), false}, cost);
     }
 
     test::TemporaryDirectory directory;

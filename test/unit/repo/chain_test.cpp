@@ -102,12 +102,12 @@ TEST_F(Chain, ADamagedParentIsNamed) {
 
 TEST_F(Chain, AFullBackupHasNoParent) {
     add().marker.type = "full";
-    EXPECT_TRUE(has(load_error(), "b2 is a full one, and says that it builds on backup b1"));
+    EXPECT_TRUE(has(load_error(), "parent: does not go with the type"));
 }
 
 TEST_F(Chain, AnIncrementalHasAParent) {
     add().marker.parent = "";
-    EXPECT_TRUE(has(load_error(), "does not say what it builds on"));
+    EXPECT_TRUE(has(load_error(), "parent: does not go with the type"));
 }
 
 TEST_F(Chain, AParentIsOlder) {
