@@ -24,6 +24,9 @@ namespace {
 
 constexpr long kLongestWaitMs = 5000;
 constexpr long kLongestPauseMs = 20;
+// pg_control says that a shutdown checkpoint is done before it removes WAL; and what tells the
+// archiver to finish may have come before it waits here.
+constexpr long kRemovalMs = 1000;
 // An archiver that is so far behind has to free pg_wal: that comes first.
 constexpr uint64 kFarBehind = UINT64CONST(1) << 30;
 
@@ -91,20 +94,19 @@ bool is_told_to_finish() {
 
 // Under a blocked SIGUSR2. False: in vain.
 bool wait_for(XLogRecPtr end) {
+    static bool removal_is_over = false;
     long pause_ms = 1;
-    bool is_first = true;
+    long shut_down_ms = 0;
     for (long waited = 0; waited < kLongestWaitMs; waited += pause_ms) {
-        if (tables_up_to(end) != Tables::kAwaited || is_told_to_finish() || !PostmasterIsAlive())
+        if (removal_is_over || tables_up_to(end) != Tables::kAwaited || !PostmasterIsAlive())
             return true;
         if (!worker_runs()) {
             const DBState state = read_control_data().state;
-            // What comes now is most likely what is archived last, behind the checkpoint.
-            if (state == DB_SHUTDOWNED && is_first)
-                return true;
             if (state == DB_SHUTDOWNING)
                 waited = 0;
+            shut_down_ms = state == DB_SHUTDOWNED ? shut_down_ms + pause_ms : 0;
+            removal_is_over = is_told_to_finish() || shut_down_ms > kRemovalMs;
         }
-        is_first = false;
         hurry_tracking();
         pause_archiver(pause_ms);
         pause_ms = Min(pause_ms * 2, kLongestPauseMs);

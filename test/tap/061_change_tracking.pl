@@ -126,7 +126,8 @@ wait_tracked();
 my @tables = tables();
 cmp_ok(scalar(@tables), '>=', 2, 'tables are in the repository');
 follow_each_other('under load', @tables);
-is(scalar(grep { $_->[1] % (16 * $WAL) != 0 } @tables[ 1 .. $#tables ]), 0, 'each ends where tables end');
+# Those of one segment are made where tracking had begun before the backup did: WAL may have made the repository.
+is(scalar(grep { $_->[1] % (16 * $WAL) != 0 && $_->[1] - $_->[0] != $WAL } @tables[ 1 .. $#tables ]), 0, 'each ends where tables end');
 my $told = tables_are_right('under load', $parent);
 my ($read) = eval join '+', $told->{cost} =~ /live (\d+) archived (\d+)/;
 cmp_ok($read, '<=', 18, 'a backup reads less WAL than a table has');

@@ -40,7 +40,7 @@ my @tables = local_tables();
 cmp_ok(scalar(@tables), '>=', 2, 'tables are in the data directory');
 is(scalar(grep { $tables[ $_ - 1 ][1] != $tables[$_][0] } 1 .. $#tables), 0, 'they follow each other');
 cmp_ok(scalar(() = find_objects($directory, qr{/blocks/})), '>=', scalar(@tables), 'and in the repository');
-is(tracking('gaps'), 0, 'no gap');
+is(tracking(q{concat_ws(': ', gaps, last_gap)}), 0, 'no gap');
 poll_until('it tells what changed', sub { tracking('coalesce(changed_blocks > 100, false)') eq 't' }, 30);
 
 # A new backup begins; its checkpoint removes old segments.
@@ -50,7 +50,7 @@ $wait->();
 poll_until('a table ends where it begins', sub { grep { $_->[1] == int(number_of($begin) / $WAL) * $WAL } local_tables() });
 write_wal(20);
 $wait->();
-is(tracking('gaps'), 0, 'still no gap');
+is(tracking(q{concat_ws(': ', gaps, last_gap)}), 0, 'still no gap');
 
 # It is started again: it goes on from its own tables.
 $node->restart;
@@ -58,6 +58,35 @@ write_wal(20);
 $wait->();
 @tables = local_tables();
 is(scalar(grep { $tables[ $_ - 1 ][1] != $tables[$_][0] } 1 .. $#tables), 0, 'after a restart: all tables follow each other');
-is(tracking('gaps'), 0, 'without a gap');
+is(tracking(q{concat_ws(': ', gaps, last_gap)}), 0, 'without a gap');
 cmp_ok($tables[0][0], '<=', number_of($start), 'from the oldest backup on');
+
+# What is written last before a shutdown is archived by it, and its checkpoint may remove it; so may the checkpoint of a
+# backup that begins as soon as the server is up.
+my @because;
+for my $round (1 .. 4) {
+    write_wal(3);
+    $round % 2 == 0 ? $node->stop('immediate') : $node->stop('fast');
+    $node->start;
+    sql("CALL ark.backup('incremental', 'after restart $round')");
+    push @because, sql("SELECT coalesce(full_because, '') FROM ark.backup_log ORDER BY started_at DESC LIMIT 1");
+}
+is(join('|', @because), '|||', 'a backup right after the start is an incremental one, however the server was stopped');
+is(tracking(q{concat_ws(': ', gaps, last_gap)}), 0, 'nothing was lost');
+
+# A tracker that does nothing: archiving waits for it once, and no more before it has caught up.
+my ($tracker) = ark_children($node, 'server-track');
+my $mark = log_mark($node);
+kill 'STOP', $tracker;
+archive_now($node);
+ok(log_has($node, qr/archiving does not wait any more for the tracking of changed blocks/, $mark), 'archiving does not wait for ever');
+my $began = time;
+archive_now($node) for 1 .. 3;
+cmp_ok(time - $began, '<', 5, 'nor for each segment');
+kill 'CONT', $tracker;
+$wait->();
+is(tracking(q{concat_ws(': ', gaps, last_gap)}), 0, 'it catches up');
+$mark = log_mark($node);
+archive_now($node) for 1 .. 3;
+ok(!log_has($node, qr/archiving does not wait/, $mark), 'and archiving waits for it again');
 done_testing();
