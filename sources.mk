@@ -502,6 +502,7 @@ UNIT_TEST_SOURCES += test/unit/backup/config_archive_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/wal_wait_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/cleanup_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/missing_segments_test.cpp
+UNIT_TEST_SOURCES += test/unit/backup/local_backups_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/parent_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/incremental_plan_test.cpp
 UNIT_TEST_SOURCES += test/unit/backup/changed_blocks_test.cpp
