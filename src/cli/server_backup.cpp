@@ -63,6 +63,16 @@ class PipeHost : public BackupHost {
         channel_.send(message);
     }
 
+    /// Before the first file is read: nothing to be told but that it goes on.
+    void still_listing() {
+        const int64_t now = monotonic_nanos();
+        if (now < next_progress_)
+            return;
+        next_progress_ = now + kProgressNanos;
+        Message message("progress");
+        channel_.send(message.add_token("phase", name_of(BackupPhase::listing)));
+    }
+
     void audit_miss(const AuditMiss& miss) override {
         Message message("audit_miss");
         channel_.send(message.add_text("path", miss.path)
@@ -193,15 +203,21 @@ BackupRequest request_of(Channel& channel, const Opening& opening) {
     return request;
 }
 
-ChangeAnswer find_changes(Repository& repository, const BackupRequest& request,
+// WAL may take long to read: the module gives up on who is silent.
+ChangeAnswer find_changes(Repository& repository, const BackupRequest& request, PipeHost& host,
                           const ChangeQuestion& question, uint64_t segment_size,
                           uint64_t most_archived_bytes) {
     RepositoryWal archived(repository, request.cluster, segment_size, question.way);
+    const auto read = [&](uint64_t number) {
+        host.wait(0);
+        host.still_listing();
+        return archived.read_segment(number);
+    };
     const ChangeSources sources{repository.store(),
                                 request.cluster,
                                 request.data_directory,
                                 segment_size,
-                                [&](uint64_t number) { return archived.read_segment(number); },
+                                read,
                                 most_archived_bytes,
                                 make_writer(request.data_directory)};
     return changes_between(sources, question);
@@ -246,7 +262,7 @@ int run_server_backup() {
         const BackupMarker marker = take_backup(
             *opening->repository, request, host,
             [&](const ChangeQuestion& question, uint64_t segment_size, uint64_t most_bytes) {
-                return find_changes(*opening->repository, request, question, segment_size,
+                return find_changes(*opening->repository, request, host, question, segment_size,
                                     most_bytes);
             });
         channel.send(done_message(marker, opening->repository->store().traffic()));
