@@ -298,6 +298,9 @@ $last = builds_on($node, $last, 'the next one');
 
 # ---- WAL that is nowhere
 
+# Who tracks has tables of it.
+set_config($node, 'pg_ark.change_tracking' => 'off');
+poll_until('nothing is tracked', sub { $node->safe_psql('postgres', 'SELECT child_pid IS NULL FROM ark.change_tracking') eq 't' });
 write_some($node);
 recycle_wal($node);
 {
@@ -309,6 +312,7 @@ recycle_wal($node);
     unlink "$directory/$_" for $gone, find_objects($directory, qr{/tail/.*/$segment/});
     unlink "$directory/$_" for find_objects($directory, qr{/blocks/});
     $last = is_full($node, qr/^changes were not tracked for WAL from \S+ to \S+ on timeline 1, and it cannot be read now: /, 'WAL that is nowhere');
+    set_config($node, 'pg_ark.change_tracking' => undef);
 }
 
 # ---- what the server was, and is not any more
