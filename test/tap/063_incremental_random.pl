@@ -33,7 +33,8 @@ my $source = $ENV{PG_ARK_SOURCE};
 my $space  = PostgreSQL::Test::Utils::tempdir('space');
 
 # Many of these may fail where others are in the way: that is part of it.
-sub try_sql { my ($query, $database) = @_; my ($status, undef, $err) = $node->psql($database // 'postgres', $query, on_error_die => 0); note "$query: $err" if $err; return }
+# A prepared transaction holds its locks for as long as it likes: nobody waits for it for ever.
+sub try_sql { my ($query, $database) = @_; my ($status, undef, $err) = $node->psql($database // 'postgres', "SET lock_timeout = '3s'; $query", on_error_die => 0); note "$query: $err" if $err; return }
 sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
 sub log_line { note $_[0]; return }
 
