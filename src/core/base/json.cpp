@@ -31,6 +31,30 @@ bool is_nested_too_deep(std::string_view text) {
     return false;
 }
 
+std::optional<std::string_view> plain_member(std::string_view object, std::string_view name) {
+    size_t depth = 0;
+    for (size_t i = 0; i < object.size(); ++i) {
+        const char c = object[i];
+        if (c == '[' || c == '{') {
+            ++depth;
+        } else if (c == ']' || c == '}') {
+            if (depth == 0)
+                return std::nullopt;
+            --depth;
+        } else if (c == '"') {
+            const size_t end = object.find_first_of("\"\\", i + 1);
+            if (end == std::string_view::npos || object[end] != '"')
+                return std::nullopt;
+            const std::string_view before = object.substr(0, i);
+            if (depth == 1 && before.ends_with(':') &&
+                before.substr(0, before.size() - 1).ends_with(name))
+                return object.substr(i + 1, end - i - 1);
+            i = end;
+        }
+    }
+    return std::nullopt;
+}
+
 nlohmann::json parse_json(std::string_view text) {
     if (is_nested_too_deep(text))
         return nlohmann::json::value_t::discarded;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "core/base/error.hpp"
@@ -16,6 +17,7 @@ constexpr const char* kOtherBackupHint =
     "(\"pg_ark list\" shows them).";
 // Less than an ObjectReader takes by itself: there is one for each backup of a chain.
 constexpr size_t kFetchBytes = 512 << 10;
+constexpr std::string_view kBehindMostPaths = "\xFF";
 
 Error broken_chain(const BackupMarker& tip, const std::string& detail) {
     return {ErrorCode::corrupt, "the chain of backup " + tip.backup_id + " is broken", detail,
@@ -193,8 +195,8 @@ class ChainReader::Cursor {
 
     /// The entry of this path, once; nullopt where there is none.
     std::optional<IndexEntry> take(const std::string& path) {
-        while (!ended_ && (!entry_ || entry_->path < path)) {
-            entry_ = reader_.next();
+        if (!ended_ && (!entry_ || entry_->path < path)) {
+            entry_ = reader_.next_from(path);
             ended_ = !entry_;
         }
         if (!entry_ || entry_->path != path)
@@ -203,7 +205,7 @@ class ChainReader::Cursor {
     }
 
     void read_to_end() {
-        while (reader_.next()) {
+        while (reader_.next_from(kBehindMostPaths)) {
         }
     }
 

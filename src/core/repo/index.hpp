@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/bytes.hpp"
@@ -78,6 +79,9 @@ class IndexReader {
     ~IndexReader();
     /// nullopt after the last entry.
     std::optional<IndexEntry> next();
+    /// The next one whose path is not before this one; of those before it no more than the path is
+    /// read. What else they say counts in the digest alone.
+    std::optional<IndexEntry> next_from(std::string_view path);
 
  private:
     struct State;

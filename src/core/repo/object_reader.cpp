@@ -7,7 +7,11 @@ namespace ark {
 
 ObjectReader::ObjectReader(ObjectStore& store, const std::string& cluster, ObjectKind kind,
                            const std::string& place, size_t fetch_bytes)
-    : store_(store), name_(cluster + "/" + place), fetch_bytes_(fetch_bytes), plain_(kFrameBytes) {
+    : store_(store),
+      name_(cluster + "/" + place),
+      fetch_bytes_(fetch_bytes),
+      // Many readers of small objects use little of it: it is not filled with zeros.
+      plain_(std::make_unique_for_overwrite<std::byte[]>(kFrameBytes)) {
     check_header(cluster, kind, place);
 }
 
@@ -15,8 +19,11 @@ Error ObjectReader::damaged(const std::string& what) const {
     return {ErrorCode::corrupt, "object \"" + name_ + "\" is damaged", what};
 }
 
-// Appends the next stored bytes; false at the end of the object.
+// Appends the next stored bytes; false at the end of the object. The store gives fewer than were
+// asked for only there.
 bool ObjectReader::fetch() {
+    if (all_fetched_)
+        return false;
     stored_.erase(stored_.begin(), stored_.begin() + static_cast<ptrdiff_t>(consumed_));
     consumed_ = 0;
     const size_t before = stored_.size();
@@ -24,6 +31,7 @@ bool ObjectReader::fetch() {
     const size_t n = store_.get_range(name_, offset_, MutableByteView(stored_).subspan(before));
     stored_.resize(before + n);
     offset_ += n;
+    all_fetched_ = n < fetch_bytes_;
     return n > 0;
 }
 
@@ -58,13 +66,14 @@ std::optional<ByteView> ObjectReader::next() {
         const auto length = rest.empty() ? std::nullopt : frame_length(rest, name_);
         if (length) {
             const ByteView frame = open_frame(rest.first(*length));
-            const size_t n = ended_ ? 0 : decompressor_.decompress(frame, plain_, name_);
+            const MutableByteView room(plain_.get(), kFrameBytes);
+            const size_t n = ended_ ? 0 : decompressor_.decompress(frame, room, name_);
             consumed_ += *length;
             if (ended_)
                 continue;
             plain_bytes_ += n;
             ++frames_;
-            const ByteView plain = ByteView(plain_).first(n);
+            const ByteView plain = room.first(n);
             digest_.update(plain);
             return plain;
         }
@@ -72,7 +81,7 @@ std::optional<ByteView> ObjectReader::next() {
             throw damaged("It has a frame that is longer than frames are.");
         if (fetch())
             continue;
-        if (!stored_.empty())
+        if (!rest.empty())
             throw damaged("It ends in the middle of a frame.");
         if (cipher_ && !ended_)
             throw damaged("It has no last frame: it was cut off.");

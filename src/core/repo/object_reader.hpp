@@ -49,7 +49,8 @@ class ObjectReader {
     uint64_t offset_ = 0;
     Bytes stored_;
     size_t consumed_ = 0;
-    Bytes plain_;
+    bool all_fetched_ = false;
+    std::unique_ptr<std::byte[]> plain_;   ///< kFrameBytes
     std::unique_ptr<FrameCipher> cipher_;  ///< of an encrypted object
     uint64_t plain_bytes_ = 0;
     uint64_t frames_ = 0;

@@ -45,6 +45,20 @@ TEST(Crc32c, AnyLengthAtAnyAlignmentInAnyPieces) {
     }
 }
 
+// The long ones are done in three parts at once, of two sizes.
+TEST(Crc32c, LongOnes) {
+    Bytes bytes(30000);
+    for (size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::byte>(i * 131 + i / 7);
+    for (size_t size = 500; size < bytes.size() - 7; size += size / 5 + 3) {
+        for (const size_t from : {0UL, 1UL, 7UL}) {
+            const ByteView view = ByteView(bytes).subspan(from, size);
+            ASSERT_EQ(crc32c(0, view), bit_by_bit(0, view)) << from << " " << size;
+            ASSERT_EQ(crc32c(0xE3069283U, view), bit_by_bit(0xE3069283U, view));
+        }
+    }
+}
+
 TEST(Crc32c, OfBothHalves) {
     Bytes bytes(70000);
     for (size_t i = 0; i < bytes.size(); ++i)

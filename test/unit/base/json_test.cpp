@@ -43,6 +43,19 @@ TEST(Json, BracketsInTextAreText) {
     EXPECT_TRUE(is_nested_too_deep("[\"\\\\\"," + std::string(100, '[')));
 }
 
+TEST(Json, PlainMember) {
+    const auto path = [](std::string_view text) { return plain_member(text, "\"path\""); };
+    EXPECT_EQ(path(R"({"mode":1,"path":"base/1","size":2})"), "base/1");
+    EXPECT_EQ(path(R"({"path":""})"), "");
+    EXPECT_EQ(path(R"({"a":{"path":"no"},"b":["path",{"path":"no"}],"path":"yes"})"), "yes");
+    EXPECT_EQ(path(R"({"a":"path","path":"yes"})"), "yes");
+    for (const char* text :
+         {R"({"path":{"hex":"00"}})", R"({"path": "a"})", R"({"path":"a\u0062"})",
+          R"({"a":"\"","path":"a"})", R"({"xpath":"a"})", R"({"path":7})", R"([{"path":"a"}])",
+          R"({"path":"a)", R"("path":"a")", R"(}{"path":"a"})", ""})
+        EXPECT_EQ(path(text), std::nullopt) << text;
+}
+
 TEST(Json, WhatIsNoneIsDiscarded) {
     for (const char* text : {"", "{", "]", "\"", "\"\\", "nul"})
         EXPECT_TRUE(parse_json(text).is_discarded()) << text;

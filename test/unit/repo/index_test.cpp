@@ -86,12 +86,20 @@ TEST(IndexEntry, ChangedBlocksThatCannotBe) {
           with(blocks, R"("blocks":[4294967295,1])"), with(blocks, R"("blocks":[1,4294967295])"),
           with(blocks, R"("blocks":{"2":1})"), with(blocks, R"("blocks":7)"),
           with(blocks, R"("blocks":null)"), with(blocks, R"("other":1)"),
+          with(blocks, R"("blocks":[02,1])"), with(blocks, R"("blocks":[2,1,])"),
+          with(blocks, R"("blocks":[2,1,5,3]])"), with(blocks, R"("blocks":[2,1],"blocks":[5,3])"),
           with(size, R"("file_size":-1)"), with(size, R"("file_size":"81920")"),
           with(size, R"("file_size":null)"), with(size, R"("other":1)"),
           // Behind the file's end, and more of them than there are bytes.
           with(size, R"("file_size":7)"), with(blocks, R"("blocks":[2,1,5,33000])")}) {
         test::expect_error(
             ErrorCode::corrupt, [&] { return parse_index_line(line); }, line);
+    }
+    for (const char* as_well : {R"("blocks": [2,1,5,3])", R"("blocks":[2,1,5 ,3])"})
+        EXPECT_EQ(parse_index_line(with(blocks, as_well)), parse_index_line(good));
+    for (size_t size = 0; size + 1 < good.size(); ++size) {
+        test::expect_error(ErrorCode::corrupt,
+                           [&] { return parse_index_line(good.substr(0, size)); });
     }
     // An incremental file has a header at least.
     IndexEntry empty = file_entry("base/5/1", 0);
@@ -217,6 +225,34 @@ TEST_F(Index, PathsOutOfOrderOrTwiceAreCorrupt) {
         test::expect_error(ErrorCode::corrupt, [&] { return read(); });
         repository->store().remove(kName);
     }
+}
+
+TEST_F(Index, GoesOnFromAPath) {
+    write(lines({"a\x01", "a b", "b/1", "b/2", "b/3", "c", "d\xFF", "\xFF\x01"}));
+    IndexReader reader(*repository, "c", "b", digest);
+    const auto path_from = [&](std::string_view path) {
+        const auto entry = reader.next_from(path);
+        return entry ? entry->path : "none";
+    };
+    EXPECT_EQ(path_from("a b"), "a b");
+    EXPECT_EQ(path_from("a"), "b/1") << "what was passed stays passed";
+    EXPECT_EQ(path_from("b/2x"), "b/3");
+    EXPECT_EQ(path_from("c\x01"), "d\xFF") << "its name is not plain text";
+    EXPECT_EQ(path_from("\xFF"), "\xFF\x01");
+    EXPECT_EQ(path_from("\xFF"), "none");
+}
+
+TEST_F(Index, WhatIsPassedOverIsInTheRightPlaceAndInTheDigest) {
+    for (const auto& paths : {std::vector<std::string>{"b", "a", "z"}, {"a", "a", "z"}}) {
+        write(lines(paths));
+        IndexReader reader(*repository, "c", "b", digest);
+        test::expect_error(ErrorCode::corrupt, [&] { return reader.next_from("y"); });
+        repository->store().remove(kName);
+    }
+    write(lines({"a", "b"}));
+    digest[0] = digest[0] == '0' ? '1' : '0';
+    IndexReader reader(*repository, "c", "b", digest);
+    test::expect_error(ErrorCode::corrupt, [&] { return reader.next_from("y"); });
 }
 
 TEST_F(Index, ADigestOfAnotherIndexIsCorrupt) {
