@@ -22,8 +22,8 @@ my $s3 = PgArk::S3->new($host);
 my $first_log = 0x400;
 my $node = ark_cluster('source', repository => $url, start => 0);
 system_or_bail('pg_resetwal', '-f', '-l', sprintf('00000001%08X00000010', $first_log), $node->data_dir);
-# How many pieces of the last segment there are is a matter of time.
-$node->append_conf('postgresql.conf', 'pg_ark.wal_streaming = off');
+# How many pieces of the last segment there are is a matter of time; so is when blocks that changed are told.
+$node->append_conf('postgresql.conf', "pg_ark.wal_streaming = off\npg_ark.change_tracking = off");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_ark');
 load_shop($node);
@@ -48,9 +48,10 @@ sub fill {
 }
 
 # What one thing asks of the store, as sorted texts without what differs from run to run. The launcher, which sweeps from time
-# to time, is no part of it.
+# to time, is no part of it, and neither are entries of the audit log that are on their way.
 sub asked {
     my ($sub) = @_;
+    poll_until('the repository has the audit log', sub { $node->safe_psql('postgres', 'SELECT waiting_bytes = 0 AND unmirrored = 0 FROM ark.audit_status') eq 't' });
     my $launcher = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_ark launcher'});
     kill 'STOP', $launcher;
     poll_until('nothing of its is under way', sub { !ark_children($node, 'server-catalog') });
