@@ -162,7 +162,7 @@ class Verification {
         if (marker_.parent.empty())
             return;
         evidence_.verified["chain"] = ids;
-        evidence_.notes.push_back(
+        evidence_.notes.emplace_back(
             "the backup needs those that it builds on, of which markers and indexes were looked "
             "at: what their packs hold is checked by verifying each of them");
     }
