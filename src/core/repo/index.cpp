@@ -30,11 +30,26 @@ void check_frames(const IndexEntry& e) {
         e.size / kFrameBytes + (e.size % kFrameBytes + e.skip + kFrameBytes - 1) / kFrameBytes;
     if (e.skip >= kFrameBytes || e.frames.size() < needed)
         throw json::type_error::create(302, "frames: too few for the size", nullptr);
+}
+
+json frames_to_json(const std::vector<FrameRef>& frames) {
+    json out = json::array();
+    for (const FrameRef& f : frames)
+        out.push_back({f.offset, f.stored});
+    return out;
+}
+
+std::vector<FrameRef> frames_of_json(const json& j, const char* key) {
     // No object is longer than a file can be; sums of these have to be places in one.
     constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
-    if (std::ranges::any_of(e.frames,
-                            [](const FrameRef& f) { return f.offset > kMostBytes - f.stored; }))
-        throw json::type_error::create(302, "frames: behind the end of any object", nullptr);
+    std::vector<FrameRef> out;
+    for (const json& f : j.at(key)) {
+        out.push_back({strict_value<uint64_t>(f.at(0)), strict_value<uint32_t>(f.at(1))});
+        if (out.back().offset > kMostBytes - out.back().stored)
+            throw json::type_error::create(302, std::string(key) + ": behind the end of any object",
+                                           nullptr);
+    }
+    return out;
 }
 
 json runs_to_json(const std::vector<BlockRun>& runs) {
@@ -94,11 +109,11 @@ std::string to_json_line(const IndexEntry& e) {
                 j["xxh128"] = to_text(e.xxh128);
             j["pack"] = e.pack;
             j["skip"] = e.skip;
-            json& frames = j["frames"] = json::array();
-            for (const FrameRef& f : e.frames)
-                frames.push_back({f.offset, f.stored});
+            j["frames"] = frames_to_json(e.frames);
             if (e.frames.size() > 1 && !e.frame_crcs.empty())
                 j["frame_crc32c"] = e.frame_crcs;
+            if (!e.block_checksums.empty())
+                j["block_xxh3"] = frames_to_json(e.block_checksums);
         }
         if (e.incremental) {
             j["file_size"] = e.incremental->file_size;
@@ -129,10 +144,10 @@ IndexEntry parse_index_line(std::string_view line) {
             e.xxh128 = parse_hash128(member<std::string>(j, "xxh128"));
         e.pack = member<uint32_t>(j, "pack");
         e.skip = member<uint32_t>(j, "skip");
-        for (const json& f : j.at("frames")) {
-            e.frames.push_back({strict_value<uint64_t>(f.at(0)), strict_value<uint32_t>(f.at(1))});
-        }
+        e.frames = frames_of_json(j, "frames");
         check_frames(e);
+        if (j.contains("block_xxh3"))
+            e.block_checksums = frames_of_json(j, "block_xxh3");
         if (j.contains("frame_crc32c")) {
             for (const json& crc : j.at("frame_crc32c"))
                 e.frame_crcs.push_back(strict_value<uint32_t>(crc));
