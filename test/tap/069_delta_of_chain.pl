@@ -84,7 +84,7 @@ restore_json('data', $chain[-2]);
 my $done = restore_json('data', $chain[-1], '--delta');
 same_as_plain('data', 'over an older state');
 cmp_ok($done->{fetched}, '<', $plain->{fetched} / 8, 'what differs is fetched, and little more');
-cmp_ok($done->{reused_bytes}, '>', $done->{bytes} * 0.95, 'almost all was there');
+cmp_ok($done->{reused_bytes}, '>', $done->{bytes} * 0.9, 'almost all was there');
 
 # ---- nothing differs
 
@@ -100,7 +100,7 @@ spoil("$base/data.space/" . ($far =~ s{^pg_tblspc/\d+/}{}r), 500, 'x' x 4096);
 my $some = restore_json('data', $chain[-1], '--delta');
 same_as_plain('data', 'where four blocks were wrong');
 cmp_ok($some->{fetched}, '<', $least + 4 * 1024 * 1024, 'their frames are fetched, and no others');
-cmp_ok($some->{fetched}, '>', $least + 1024 * 1024, 'they are');
+cmp_ok($some->{fetched}, '>', $least + 256 * 1024, 'they are');
 
 truncate $file, 8192 * 2000 + 100 or die $!;
 my $short = restore_json('data', $chain[-1], '--delta');
