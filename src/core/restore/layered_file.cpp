@@ -64,16 +64,16 @@ class PartCutter {
           frames_(frames_of(*part.member, chain.backups[part.backup].backup_id)) {}
 
     void cut(bool delta, std::vector<FilePiece>& pieces) {
+        const bool comparable = delta && part_.member->xxh128.is_known();
+        const bool by_blocks = delta && checksums_pay();
         if (frames_.size() > 1 && part_.member->frame_crcs.empty()) {
-            add_whole(delta && part_.member->xxh128.is_known(), pieces);
-        } else if (delta && part_.member->xxh128.is_known() && count().not_there == 0) {
-            add_whole(true, pieces);
-        } else if (delta && checksums_pay()) {
-            add_needed(std::make_shared<MemberChecksums>(*part_.member, block_bytes_), pieces);
-        } else if (delta && part_.member->xxh128.is_known() && comparing_pays()) {
+            add_whole(comparable, pieces);
+        } else if (comparable && (is_all_there() || (!by_blocks && comparing_pays()))) {
             add_whole(true, pieces);
         } else {
-            add_needed(nullptr, pieces);
+            add_needed(by_blocks ? std::make_shared<MemberChecksums>(*part_.member, block_bytes_)
+                                 : nullptr,
+                       pieces);
         }
     }
 
@@ -110,6 +110,9 @@ class PartCutter {
         });
         return out;
     }
+
+    // Then nothing but what differs is fetched, not even checksums.
+    bool is_all_there() const { return count().not_there == 0; }
 
     // All frames that the file cannot have as a whole are fetched then, so that the member's
     // checksum can be computed.
