@@ -50,6 +50,8 @@ sub same_segment {
 ark_ok([ 'key', 'create', '--repo', $url, '--cluster', $cluster, '--key-file', $key ], 'keys are made');
 ark_ok([ 'key', 'add-slot', '--repo', $url, '--key-file', $key, '--new-key-file', $passphrase ], 'and a passphrase opens them, too');
 load_shop($node);
+# Large enough for checksums of its blocks, which are no content.
+$node->safe_psql('postgres', 'CREATE TABLE large AS SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 10000) n');
 my $segment = archive_now($node);
 my $id      = backup_ok($node, 'by a key');
 my $object  = same_segment($segment, 'with a key', $key, $passphrase);

@@ -46,6 +46,8 @@ for my $how (qw(eio kill)) {
     is($failed->{status}, 'failed', "$how: a backup that fails when all is copied");
     my @left = objects_of($failed->{backup_id});
     cmp_ok(scalar(grep { /\.part\.zst$/ } @left), '>=', 2, "$how: packs that were full are described");
+    like(join('', map { `zstd -dqc "$directory/$cluster/backup/$failed->{backup_id}/$_"` } grep { /\.part\.zst$/ } @left),
+        qr/"block_xxh3":\[\[\d+,\d+\]\]/, "$how: with checksums of blocks");
     is(scalar(grep { !m{^data/} } @left), 0, "$how: and nothing else is left") or diag("@left") if $how eq 'eio';
     change($how eq 'eio' ? 1 : 2);
     my $next = take('full');

@@ -181,6 +181,7 @@ void BackupJob::plan_files() {
             Error(ErrorCode::unsupported,
                   "what an earlier backup has finished is of no use: " + base_.remains_unused));
     PG_ARK_FAULT_POINT("backup_after_planning");
+    packs_.checksum_blocks(control_.block_size);
     state_ = std::make_unique<CopyState>(files_, request_.data_directory, control_, start_.lsn);
     state_->verify_pages = control_.data_checksum_version != 0 && control_.block_size == kPageBytes;
     state_->plan = base_.plan.get();

@@ -5,6 +5,7 @@
 #include "core/base/crc32c.hpp"
 #include "core/base/fault.hpp"
 #include "core/pipeline/tar_writer.hpp"
+#include "core/repo/block_checksums.hpp"
 #include "core/repo/json_text.hpp"
 
 namespace ark {
@@ -29,6 +30,11 @@ PackSet::PackSet(Repository& repository, std::string cluster, std::string backup
       writer_(std::move(writer)),
       level_(level),
       crew_(level) {}
+
+void PackSet::checksum_blocks(uint32_t block_bytes) {
+    if (is_checksummed_size(block_bytes))
+        block_bytes_ = block_bytes;
+}
 
 PackSet::OpenPack PackSet::open() {
     OpenPack pack;
@@ -153,6 +159,8 @@ void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
     ObjectWriter& out = object();
     out.end_frame();
     ContentHash hash;
+    const bool of_blocks = packs_.block_bytes() > 0 && has_block_checksums(entry);
+    std::vector<uint64_t> checksums;
     FrameRun run(packs_.crew(), out.compressor(), [&](const FrameTask& frame) {
         const uint64_t offset = out.frame_offset();
         out.send_frame(ByteView(frame.stored).first(frame.stored_bytes), frame.plain_bytes);
@@ -164,23 +172,38 @@ void PackWriter::write_large(IndexEntry& entry, const ContentSource& content) {
         const bool shared = n == kFrameBytes && run.can_share();
         if (!shared)
             run.finish();
-        const uint64_t offset = out.frame_offset();
         const MutableByteView target = (shared ? run.room() : out.room()).first(n);
         content(target, done);
         entry.frame_crcs.push_back(crc32c(0, target));
         entry.crc32c = crc32c_of_both(entry.crc32c, entry.frame_crcs.back(), n);
         hash.update(target);
+        if (of_blocks)
+            append_block_checksums(target, packs_.block_bytes(), checksums);
         done += n;
         if (shared) {
             run.add();
             continue;
         }
+        // Before the last frame goes: others may follow in it.
+        if (done == entry.size)
+            add_checksums(entry, std::exchange(checksums, {}));
+        const uint64_t offset = out.frame_offset();
         out.advance(n);
         entry.frames.push_back({offset, out.filled() == 0 ? out.last_frame_stored() : 0});
         note_stored();
     }
     run.finish();
+    add_checksums(entry, checksums);
     entry.xxh128 = hash.finish();
+}
+
+void PackWriter::add_checksums(IndexEntry& entry, const std::vector<uint64_t>& checksums) {
+    ObjectWriter& out = object();
+    for (const Bytes& frame : block_checksum_frames(checksums)) {
+        const uint64_t offset = out.frame_offset();
+        out.send_aside(frame);
+        entry.block_checksums.push_back({offset, out.last_frame_stored()});
+    }
 }
 
 void PackWriter::hold(IndexEntry entry, RecordRun& records) {

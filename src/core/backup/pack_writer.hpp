@@ -26,6 +26,11 @@ class PackSet {
         uint32_t number = 0;
         std::unique_ptr<ObjectWriter> object;
     };
+    /// From here on the blocks of relations' files get checksums (repo/block_checksums.hpp).
+    void checksum_blocks(uint32_t block_bytes);
+    /// 0 where they get none.
+    uint32_t block_bytes() const { return block_bytes_; }
+
     OpenPack open();
     /// Commits the pack.
     void finish(OpenPack& pack);
@@ -58,6 +63,7 @@ class PackSet {
     std::string backup_id_;
     Writer writer_;
     int level_;
+    uint32_t block_bytes_ = 0;
     FrameCrew crew_;
     mutable std::mutex mutex_;
     uint32_t next_ = 0;
@@ -93,6 +99,7 @@ class PackWriter {
  private:
     ObjectWriter& object();
     void write_large(IndexEntry& entry, const ContentSource& content);
+    void add_checksums(IndexEntry& entry, const std::vector<uint64_t>& checksums);
     void write_small(IndexEntry entry, const ContentSource& content, ByteView header,
                      RecordRun& records);
     void hold(IndexEntry entry, RecordRun& records);

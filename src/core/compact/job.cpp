@@ -230,6 +230,7 @@ class CompactJob {
         const BackupMarker& m = chain_.tip();
         progress_.files_total = m.files;
         progress_.bytes_total = m.database_bytes;
+        packs_.checksum_blocks(m.block_size);
     }
 
     void check_encryption(bool is_encrypted) {

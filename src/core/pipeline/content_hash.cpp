@@ -50,6 +50,10 @@ Hash128 content_hash(ByteView content) {
     return hash_of(XXH3_128bits(content.data(), content.size()));
 }
 
+uint64_t block_hash(ByteView block) {
+    return XXH3_64bits(block.data(), block.size());
+}
+
 ContentHash::ContentHash() : state_(std::make_unique<State>()) {
     XXH3_128bits_reset(&state_->xxh);
 }

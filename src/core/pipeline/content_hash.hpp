@@ -24,6 +24,8 @@ std::string to_text(const Hash128& hash);
 Hash128 parse_hash128(const std::string& text);
 
 Hash128 content_hash(ByteView content);
+/// XXH3-64, for blocks: eight bytes for each are what can be kept.
+uint64_t block_hash(ByteView block);
 
 /// The same, in pieces. One thread at a time.
 class ContentHash {

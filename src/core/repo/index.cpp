@@ -32,11 +32,26 @@ void check_frames(const IndexEntry& e) {
         e.size / kFrameBytes + (e.size % kFrameBytes + e.skip + kFrameBytes - 1) / kFrameBytes;
     if (e.skip >= kFrameBytes || e.frames.size() < needed)
         throw json::type_error::create(302, "frames: too few for the size", nullptr);
+}
+
+json frames_to_json(const std::vector<FrameRef>& frames) {
+    json out = json::array();
+    for (const FrameRef& f : frames)
+        out.push_back({f.offset, f.stored});
+    return out;
+}
+
+std::vector<FrameRef> frames_of_json(const json& j, const char* key) {
     // No object is longer than a file can be; sums of these have to be places in one.
     constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
-    if (std::ranges::any_of(e.frames,
-                            [](const FrameRef& f) { return f.offset > kMostBytes - f.stored; }))
-        throw json::type_error::create(302, "frames: behind the end of any object", nullptr);
+    std::vector<FrameRef> out;
+    for (const json& f : j.at(key)) {
+        out.push_back({strict_value<uint64_t>(f.at(0)), strict_value<uint32_t>(f.at(1))});
+        if (out.back().offset > kMostBytes - out.back().stored)
+            throw json::type_error::create(302, std::string(key) + ": behind the end of any object",
+                                           nullptr);
+    }
+    return out;
 }
 
 json runs_to_json(const std::vector<BlockRun>& runs) {
@@ -58,19 +73,26 @@ std::vector<uint32_t> numbers_of_json(const json& j) {
     return out;
 }
 
-// A line as to_json_line writes it begins with the blocks where it has them. There may be very many
-// of these numbers, in every backup of a chain: the library takes twenty times as long for them.
+// A line as to_json_line writes it has the blocks first, behind the places of their checksums at
+// most. There may be very many of these numbers, in every backup of a chain: the library takes
+// twenty times as long for them.
 struct LineWithBlocks {
     std::vector<uint32_t> blocks;
     std::string rest;  ///< the line without them
 };
 
 std::optional<LineWithBlocks> split_blocks(std::string_view line) {
-    constexpr std::string_view kBegin = R"({"blocks":[)";
-    if (!line.starts_with(kBegin))
+    constexpr std::string_view kKey = R"("blocks":[)";
+    constexpr std::string_view kChecksums = R"({"block_xxh3":[)";
+    const size_t place = line.find(kKey);
+    if (place == std::string_view::npos)
+        return std::nullopt;
+    const std::string_view before = line.substr(0, place);
+    if (before != "{" && !(before.starts_with(kChecksums) && before.ends_with("]],") &&
+                           before.find('"', kChecksums.size()) == std::string_view::npos))
         return std::nullopt;
     LineWithBlocks out;
-    const char* at = line.data() + kBegin.size();
+    const char* at = line.data() + place + kKey.size();
     const char* const end = line.data() + line.size();
     for (;;) {
         uint32_t number = 0;
@@ -86,7 +108,7 @@ std::optional<LineWithBlocks> split_blocks(std::string_view line) {
     }
     if (at == end || *at != ',')
         return std::nullopt;
-    out.rest = "{";
+    out.rest = before;
     out.rest.append(at + 1, end);
     return out;
 }
@@ -116,6 +138,45 @@ IncrementalContent incremental_of(const std::vector<uint32_t>& numbers, uint64_t
     return out;
 }
 
+// `blocks`: those that the line had, where they are not in the JSON.
+IndexEntry entry_of_json(const json& j, const std::vector<uint32_t>* blocks) {
+    if (blocks != nullptr && j.contains("blocks"))
+        throw json::type_error::create(302, "blocks: twice", nullptr);
+    IndexEntry e;
+    e.path = text_member(j, "path");
+    e.type = type_of(member<std::string>(j, "type"));
+    e.mode = member<uint32_t>(j, "mode");
+    if (e.type == EntryType::directory)
+        return e;
+    e.modified = member<int64_t>(j, "mtime");
+    e.size = member<uint64_t>(j, "size");
+    e.crc32c = member<uint32_t>(j, "crc32c");
+    // One without the other must not pass for a whole file.
+    if (blocks != nullptr || j.contains("file_size") || j.contains("blocks")) {
+        e.incremental =
+            incremental_of(blocks != nullptr ? *blocks : numbers_of_json(j.at("blocks")),
+                           member<uint64_t>(j, "file_size"), e.size);
+    }
+    // Without this a file whose frames are lost would come back as zeros.
+    if (e.size == 0)
+        return e;
+    if (j.contains("xxh128"))
+        e.xxh128 = parse_hash128(member<std::string>(j, "xxh128"));
+    e.pack = member<uint32_t>(j, "pack");
+    e.skip = member<uint32_t>(j, "skip");
+    e.frames = frames_of_json(j, "frames");
+    check_frames(e);
+    if (j.contains("block_xxh3"))
+        e.block_checksums = frames_of_json(j, "block_xxh3");
+    if (j.contains("frame_crc32c")) {
+        for (const json& crc : j.at("frame_crc32c"))
+            e.frame_crcs.push_back(strict_value<uint32_t>(crc));
+        if (e.frame_crcs.size() != e.frames.size())
+            throw json::type_error::create(302, "frame_crc32c: not one for each frame", nullptr);
+    }
+    return e;
+}
+
 }  // namespace
 
 std::string stored_path(const IndexEntry& e) {
@@ -139,11 +200,11 @@ std::string to_json_line(const IndexEntry& e) {
                 j["xxh128"] = to_text(e.xxh128);
             j["pack"] = e.pack;
             j["skip"] = e.skip;
-            json& frames = j["frames"] = json::array();
-            for (const FrameRef& f : e.frames)
-                frames.push_back({f.offset, f.stored});
+            j["frames"] = frames_to_json(e.frames);
             if (e.frames.size() > 1 && !e.frame_crcs.empty())
                 j["frame_crc32c"] = e.frame_crcs;
+            if (!e.block_checksums.empty())
+                j["block_xxh3"] = frames_to_json(e.block_checksums);
         }
         if (e.incremental) {
             j["file_size"] = e.incremental->file_size;
@@ -156,44 +217,8 @@ std::string to_json_line(const IndexEntry& e) {
 IndexEntry parse_index_line(std::string_view line) {
     const auto split = split_blocks(line);
     return with_parsed_json(
-        split ? std::string_view(split->rest) : line, "index", [&](const json& j) {
-            if (split && j.contains("blocks"))
-                throw json::type_error::create(302, "blocks: twice", nullptr);
-            IndexEntry e;
-            e.path = text_member(j, "path");
-            e.type = type_of(member<std::string>(j, "type"));
-            e.mode = member<uint32_t>(j, "mode");
-            if (e.type == EntryType::directory)
-                return e;
-            e.modified = member<int64_t>(j, "mtime");
-            e.size = member<uint64_t>(j, "size");
-            e.crc32c = member<uint32_t>(j, "crc32c");
-            // One without the other must not pass for a whole file.
-            if (split || j.contains("file_size") || j.contains("blocks"))
-                e.incremental =
-                    incremental_of(split ? split->blocks : numbers_of_json(j.at("blocks")),
-                                   member<uint64_t>(j, "file_size"), e.size);
-            // Without this a file whose frames are lost would come back as zeros.
-            if (e.size == 0)
-                return e;
-            if (j.contains("xxh128"))
-                e.xxh128 = parse_hash128(member<std::string>(j, "xxh128"));
-            e.pack = member<uint32_t>(j, "pack");
-            e.skip = member<uint32_t>(j, "skip");
-            for (const json& f : j.at("frames")) {
-                e.frames.push_back(
-                    {strict_value<uint64_t>(f.at(0)), strict_value<uint32_t>(f.at(1))});
-            }
-            check_frames(e);
-            if (j.contains("frame_crc32c")) {
-                for (const json& crc : j.at("frame_crc32c"))
-                    e.frame_crcs.push_back(strict_value<uint32_t>(crc));
-                if (e.frame_crcs.size() != e.frames.size())
-                    throw json::type_error::create(302, "frame_crc32c: not one for each frame",
-                                                   nullptr);
-            }
-            return e;
-        });
+        split ? std::string_view(split->rest) : line, "index",
+        [&](const json& j) { return entry_of_json(j, split ? &split->blocks : nullptr); });
 }
 
 struct IndexReader::State {

@@ -58,6 +58,8 @@ struct IndexEntry {
     /// Of what each frame has of the content; known, or empty, where there are several frames.
     std::vector<uint32_t> frame_crcs{};
     std::optional<IncrementalContent> incremental{};
+    /// Where in the pack the checksums of its blocks are (repo/block_checksums.hpp); may be empty.
+    std::vector<FrameRef> block_checksums{};
 
     bool operator==(const IndexEntry&) const = default;
 };

@@ -77,14 +77,23 @@ void ObjectWriter::send_compressed(size_t n) {
 
 void ObjectWriter::send_frame(ByteView compressed, size_t plain_bytes) {
     const uint64_t offset = stored_bytes_;
-    if (cipher_) {
-        std::ranges::copy(compressed, compressed_.begin() + FrameCipher::kBefore);
-        send_compressed(compressed.size());
-    } else {
-        last_stored_ = static_cast<uint32_t>(compressed.size());
-        send(compressed);
-    }
+    send_made(compressed);
     frame_sent(offset, plain_bytes);
+}
+
+void ObjectWriter::send_aside(ByteView skippable) {
+    send_made(skippable);
+    ++frames_;
+}
+
+void ObjectWriter::send_made(ByteView frame) {
+    if (cipher_) {
+        std::ranges::copy(frame, compressed_.begin() + FrameCipher::kBefore);
+        send_compressed(frame.size());
+    } else {
+        last_stored_ = static_cast<uint32_t>(frame.size());
+        send(frame);
+    }
 }
 
 void ObjectWriter::frame_sent(uint64_t offset, size_t plain_bytes) {

@@ -50,6 +50,10 @@ class ObjectWriter {
     /// begun. Not for a writer that hashes the plaintext. last_frame_stored() is its length here.
     void send_frame(ByteView compressed, size_t plain_bytes);
     FrameCompressor& compressor() { return compressor_; }
+    /// Sends a skippable frame, which is no content: readers of the plaintext pass over it. One of
+    /// content may be begun; it comes behind. At most FrameCompressor::max_frame_bytes().
+    /// last_frame_stored() is its length here.
+    void send_aside(ByteView skippable);
 
     /// Where in the object the frame that is being filled will begin.
     uint64_t frame_offset() const { return stored_bytes_; }
@@ -66,6 +70,7 @@ class ObjectWriter {
  private:
     void send(ByteView stored);
     void send_compressed(size_t n);
+    void send_made(ByteView frame);
     void frame_sent(uint64_t offset, size_t plain_bytes);
 
     std::string name_;

@@ -4,6 +4,7 @@
 
 #include "core/base/crc32c.hpp"
 #include "core/base/error.hpp"
+#include "core/repo/block_checksums.hpp"
 #include "core/restore/file_plan.hpp"
 
 namespace ark {
@@ -11,6 +12,16 @@ namespace ark {
 namespace {
 
 constexpr const char* kOtherBackupHint = "Restore another backup (\"pg_ark list\").";
+
+// Of what is wrong with a pack.
+void name_file(const IndexEntry& entry, Error& error) {
+    if (error.code != ErrorCode::corrupt)
+        return;
+    error.detail += (error.detail.empty() ? "" : " ") + std::string("File \"") + entry.path +
+                    "\" of the backup is in there.";
+    if (error.hint.empty())
+        error.hint = kOtherBackupHint;
+}
 
 }  // namespace
 
@@ -64,14 +75,26 @@ ByteView FileSource::plain_frame(const IndexEntry& entry, const FrameRef& ref) {
     try {
         return reader_.frame(ref);
     } catch (Error& error) {
-        if (error.code == ErrorCode::corrupt) {
-            error.detail += (error.detail.empty() ? "" : " ") + std::string("File \"") +
-                            entry.path + "\" of the backup is in there.";
-            if (error.hint.empty())
-                error.hint = kOtherBackupHint;
-        }
+        name_file(entry, error);
         throw;
     }
+}
+
+std::vector<uint64_t> FileSource::block_checksums(const IndexEntry& member,
+                                                  const std::vector<FrameRef>& refs) {
+    const uint32_t block_bytes = chain_.tip().block_size;
+    std::vector<uint64_t> checksums;
+    try {
+        for (const FrameRef& ref : refs)
+            reader_.read_checksums(ref, checksums);
+    } catch (Error& error) {
+        name_file(member, error);
+        throw;
+    }
+    if (!is_checksummed_size(block_bytes) ||
+        checksums.size() != block_checksum_count(member.size, block_bytes))
+        throw damaged(member, "number of checksums of blocks");
+    return checksums;
 }
 
 ByteView FileSource::read_frame(const FilePiece& piece, const FrameShare& frame) {

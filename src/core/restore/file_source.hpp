@@ -40,6 +40,11 @@ class FileSource {
     /// A member's share of that plaintext, checked as by read_frame.
     ByteView share_of(const IndexEntry& member, const FrameShare& share, ByteView plain) const;
 
+    /// The checksums of the blocks of a member of the pack that is open, one for each. Error:
+    /// corrupt, naming file, backup and pack.
+    std::vector<uint64_t> block_checksums(const IndexEntry& member,
+                                          const std::vector<FrameRef>& refs);
+
     /// The error for a file whose content is not what the index says.
     Error damaged(const IndexEntry& entry, const char* what) const;
     const BackupChain& chain() const { return chain_; }

@@ -81,6 +81,8 @@ class WritingLane final : public FileLane {
         const auto result = pieces_.write(piece, file, abandoned);
         if (!result)
             return;
+        if (result->bad_checksums)
+            counters_.bad_checksums.add(*result->bad_checksums);
         counters_.bytes += result->bytes;
         counters_.reused_bytes += result->reused;
         count_fetched();
@@ -224,6 +226,23 @@ void make_directory_of(const IndexEntry& entry, const Layout& layout) {
 }
 
 }  // namespace
+
+void BadChecksums::add(const Error& error) {
+    const std::lock_guard lock(mutex_);
+    if (count_++ == 0)
+        first_ = error.message + (error.detail.empty() ? "" : ": " + error.detail);
+}
+
+std::string BadChecksums::describe() const {
+    const std::lock_guard lock(mutex_);
+    if (count_ == 0)
+        return {};
+    return "the checksums of the blocks of " + std::to_string(count_) +
+           (count_ == 1 ? " file" : " files") +
+           " in the repository are damaged; what the directory had of them was fetched anew. The "
+           "first: " +
+           first_;
+}
 
 std::string without_incremental_lines(std::string_view label) {
     std::string out;

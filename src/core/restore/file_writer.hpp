@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,19 @@
 
 namespace ark {
 
+/// What is wrong with checksums of blocks. Thread-safe.
+class BadChecksums {
+ public:
+    void add(const Error& error);
+    /// A sentence for the user; empty where there are none.
+    std::string describe() const;
+
+ private:
+    mutable std::mutex mutex_;
+    uint64_t count_ = 0;
+    std::string first_;
+};
+
 /// Counters that lanes add to while somebody else reads.
 struct WriteCounters {
     std::atomic<uint64_t> files = 0;
@@ -20,6 +34,7 @@ struct WriteCounters {
     std::atomic<uint64_t> fetched = 0;       ///< from the store
     std::atomic<uint64_t> reused_files = 0;  ///< of `files`: were right already
     std::atomic<uint64_t> reused_bytes = 0;  ///< of `bytes`
+    BadChecksums bad_checksums;
 };
 
 /// How a backup's files are written.

@@ -213,6 +213,8 @@ class RestoreJob {
             write_files(repository_, chain_, layout_, *durability_, {request_.jobs, is_delta()},
                         checksums_, counters_, [this] { report(); });
             PG_ARK_FAULT_POINT("restore_after_files");
+            if (std::string warning = counters_.bad_checksums.describe(); !warning.empty())
+                result_.warnings.push_back(std::move(warning));
             make_wal_directories();
             link_tablespaces();
             write_manifest(repository_, chain_, checksums_, path("backup_manifest"));

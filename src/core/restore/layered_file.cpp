@@ -64,12 +64,16 @@ class PartCutter {
           frames_(frames_of(*part.member, chain.backups[part.backup].backup_id)) {}
 
     void cut(bool delta, std::vector<FilePiece>& pieces) {
+        const bool comparable = delta && part_.member->xxh128.is_known();
+        const bool by_blocks = delta && checksums_pay();
         if (frames_.size() > 1 && part_.member->frame_crcs.empty()) {
-            add_whole(delta && part_.member->xxh128.is_known(), pieces);
-        } else if (delta && part_.member->xxh128.is_known() && comparing_pays()) {
+            add_whole(comparable, pieces);
+        } else if (comparable && (is_all_there() || (!by_blocks && comparing_pays()))) {
             add_whole(true, pieces);
         } else {
-            add_needed(pieces);
+            add_needed(by_blocks ? std::make_shared<MemberChecksums>(*part_.member, block_bytes_)
+                                 : nullptr,
+                       pieces);
         }
     }
 
@@ -91,20 +95,44 @@ class PartCutter {
         pieces.push_back(std::move(piece));
     }
 
+    struct FrameCounts {
+        size_t needed = 0;
+        uint64_t needed_bytes = 0;  ///< stored
+        size_t not_there = 0;       ///< what the file cannot have as a whole
+    };
+    FrameCounts count() const {
+        const uint64_t header = header_end(*part_.member, block_bytes_);
+        FrameCounts out;
+        for_each_frame(frames_, part_.extents, [&](const auto& frame, const auto& extents) {
+            out.needed += extents.empty() ? 0 : 1;
+            out.needed_bytes += extents.empty() ? 0 : frame.ref.stored;
+            out.not_there += is_all_used(frame, extents, header) ? 0 : 1;
+        });
+        return out;
+    }
+
+    // Then nothing but what differs is fetched, not even checksums.
+    bool is_all_there() const { return count().not_there == 0; }
+
     // All frames that the file cannot have as a whole are fetched then, so that the member's
     // checksum can be computed.
     bool comparing_pays() const {
-        const uint64_t header = header_end(*part_.member, block_bytes_);
-        size_t needed = 0;
-        size_t not_there = 0;
-        for_each_frame(frames_, part_.extents, [&](const auto& frame, const auto& extents) {
-            needed += extents.empty() ? 0 : 1;
-            not_there += is_all_used(frame, extents, header) ? 0 : 1;
-        });
-        return not_there < needed;
+        const FrameCounts counts = count();
+        return counts.not_there < counts.needed;
     }
 
-    void add_needed(std::vector<FilePiece>& pieces) const {
+    // They are fetched whether or not the file turns out to have anything.
+    bool checksums_pay() const {
+        constexpr uint64_t kWorth = 4;
+        uint64_t bytes = 0;
+        for (const FrameRef& ref : part_.member->block_checksums)
+            bytes += ref.stored;
+        return bytes > 0 && bytes * kWorth <= count().needed_bytes;
+    }
+
+    void add_needed(const std::shared_ptr<MemberChecksums>& checksums,
+                    std::vector<FilePiece>& pieces) const {
+        size_t checksum_memory = checksums ? checksums->memory() : 0;
         std::optional<FilePiece> piece;
         for_each_frame(frames_, part_.extents, [&](const auto& frame, const auto& extents) {
             if (extents.empty())
@@ -113,8 +141,11 @@ class PartCutter {
                           frame.ref.offset >= stored_end(piece->frames.back()) + kGapBytes ||
                           frame.ref.offset < stored_end(piece->frames.back())))
                 pieces.push_back(std::move(*std::exchange(piece, std::nullopt)));
-            if (!piece)
+            if (!piece) {
                 piece = empty_piece();
+                piece->checksums = checksums;
+                piece->checksum_memory = std::exchange(checksum_memory, 0);
+            }
             if (frame.begin == 0)
                 piece->member.incremental = part_.member->incremental;
             piece->frames.push_back(frame);
@@ -263,7 +294,7 @@ uint64_t FilePiece::bytes() const {
 
 size_t FilePiece::memory() const {
     // Extents become WrittenBytes of the file before these go.
-    return sizeof(FilePiece) + sizeof(IndexEntry) + 2 * member.path.size() +
+    return sizeof(FilePiece) + sizeof(IndexEntry) + 2 * member.path.size() + checksum_memory +
            frames.size() * sizeof(FrameShare) +
            (member.incremental ? member.incremental->runs.size() * sizeof(BlockRun) : 0) +
            extents.size() * (sizeof(Extent) + sizeof(WrittenBytes));

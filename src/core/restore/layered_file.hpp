@@ -9,6 +9,7 @@
 
 #include "core/base/file.hpp"
 #include "core/restore/file_plan.hpp"
+#include "core/restore/member_checksums.hpp"
 
 namespace ark {
 
@@ -96,6 +97,10 @@ struct FilePiece {
     bool whole = false;
     /// The file may have it already. Only where it is whole.
     bool compare = false;
+    /// Set where the file may have some of it already, by its blocks. Frames have checksums of
+    /// their own then.
+    std::shared_ptr<MemberChecksums> checksums = nullptr;
+    size_t checksum_memory = 0;  ///< of `checksums`, for one of the pieces that have them
 
     /// Bytes of content in the frames.
     uint64_t bytes() const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/repo/block_checksums.hpp"
 #include "core/repo/vault_store.hpp"
 
 namespace ark {
@@ -149,12 +150,19 @@ ByteView PackReader::stored_frame(const FrameRef& ref) {
         .subspan(window_.begin + (ref.offset - window_.offset), ref.stored);
 }
 
+ByteView PackReader::opened_frame(const FrameRef& ref) {
+    const ByteView stored = stored_frame(ref);
+    return cipher_ ? cipher_->open(stored, ref.offset, name_) : stored;
+}
+
+void PackReader::read_checksums(const FrameRef& ref, std::vector<uint64_t>& checksums) {
+    append_stored_checksums(opened_frame(ref), name_, checksums);
+}
+
 ByteView PackReader::frame(const FrameRef& ref) {
     if (plain_offset_ != ref.offset) {
         plain_offset_ = 0;
-        const ByteView stored = stored_frame(ref);
-        plain_size_ = decompressor_.decompress(
-            cipher_ ? cipher_->open(stored, ref.offset, name_) : stored, plain_, name_);
+        plain_size_ = decompressor_.decompress(opened_frame(ref), plain_, name_);
         plain_offset_ = ref.offset;
     }
     return ByteView(plain_).first(plain_size_);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/pipeline/zstd.hpp"
 #include "core/repo/index.hpp"
@@ -30,6 +31,8 @@ class PackReader {
 
     /// The plaintext; valid until the next call. Error: corrupt, naming the pack.
     ByteView frame(const FrameRef& ref);
+    /// Adds the checksums of blocks in such a frame. Error: corrupt, naming the pack.
+    void read_checksums(const FrameRef& ref, std::vector<uint64_t>& checksums);
 
     /// Bytes fetched from the store so far.
     uint64_t fetched() const { return fetched_; }
@@ -49,6 +52,7 @@ class PackReader {
     };
 
     ByteView stored_frame(const FrameRef& ref);
+    ByteView opened_frame(const FrameRef& ref);
     void fetch(uint64_t offset, uint64_t at_least);
     size_t read_into_next(uint64_t from, uint64_t size);
     void fetch_ahead();

@@ -10,9 +10,18 @@ namespace ark {
 
 namespace {
 
+// What lies between two frames that differ is fetched along, up to that.
+constexpr uint64_t kGapBytes = 128 << 10;
+
 uint64_t end_of(const FrameShare& frame) {
     return frame.ref.offset + frame.ref.stored;
 }
+
+/// A frame, and what of it goes into the file.
+struct Share {
+    FrameShare frame;
+    std::vector<Extent> extents;
+};
 
 }  // namespace
 
@@ -20,6 +29,9 @@ std::optional<PieceWriter::Result> PieceWriter::write(const FilePiece& piece, Fi
                                                       const std::function<bool()>& abandoned) {
     result_ = {};
     bool done = false;
+    if (piece.checksums && piece.file->was_there() && fetch_checksums(piece))
+        return compare_blocks(piece, file, abandoned) ? std::optional(std::move(result_))
+                                                      : std::nullopt;
     if (piece.compare && piece.file->was_there()) {
         done = compare(piece, file, abandoned);
         if (!done && !abandoned())
@@ -79,7 +91,8 @@ bool PieceWriter::compare(const FilePiece& piece, File& file,
         if (stopped)
             return;
         ByteView content;
-        if (is_all_used(frame, extents, header.size()) && gather(header, frame, extents, file)) {
+        if (is_all_used(frame, extents, header.size()) &&
+            gather(header, frame, extents, file, nullptr)) {
             content = ByteView(buffer_).first(frame.bytes);
         } else {
             constexpr uint64_t kAhead = 2 * kFrameBytes;
@@ -97,10 +110,48 @@ bool PieceWriter::compare(const FilePiece& piece, File& file,
     return !stopped && crc == piece.member.crc32c && hash.finish() == piece.member.xxh128;
 }
 
+bool PieceWriter::fetch_checksums(const FilePiece& piece) {
+    return piece.checksums->fetch(
+        [&] {
+            ready_(piece.checksums->end());
+            return source_.block_checksums(piece.member, piece.checksums->refs());
+        },
+        [&](const Error& error) { result_.bad_checksums = error; });
+}
+
+// A frame is fetched where one of its blocks that are needed is not in the file: all are looked at
+// first, so that frames next to each other are fetched together.
+bool PieceWriter::compare_blocks(const FilePiece& piece, File& file,
+                                 const std::function<bool()>& abandoned) {
+    const Bytes header = header_of(piece.member, source_.chain().tip().block_size);
+    buffer_.resize(kFrameBytes);
+    std::vector<Share> differ;
+    bool stopped = false;
+    for_each_frame(piece.frames, piece.extents, [&](const auto& frame, const auto& extents) {
+        stopped = stopped || abandoned();
+        if (!stopped && !gather(header, frame, extents, file, piece.checksums.get()))
+            differ.push_back({frame, extents});
+    });
+    for (size_t i = 0; i < differ.size() && !stopped;) {
+        size_t last = i;
+        while (last + 1 < differ.size() &&
+               differ[last + 1].frame.ref.offset <= end_of(differ[last].frame) + kGapBytes)
+            ++last;
+        for (const uint64_t end = end_of(differ[last].frame); i <= last && !stopped; ++i) {
+            ready_(end);
+            put(source_.read_frame(piece, differ[i].frame), differ[i].frame, differ[i].extents,
+                file);
+            stopped = abandoned();
+        }
+    }
+    return !stopped;
+}
+
 // The frame's content as the file would have it, in the buffer. False where it is not that: then
-// nothing of it counts.
+// nothing of it counts. With checksums of blocks the content may have gaps.
 bool PieceWriter::gather(ByteView header, const FrameShare& frame,
-                         const std::vector<Extent>& extents, const File& file) {
+                         const std::vector<Extent>& extents, const File& file,
+                         const MemberChecksums* checksums) {
     const MutableByteView content = MutableByteView(buffer_).first(frame.bytes);
     if (frame.begin < header.size()) {
         const size_t n = std::min<uint64_t>(header.size() - frame.begin, frame.bytes);
@@ -111,7 +162,13 @@ bool PieceWriter::gather(ByteView header, const FrameShare& frame,
         if (file.pread_full(part, extent.to) != part.size())
             return false;
     }
-    if (frame.crc32c && crc32c(0, content) != *frame.crc32c)
+    const bool whole = checksums == nullptr || is_all_used(frame, extents, header.size());
+    if (whole && frame.crc32c && crc32c(0, content) != *frame.crc32c)
+        return false;
+    if (checksums != nullptr && !std::ranges::all_of(extents, [&](const Extent& extent) {
+            return checksums->match(extent.from,
+                                    content.subspan(extent.from - frame.begin, extent.bytes));
+        }))
         return false;
     for (const Extent& extent : extents) {
         const ByteView part = content.subspan(extent.from - frame.begin, extent.bytes);

@@ -23,6 +23,8 @@ class PieceWriter {
         std::vector<WrittenBytes> written;
         uint64_t bytes = 0;   ///< of the file, that are right now
         uint64_t reused = 0;  ///< of these: were right already
+        /// What is wrong with the member's checksums of blocks: told to one of its pieces.
+        std::optional<Error> bad_checksums{};
     };
 
     /// Makes the piece's bytes of the file right, in whatever state it is. nullopt where it was
@@ -34,10 +36,12 @@ class PieceWriter {
  private:
     bool fetch(const FilePiece& piece, File& file, const std::function<bool()>& abandoned);
     bool compare(const FilePiece& piece, File& file, const std::function<bool()>& abandoned);
+    bool compare_blocks(const FilePiece& piece, File& file, const std::function<bool()>& abandoned);
+    bool fetch_checksums(const FilePiece& piece);
     void put(ByteView content, const FrameShare& frame, const std::vector<Extent>& extents,
              File& file);
     bool gather(ByteView header, const FrameShare& frame, const std::vector<Extent>& extents,
-                const File& file);
+                const File& file, const MemberChecksums* checksums);
 
     FileSource& source_;
     const std::function<void(uint64_t end)> ready_;

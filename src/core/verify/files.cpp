@@ -1,9 +1,13 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "core/pgdata/control_file.hpp"
+#include "core/repo/block_checksums.hpp"
 #include "core/restore/file_lanes.hpp"
 #include "core/restore/file_source.hpp"
 #include "core/restore/layered_file.hpp"
@@ -19,11 +23,14 @@ class FileDamage {
  public:
     explicit FileDamage(VerifyContext& context) : context_(context) {}
 
-    void add(const IndexEntry& entry, const Error& error) {
+    /// `can_be_restored`: it is not the content.
+    void add(const IndexEntry& entry, const Error& error, bool can_be_restored = false) {
         Finding finding = finding_of("pack", error);
         finding.object = context_.name_of(place::pack(context_.backup.backup_id, entry.pack));
         finding.path = entry.path;
         context_.damage.add(std::move(finding));
+        if (can_be_restored)
+            return;
         const std::lock_guard lock(mutex_);
         Files& files = files_[entry.pack];
         ++files.count;
@@ -62,6 +69,65 @@ struct Counters {
     std::atomic<uint64_t> bytes = 0;
 };
 
+/// Compares a file's checksums of blocks with its content.
+class BlockCheck {
+ public:
+    BlockCheck(FileSource& source, const IndexEntry& entry)
+        : source_(source), entry_(entry), block_bytes_(source.chain().tip().block_size) {}
+
+    /// What a frame has of the content, in order.
+    void add(ByteView piece) {
+        if (entry_.block_checksums.empty() || !is_checksummed_size(block_bytes_))
+            return;
+        append_block_checksums(piece, block_bytes_, computed_);
+        ++frames_;
+        // They lie before the last frame, or behind it: the pack is read in order.
+        if (frames_ < entry_.frames.size() &&
+            entry_.block_checksums.front().offset < entry_.frames[frames_].offset)
+            fetch();
+    }
+
+    /// After the last one: what is wrong with them.
+    std::optional<Error> finish() {
+        if (entry_.block_checksums.empty())
+            return std::nullopt;
+        fetch();
+        if (!wrong_ && stored_ != computed_)
+            wrong_ = damaged("They are not those of its content.");
+        return wrong_;
+    }
+
+ private:
+    void fetch() {
+        if (std::exchange(fetched_, true))
+            return;
+        try {
+            stored_ = source_.block_checksums(entry_, entry_.block_checksums);
+        } catch (const Error& error) {
+            if (!is_damage(error))
+                throw;
+            wrong_ =
+                damaged(error.message + "." + (error.detail.empty() ? "" : " ") + error.detail);
+        }
+    }
+
+    Error damaged(const std::string& detail) const {
+        return {ErrorCode::corrupt,
+                "the checksums of the blocks of file \"" + entry_.path + "\" of backup " +
+                    source_.chain().tip().backup_id + " are damaged",
+                detail, "Don't use --delta to restore it. Take a full backup."};
+    }
+
+    FileSource& source_;
+    const IndexEntry& entry_;
+    const uint32_t block_bytes_;
+    size_t frames_ = 0;
+    bool fetched_ = false;
+    std::vector<uint64_t> computed_;
+    std::vector<uint64_t> stored_;
+    std::optional<Error> wrong_;
+};
+
 class CheckingLane final : public FileLane {
  public:
     CheckingLane(VerifyContext& context, FileDamage& damage, Counters& counters)
@@ -95,8 +161,11 @@ class CheckingLane final : public FileLane {
  private:
     void check(const IndexEntry& entry) {
         try {
-            read(entry);
-            ++counters_.files;
+            if (const auto wrong = read(entry)) {
+                damage_.add(entry, *wrong, true);
+            } else {
+                ++counters_.files;
+            }
         } catch (const Error& error) {
             if (!is_damage(error))
                 throw;
@@ -104,13 +173,15 @@ class CheckingLane final : public FileLane {
         }
     }
 
-    void read(const IndexEntry& entry) {
+    // What is wrong besides the content, which is thrown.
+    std::optional<Error> read(const IndexEntry& entry) {
         const bool is_control = entry.path == kControlPath;
         Bytes control;
         if (entry.incremental)
             check_sizes(context_.backup, entry);
         const Bytes header = header_of(entry, context_.backup.block_size);
         uint64_t done = 0;
+        BlockCheck blocks(source_, entry);
         source_.read(entry, [&](ByteView piece) {
             if (done < header.size()) {
                 const size_t n = std::min<uint64_t>(header.size() - done, piece.size());
@@ -118,6 +189,7 @@ class CheckingLane final : public FileLane {
                     throw source_.damaged(entry, "list of blocks");
             }
             done += piece.size();
+            blocks.add(piece);
             counters_.bytes += piece.size();
             context_.bytes += source_.fetched() - fetched_;
             fetched_ = source_.fetched();
@@ -126,6 +198,7 @@ class CheckingLane final : public FileLane {
         });
         if (is_control)
             check_control(control);
+        return blocks.finish();
     }
 
     void check_control(ByteView bytes) const {

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/pipeline/tar_writer.hpp"
+#include "core/repo/block_checksums.hpp"
 #include "test/support/command.hpp"
 #include "test/support/expect_error.hpp"
 #include "test/support/fake_cluster.hpp"
@@ -210,6 +211,47 @@ TEST_F(Packed, PacksAreTarArchivesInARow) {
                                                        {"base/3", kFrameBytes}}) {
         EXPECT_EQ(read_file(directory / ("out/" + path), 8 << 20), content_for(path, size)) << path;
     }
+}
+
+// Of the blocks of relations' files, beside the content.
+TEST_F(Packed, ChecksumsOfBlocks) {
+    packs.checksum_blocks(8192);
+    RecordRun run;
+    const std::vector<uint64_t> sizes{
+        kFrameBytes, kFrameBytes + 1, 100, 2 * kFrameBytes, 3 * kFrameBytes + 8192 + 7, 5000};
+    {
+        PackWriter writer(packs, run);
+        for (size_t i = 0; i < sizes.size(); ++i)
+            add(writer, run, path_of(i + 100000), sizes[i]);
+        add(writer, run, path_of(199999) + "_fsm", 2 * kFrameBytes);
+        writer.finish();
+    }
+    run.seal();
+    for (const uint64_t size : sizes) {
+        const std::optional<IndexEntry> entry = run.next();
+        ASSERT_TRUE(entry);
+        const Bytes content = test::content_of(repository->store(), "c", "b", *entry);
+        EXPECT_EQ(content, content_for(entry->path, size)) << size;
+        std::vector<uint64_t> expected;
+        if (size > kFrameBytes)
+            append_block_checksums(content, 8192, expected);
+        std::vector<uint64_t> stored;
+        for (const FrameRef& ref : entry->block_checksums) {
+            Bytes frame(ref.stored);
+            EXPECT_EQ(repository->store().get_range("c/" + place::pack("b", entry->pack),
+                                                    ref.offset, frame),
+                      frame.size());
+            append_stored_checksums(frame, "x", stored);
+        }
+        EXPECT_EQ(stored, expected) << size;
+    }
+    EXPECT_TRUE(run.next()->block_checksums.empty()) << "of no main fork";
+    // zstd passes over them.
+    const Bytes tar = test::tar_of(repository->store(), "c/" + place::pack("b", 0));
+    uint64_t tar_bytes = kTarBlock + 2 * kFrameBytes;
+    for (const uint64_t size : sizes)
+        tar_bytes += kTarBlock + size + tar_padding(size);
+    EXPECT_EQ(tar.size(), tar_bytes);
 }
 
 TEST_F(Packed, TheSetKnowsSizesAndDigests) {

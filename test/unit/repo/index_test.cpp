@@ -31,6 +31,7 @@ TEST(IndexEntry, RoundTrips) {
     directory.mode = 0750;
     IndexEntry large = file_entry("base/1/9", 5 * kFrameBytes + 1);
     large.frames.back() = {1ULL << 45, 0xFFFFFFFF};
+    large.block_checksums = {{1ULL << 44, 1048588}, {1ULL << 43, 20}};
     IndexEntry old = file_entry("old");
     old.modified = -1;
     for (const IndexEntry& entry :

@@ -596,22 +596,190 @@ class ChainDelta : public ChainRestore {
         add_change(kFile, next, runs);
         test::patch(content, next, runs);
     }
+    // The same backups in another repository, after `change`.
+    void store_anew(const std::function<void(test::StoredBackup&)>& change) {
+        std::deque<test::StoredBackup> before;
+        before.swap(chain.backups);
+        begin_anew();
+        if (vault)
+            repository->use_vault("7301", vault);
+        for (const test::StoredBackup& b : before) {
+            test::StoredBackup& copy = chain.add();
+            copy.files = b.files;
+            copy.changed = b.changed;
+            change(copy);
+        }
+        chain.store();
+    }
+    FrameRef checksums_of_base() {
+        const BackupMarker& base = chain.backups[0].marker;
+        IndexReader index(*repository, base.cluster, base.backup_id, base.index_sha256);
+        while (const auto entry = index.next()) {
+            if (entry->path == kFile)
+                return entry->block_checksums.at(0);
+        }
+        throw std::runtime_error("no such file");
+    }
+    void put(const std::string& name, ByteView content_of_object) {
+        repository->store().remove(name);
+        repository->store().put_if_absent(name, content_of_object);
+    }
     uint64_t fetched_again() {
         const RestoreResult result = delta();
+        warnings.clear();
+        for (const std::string& warning : result.warnings) {
+            if (has(warning, "checksums of the blocks"))
+                warnings.push_back(warning);
+        }
         EXPECT_TRUE(read(kFile) == content);
         return result.fetched;
     }
 
     static constexpr uint64_t kFrame = kFrameBytes;
     std::string content;
+    std::shared_ptr<const Vault> vault;
+    std::vector<std::string> warnings;
 };
 
-// Frames of which newer backups have some blocks cannot be compared.
+// But for the one small member of which a newer backup has some blocks, and a frame of the tip with
+// a file that the restore has changed.
 TEST_F(ChainDelta, WhatIsRightIsNotFetched) {
+    const uint64_t fetched = fetched_again();
+    EXPECT_GT(fetched, size_t{600} * 8);
+    EXPECT_LT(fetched, 900U << 10);
+    EXPECT_GT(survey.stored_bytes, 6 * kFrame);
+}
+
+// Repositories of earlier programs. Frames of which newer backups have some blocks cannot be
+// compared there.
+TEST_F(ChainDelta, WithoutChecksumsOfBlocks) {
+    store_anew([](test::StoredBackup& b) { b.checksums_blocks = false; });
     const uint64_t fetched = fetched_again();
     EXPECT_GT(fetched, 2 * kFrame);
     EXPECT_LT(fetched, 4 * kFrame + (900U << 10));
-    EXPECT_GT(survey.stored_bytes, 6 * kFrame);
+    EXPECT_TRUE(warnings.empty());
+}
+
+// The base's first frame lacks 21 blocks, the second none, the third 2.
+TEST_F(ChainDelta, OneBlockCostsItsFrame) {
+    const uint64_t least = fetched_again();
+    for (const size_t block : {0, 4, 25, 127, 128, 200, 256, 261}) {
+        write(kFile, "x", block * kBlock + 8191);
+        const uint64_t fetched = fetched_again();
+        EXPECT_GE(fetched, least + kFrame) << block;
+        EXPECT_LT(fetched, least + kFrame + (64U << 10)) << block;
+        EXPECT_EQ(fetched_again(), least) << block;
+    }
+}
+
+TEST_F(ChainDelta, FramesThatAreNeighboursAreFetchedTogether) {
+    const uint64_t least = fetched_again();
+    write(kFile, "x", 0);
+    write(kFile, "x", size_t{130} * kBlock);
+    const uint64_t fetched = fetched_again();
+    EXPECT_GE(fetched, least + 2 * kFrame);
+    EXPECT_LT(fetched, least + 2 * kFrame + (64U << 10));
+}
+
+// Whatever is there: each block is one of this chain's, of another place, or of no backup.
+TEST_F(ChainDelta, AnyMixtureIsMadeRight) {
+    std::mt19937 random(7);
+    const std::string base = chain.backups[0].files[kFile];
+    for (int round = 0; round < 30; ++round) {
+        for (int n = 0; n < 20; ++n) {
+            const size_t block = random() % 600;
+            const size_t from = random() % 3 == 0 ? random() % 600 : block;
+            const std::string& source = random() % 2 == 0 ? base : content;
+            // Torn, now and then: sectors of one and of the other.
+            const size_t bytes = random() % 3 == 0 ? 512 * (1 + random() % 15) : kBlock;
+            write(kFile, source.substr(from * kBlock, bytes), block * kBlock);
+        }
+        request.jobs = 1 + round % 3;
+        fetched_again();
+    }
+}
+
+TEST_F(ChainDelta, DamagedChecksumsOfBlocks) {
+    const Bytes whole = *repository->store().get(chain.backups[0].pack_name(0), 1 << 30);
+    const FrameRef ref = checksums_of_base();
+    // Magic, length, checksum, and the checksums themselves.
+    for (const size_t at : {size_t{0}, size_t{5}, size_t{9}, size_t{12}, size_t{ref.stored - 1}}) {
+        Bytes content_of_pack = whole;
+        content_of_pack[ref.offset + at] ^= std::byte{16};
+        put(chain.backups[0].pack_name(0), content_of_pack);
+        EXPECT_GT(fetched_again(), 4 * kFrame) << at;
+        ASSERT_EQ(warnings.size(), 1U) << at;
+        EXPECT_TRUE(has(warnings[0],
+                        "the checksums of the blocks of 1 file in the repository are "
+                        "damaged"))
+            << warnings[0];
+        EXPECT_TRUE(has(warnings[0], kFile)) << warnings[0];
+        EXPECT_TRUE(has(warnings[0], "b1/data/00000.tar.zst")) << warnings[0];
+    }
+    put(chain.backups[0].pack_name(0), whole);
+    fetched_again();
+    EXPECT_TRUE(warnings.empty());
+}
+
+// The index names less, more, or another place than there is.
+TEST_F(ChainDelta, OtherChecksumsOfBlocksThanTheIndexSays) {
+    const FrameRef ref = checksums_of_base();
+    const std::vector<std::vector<FrameRef>> wrong{{{ref.offset, ref.stored - 8}},
+                                                   {{ref.offset, ref.stored + 8}},
+                                                   {{ref.offset + 8, ref.stored}},
+                                                   {ref, ref},
+                                                   {{1ULL << 40, ref.stored}},
+                                                   {{ref.offset, 5}},
+                                                   {{ref.offset, 0}},
+                                                   {{ref.offset, 0xFFFFFFF}}};
+    for (size_t i = 0; i < wrong.size(); ++i) {
+        store_anew([&](test::StoredBackup& b) {
+            if (b.marker.backup_id != "b1")
+                return;
+            b.falsify = [&wrong, i](IndexEntry& entry) {
+                if (entry.path == kFile)
+                    entry.block_checksums = wrong[i];
+            };
+        });
+        fetched_again();
+        // Of none, or too many to be worth it, nobody looks whether they are there.
+        EXPECT_EQ(warnings.size(), i >= 6 ? 0U : 1U) << i;
+    }
+}
+
+TEST_F(ChainDelta, EncryptedOnes) {
+    const auto keyring = std::make_shared<const OpenKeyring>(
+        OpenKeyring::make("7301", {KeySecret::Type::key, random_secret(32)}));
+    vault = std::make_shared<const Vault>(keyring, VaultOptions{.refuses_plain = true});
+    store_anew([](test::StoredBackup&) {});
+    const uint64_t least = fetched_again();
+    EXPECT_LT(least, 900U << 10);
+    write(kFile, "x", 0);
+    const uint64_t fetched = fetched_again();
+    EXPECT_GE(fetched, least + kFrame);
+    EXPECT_LT(fetched, least + kFrame + (64U << 10));
+    const FrameRef ref = checksums_of_base();
+    Bytes pack = *repository->store().get(chain.backups[0].pack_name(0), 1 << 30);
+    pack[ref.offset + ref.stored / 2] ^= std::byte{1};
+    put(chain.backups[0].pack_name(0), pack);
+    EXPECT_GT(fetched_again(), 4 * kFrame);
+    EXPECT_EQ(warnings.size(), 1U);
+}
+
+// Of incremental members too, whose blocks begin behind a header.
+TEST_F(ChainDelta, ChecksumsOfChangedBlocks) {
+    change({{30, 400}});
+    change({{35, 1}, {210, 2}});
+    store_anew([](test::StoredBackup&) {});
+    fetched_again();
+    const uint64_t least = fetched_again();
+    EXPECT_LT(least, 900U << 10);
+    for (const size_t block : {30, 36, 200, 429}) {
+        write(kFile, "x", block * kBlock + 5000);
+        const uint64_t fetched = fetched_again();
+        EXPECT_GT(fetched, least + kFrame / 8) << block;
+        EXPECT_LT(fetched, least + kFrame + (64U << 10)) << block;
+    }
 }
 
 TEST_F(ChainDelta, WhatIsWrongIsFetched) {

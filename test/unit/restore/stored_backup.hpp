@@ -57,6 +57,8 @@ class StoredBackup {
     /// Writes packs, index and manifest; fills in the rest of the marker.
     void store() {
         PackSet packs(repository_, marker.cluster, marker.backup_id, {}, 1);
+        if (checksums_blocks)
+            packs.checksum_blocks(marker.block_size);
         RecordRun files_run;
         RecordRun directories_run;
         PackWriter writer(packs, files_run);
@@ -119,8 +121,9 @@ class StoredBackup {
 
     BackupMarker marker;
     std::map<std::string, std::string> files;
-    std::map<std::string, ChangedBlocks> changed;                   ///< instead of whole files
-    std::vector<std::string> directories;                           ///< in path order
+    std::map<std::string, ChangedBlocks> changed;  ///< instead of whole files
+    std::vector<std::string> directories;          ///< in path order
+    bool checksums_blocks = true;
     std::optional<Lsn> manifest_stop;                               ///< instead of the marker's
     std::function<void(IndexEntry&)> falsify = [](IndexEntry&) {};  ///< what the index says
 

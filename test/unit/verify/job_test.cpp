@@ -190,6 +190,87 @@ TEST_F(VerifyTest, DamagedPackNamesItsFiles) {
     EXPECT_TRUE(mentions(text, "1 file of the backup in it is damaged: \"base/1/1002\"")) << text;
 }
 
+// Checksums of blocks that are wrong are found, though no plain restore needs them.
+class VerifyBlockChecksums : public VerifyTest {
+ protected:
+    IndexEntry entry_of(const std::string& path) {
+        const BackupMarker& m = all.backup.marker;
+        IndexReader index(*all.repository, m.cluster, m.backup_id, m.index_sha256);
+        while (const auto entry = index.next()) {
+            if (entry->path == path)
+                return *entry;
+        }
+        throw std::runtime_error(path);
+    }
+    static constexpr const char* kPath = "base/1/1002";
+};
+
+TEST_F(VerifyBlockChecksums, EveryByteOfThem) {
+    for (const bool encrypted : {false, true}) {
+        if (encrypted) {
+            all.base->list(all.backup.marker.cluster,
+                           [&](const ObjectInfo& object) { return all.base->remove(object.name); });
+            all.encrypt();
+        }
+        all.store();
+        ASSERT_EQ(entry_of(kPath).block_checksums.size(), 1U);
+        const FrameRef ref = entry_of(kPath).block_checksums.at(0);
+        EXPECT_GT(ref.stored, 3 * 128 * 8U);
+        const Bytes whole = all.bytes_of(pack(0));
+        for (size_t at = 0; at < ref.stored; at += at < 16 ? 1 : 241) {
+            Bytes content = whole;
+            content[ref.offset + at] ^= std::byte{1} << (at % 8);
+            all.put(pack(0), content);
+            expect_findings({"pack " + pack(0), "pack " + pack(0) + " " + kPath});
+            EXPECT_TRUE(mentions(text, "the checksums of the blocks of file \"base/1/1002\""))
+                << at;
+            EXPECT_TRUE(mentions(text, "No file of the backup in it is damaged")) << text;
+        }
+        all.put(pack(0), whole);
+        EXPECT_TRUE(all.verify().success);
+    }
+}
+
+// A writer's mistake: whole, and not those of the content.
+TEST_F(VerifyBlockChecksums, OfAnotherFile) {
+    all.backup.files["base/1/1003"] = test::noise(3 << 20, 3);
+    std::vector<FrameRef> other;
+    all.backup.falsify = [&](IndexEntry& entry) {
+        if (entry.path == kPath)
+            other = entry.block_checksums;
+        if (entry.path == "base/1/1003")
+            entry.block_checksums = other;
+    };
+    all.store();
+    expect_findings({"pack " + pack(0) + " base/1/1003"});
+    EXPECT_TRUE(mentions(text, "They are not those of its content")) << text;
+}
+
+TEST_F(VerifyBlockChecksums, TooFew) {
+    all.backup.files["base/1/1003"] = test::noise((3 << 20) + 1, 3);
+    std::vector<FrameRef> other;
+    all.backup.falsify = [&](IndexEntry& entry) {
+        if (entry.path == kPath)
+            other = entry.block_checksums;
+        if (entry.path == "base/1/1003")
+            entry.block_checksums = other;
+    };
+    all.store();
+    expect_findings({"pack " + pack(0) + " base/1/1003"});
+}
+
+// Neither is missed where both are wrong.
+TEST_F(VerifyBlockChecksums, TheContentCountsMore) {
+    all.store();
+    const IndexEntry entry = entry_of(kPath);
+    Bytes content = all.bytes_of(pack(0));
+    content[entry.block_checksums.at(0).offset + 20] ^= std::byte{1};
+    content[entry.frames.at(0).offset + 2000] ^= std::byte{1};
+    all.put(pack(0), content);
+    expect_findings({"pack " + pack(0), "pack " + pack(0) + " " + kPath});
+    EXPECT_TRUE(mentions(text, "1 file of the backup in it is damaged: \"base/1/1002\"")) << text;
+}
+
 TEST_F(VerifyTest, TruncatedPack) {
     all.store();
     Bytes content = all.bytes_of(pack(0));
