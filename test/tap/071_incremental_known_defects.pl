@@ -196,7 +196,7 @@ my $ten = take('incremental', $nine);
 # ---- more than one segment file: cut to less than the first, and grown over its end again
 
 if ($ENV{PG_ARK_ROUNDS}) {
-    sql('CREATE TABLE large (n int, s char(1900)); ALTER TABLE large ALTER s SET STORAGE plain; INSERT INTO large SELECT n FROM generate_series(1, 560000) n');
+    sql('CREATE TABLE large (n int, s char(1900)); ALTER TABLE large ALTER s SET STORAGE plain; INSERT INTO large SELECT n, $$first$$ FROM generate_series(1, 560000) n');
     cmp_ok(pages('large'), '>', 131072 + 2000, 'a table has a second segment file');
     my $base = take('incremental', $ten);
     sql('UPDATE large SET s = $$changed$$ WHERE n % 100000 = 0 OR n > 559000');
