@@ -433,7 +433,8 @@ TEST_F(Compaction, TwoOfOneNameDoNotHarmEachOther) {
                 compact();
                 succeeded = true;
             } catch (const Error& error) {
-                EXPECT_TRUE(fails || finished) << turn << error.message;
+                // Both may end so: each has some of the objects.
+                EXPECT_TRUE(fails || error.code == ErrorCode::conflict) << turn << error.message;
             }
             on_store = nullptr;
             first += finished ? 1 : 0;
