@@ -1,6 +1,6 @@
-# Random changes, random crashes, random chains: what is restored from a chain is page by page what a full backup from before all of it
-# becomes, replayed to the same place in WAL. PG_ARK_SEED repeats a run (as far as processes side by side can be repeated), PG_ARK_ROUNDS
-# makes it longer.
+# Random changes, random crashes, random chains: what is restored from a chain is page by page what a standby has that pg_basebackup
+# made before all of it and that got its WAL from the server itself, at the same place in WAL; and their dumps are the same. PG_ARK_SEED
+# repeats a run (as far as processes side by side can be repeated), PG_ARK_ROUNDS makes it longer (6; `make soak` does 200).
 use strict;
 use warnings;
 use IPC::Run ();
@@ -133,6 +133,63 @@ sub make_database {
     return;
 }
 
+# ---- a standby that has nothing of pg_ark's; it stands still at one place in WAL until it is told another
+
+my $standby       = PostgreSQL::Test::Cluster->new('standby');
+my $standby_space = PostgreSQL::Test::Utils::tempdir('space_standby');
+
+sub place_of { my ($server) = @_; return sprintf "port = %d\nlisten_addresses = ''\nunix_socket_directories = '%s'\n", $server->port, $server->host }
+
+sub stand_at {
+    my ($lsn) = @_;
+    # The last record that is replayed is the one that begins there, or the first behind it.
+    sql(q{SELECT pg_logical_emit_message(true, 'pg_ark_test', 'behind the place')});
+    $standby->stop if -e $standby->data_dir . '/postmaster.pid';
+    $standby->append_conf('postgresql.conf', "recovery_target_lsn = '$lsn'");
+    $standby->start;
+    poll_until("the standby is at $lsn", sub { ($standby->psql('postgres', q{SELECT pg_get_wal_replay_pause_state()}))[1] eq 'paused' });
+    return;
+}
+
+# A copy of the standby at this place, where it ends recovery.
+sub witness_at {
+    my ($name, $lsn) = @_;
+    stand_at($lsn);
+    $standby->stop;
+    my $copy  = PostgreSQL::Test::Cluster->new($name);
+    my $place = PostgreSQL::Test::Utils::tempdir("space_$name");
+    system_or_bail('cp', '-a', $standby->data_dir, $copy->data_dir);
+    system_or_bail('cp', '-a', "$standby_space/.", $place);
+    my ($link) = glob $copy->data_dir . '/pg_tblspc/*';
+    unlink $link and symlink $place, $link or die "$link: $!";
+    $standby->start;
+    $copy->append_conf('postgresql.conf', place_of($copy) . "primary_conninfo = ''\nprimary_slot_name = ''\nrecovery_target_action = 'promote'\nautovacuum = off\n");
+    return ended_recovery($copy);
+}
+
+# Recovers to its target without a session: whoever reads may prune.
+sub ended_recovery {
+    my ($copy) = @_;
+    $copy->start;
+    poll_until($copy->name . ' has recovered', sub { (run_command([ 'pg_controldata', $copy->data_dir ]))[0] =~ /cluster state:\s+in production/ });
+    $copy->stop('fast');
+    return $copy;
+}
+
+system_or_bail('pg_basebackup', '-D', $standby->data_dir, '-d', $node->connstr('postgres'), '-c', 'fast', '-X', 'stream', '-C', '-S', 'standby', '--no-sync', '-T', "$space=$standby_space");
+append_to_file($standby->data_dir . '/standby.signal', '');
+$standby->append_conf('postgresql.conf', place_of($standby) . <<"CONF");
+shared_preload_libraries = ''
+archive_mode = off
+max_logical_replication_workers = 0
+primary_conninfo = '@{[ $node->connstr ]}'
+primary_slot_name = 'standby'
+wal_retrieve_retry_interval = 200ms
+max_standby_streaming_delay = 0
+recovery_target_action = 'pause'
+CONF
+stand_at(sql('SELECT pg_current_wal_insert_lsn()'));
+
 # ---- backups
 
 my $second = 0;
@@ -147,49 +204,23 @@ sub take {
     return $row;
 }
 
-my $first = take('full');
-my @backups;
-my @points;
-for my $round (1 .. $rounds) {
-    log_line("round $round");
-    one_of(@actions)->() for 1 .. 2 + int rand 5;
-    my $type = one_of(qw(incremental incremental incremental incremental incremental differential differential full));
-    my $load = one_of(0, 1) ? start_pgbench(2) : undef;
-    my $row  = take($type);
-    ok(defined $row->{parent}, '  it builds on another') or diag($row->{full_because}) if $type ne 'full';
-    one_of(@actions)->() if one_of(0, 1);
-    end_of($load) if $load;
-    end_prepared($node) if one_of(0, 1);
-    push @backups, $row;
-    push @points,  sql('SELECT pg_current_wal_insert_lsn()');
-}
-archive_now($node);
-
 # ---- restored, and compared
 
-# Recovers to this place without a session: whoever reads may prune.
 sub recovered {
     my ($name, $id, $lsn) = @_;
     my $elsewhere = PostgreSQL::Test::Utils::tempdir("space_$name");
     my $copy = restore_node($node, $name, '--backup', $id, '--target-lsn', $lsn, '--target-action', 'promote', '--tablespace-map', "$space=$elsewhere");
-    $copy->append_conf('postgresql.conf', sprintf "port = %d\nlisten_addresses = ''\nunix_socket_directories = '%s'\n", $copy->port, $copy->host);
-    $copy->append_conf('postgresql.conf', "autovacuum = off\nshared_preload_libraries = ''\narchive_mode = off\nmax_logical_replication_workers = 0\n");
-    $copy->start;
-    poll_until("$name has recovered", sub { (run_command([ 'pg_controldata', $copy->data_dir ]))[0] =~ /cluster state:\s+in production/ });
-    $copy->stop('fast');
-    return $copy;
+    $copy->append_conf('postgresql.conf', place_of($copy) . "autovacuum = off\nshared_preload_libraries = ''\narchive_mode = off\nmax_logical_replication_workers = 0\n");
+    return ended_recovery($copy);
 }
 
-my %chosen = map { $_ => 1 } $rounds - 1, map { int rand $rounds } 1 .. 1 + $rounds / 5;
-for my $n (sort { $a <=> $b } keys %chosen) {
-    my $id   = $backups[$n]{backup_id};
-    my $lsn  = one_of(@points[ $n .. $#points ]);
+sub compare {
+    my ($n, $id, $lsn, $witness) = @_;
     my $what = "backup $n ($id) at $lsn";
-    my $copy    = recovered("copy_$n",    $id,                 $lsn);
-    my $witness = recovered("witness_$n", $first->{backup_id}, $lsn);
+    my $copy = recovered("copy_$id", $id, $lsn);
     my ($lines, $pages) = page_differences($copy->data_dir, $witness->data_dir);
     cmp_ok($pages, '>', 2000, "$what: $pages pages were compared");
-    is(scalar @$lines, 0, "$what: they are the same") or diag(join "\n", splice @$lines, 0, 20);
+    is(scalar @$lines, 0, "$what: they are the standby's") or diag(join "\n", splice @$lines, 0, 20);
     for my $server ($copy, $witness) { $server->start; end_prepared($server) }
     same_contents((map { dump_of($_, '--no-tablespaces') =~ s/^SELECT pg_catalog\.setval\(.*\n//gmr } $copy, $witness), "$what: the dumps are the same");
     is($copy->safe_psql('postgres', q{SELECT (SELECT max(id) FROM churn.things) <= (SELECT last_value FROM churn.things_id_seq), (SELECT coalesce(max(n), 0) FROM churn.parted) <= (SELECT last_value + 10 FROM churn.numbers)}),
@@ -201,5 +232,47 @@ for my $n (sort { $a <=> $b } keys %chosen) {
             0, "$what: the visibility map of $database is right");
     }
     $_->stop('immediate'), $_->clean_node for $copy, $witness;
+    return;
 }
+
+# ---- rounds
+
+# How many of 50 at most build on each other before the next full one, and whether differential ones come in between.
+my ($left, $differential) = (0, 0);
+sub next_type {
+    return 'full' if $left == 0 and ($left, $differential) = (1 + int rand($rounds < 50 ? $rounds : 50), one_of(0, 0, 1));
+    --$left;
+    return $differential && rand() < 0.25 ? 'differential' : 'incremental';
+}
+$left = 1 + int rand($rounds < 50 ? $rounds : 50);
+
+my @backups = (take('full'));
+my $chain   = 0;
+my $longest = 0;
+my %compared = map { $_ => 1 } $rounds, map { 1 + int rand $rounds } 1 .. 1 + $rounds / 5;
+my @waiting;
+for my $round (1 .. $rounds) {
+    log_line("round $round");
+    one_of(@actions)->() for 1 .. 2 + int rand 5;
+    my $type = next_type();
+    my $load = one_of(0, 1) ? start_pgbench(2) : undef;
+    my $row  = take($type);
+    ok(defined $row->{parent}, '  it builds on another') or diag($row->{full_because}) if $type ne 'full';
+    $chain = $type eq 'incremental' ? $chain + 1 : $type eq 'differential' ? 1 : 0;
+    $longest = $chain if $chain > $longest;
+    one_of(@actions)->() if one_of(0, 1);
+    end_of($load) if $load;
+    end_prepared($node) if one_of(0, 1);
+    push @backups, $row;
+    next unless $compared{$round};
+    my $lsn = sql('SELECT pg_current_wal_insert_lsn()');
+    # Mostly the newest: of what it lacks WAL behind it repairs the least.
+    my $n = $round == $rounds || rand() < 0.75 ? $round : int rand $round;
+    push @waiting, [ $n, $lsn, witness_at("witness_$round", $lsn) ];
+    next if $round < $rounds && @waiting < 3 && one_of(0, 1);    # what comes behind a place must not matter
+    archive_now($node);
+    compare($_->[0], $backups[ $_->[0] ]{backup_id}, $_->[1], $_->[2]) for splice @waiting;
+}
+note "the longest chain had $longest backups on a full one";
+$standby->stop('immediate');
 done_testing();

@@ -198,6 +198,9 @@ class CompactJob {
     void remove_everything() noexcept {
         try {
             ObjectStore& store = repository_.store();
+            // Somebody else has finished one of this name: it is theirs, all of it.
+            if (!commits_ && store.head(object_name(place::marker(request_.new_id))))
+                return;
             for (const std::string& place :
                  {place::marker(request_.new_id), place::index(request_.new_id),
                   place::manifest(request_.new_id), place::config(request_.new_id),
@@ -454,6 +457,7 @@ class CompactJob {
         m.writer = writer_;
         m.writer.time = m.completed_at;
         PG_ARK_FAULT_POINT("compact_before_marker");
+        commits_ = true;
         store_small(repository_.store(), request_.cluster, ObjectKind::marker,
                     place::marker(request_.new_id), as_bytes(to_json(m)), m.writer,
                     BackupRange{m.timeline, m.start_lsn, m.stop_lsn});
@@ -473,6 +477,7 @@ class CompactJob {
     RecordRun last_records_;
     std::vector<ChainEntry> last_;
     BackupMarker marker_;
+    bool commits_ = false;  ///< the marker may be ours
 };
 
 }  // namespace
@@ -499,6 +504,12 @@ BackupMarker compact_backup(Repository& repository, const CompactRequest& reques
     bool ours = false;
     try {
         return job.run(ours);
+    } catch (const Error& error) {
+        // Of two that write at the same time under one name the other one's objects must not go.
+        // What is nobody's then a sweep removes.
+        if (ours && error.code != ErrorCode::conflict)
+            job.remove_everything();
+        throw;
     } catch (...) {
         if (ours)
             job.remove_everything();

@@ -46,8 +46,9 @@ class CompactListener {
 /// WAL is that of the old one.
 ///
 /// It exists exactly when this returns; when it throws, what it wrote has been removed as far as
-/// the store let it. Error: not_found, refused (it is a full one already), already_exists (the new
-/// id), corrupt (the chain), and what the store throws.
+/// the store let it, but for a conflict with somebody who writes one of the same name: what is left
+/// then the sweep removes. Error: not_found, refused (it is a full one already), already_exists
+/// (the new id), conflict, corrupt (the chain), and what the store throws.
 BackupMarker compact_backup(Repository& repository, const CompactRequest& request,
                             CompactListener& listener);
 
