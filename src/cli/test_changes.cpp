@@ -132,7 +132,8 @@ class Tables {
         const ChangeQuestion question{way_,
                                       system_identifier_,
                                       {way_.timeline_at(range_.from), range_.from, range_.from},
-                                      range_.to};
+                                      range_.to,
+                                      /*parent_has_end=*/false};
         ChangeAnswer answer = combine_changes(question, ranges_, [&](const ChangeRange& wanted) {
             const auto at = std::ranges::find(ranges_, wanted) - ranges_.begin();
             return std::optional(decode_changes(stored_.at(static_cast<size_t>(at)), "x"));

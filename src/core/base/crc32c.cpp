@@ -103,18 +103,18 @@ constexpr uint32_t append_zeros(uint32_t state, const ZerosBehind& tables) {
 
 // The instruction answers after three cycles and takes the next one each cycle: three parts that
 // lie behind one another are done at once, and put together.
-template <size_t kPart>
+template <size_t Part>
 __attribute__((target("sse4.2"))) uint32_t three_at_once(uint32_t state, const std::byte*& data,
                                                          size_t& size) {
-    static constexpr ZerosBehind kBehind = zeros_behind(kPart);
-    for (; size >= 3 * kPart; data += 3 * kPart, size -= 3 * kPart) {
+    static constexpr ZerosBehind kBehind = zeros_behind(Part);
+    for (; size >= 3 * Part; data += 3 * Part, size -= 3 * Part) {
         uint64_t a = state;
         uint64_t b = 0;
         uint64_t c = 0;
-        for (size_t i = 0; i < kPart; i += 8) {
+        for (size_t i = 0; i < Part; i += 8) {
             a = next_word(a, data + i);
-            b = next_word(b, data + i + kPart);
-            c = next_word(c, data + i + 2 * kPart);
+            b = next_word(b, data + i + Part);
+            c = next_word(c, data + i + 2 * Part);
         }
         b ^= append_zeros(static_cast<uint32_t>(a), kBehind);
         state = static_cast<uint32_t>(c) ^ append_zeros(static_cast<uint32_t>(b), kBehind);
