@@ -59,9 +59,7 @@ sub asked {
     $sub->();
     my @requests = $proxy->requests;
     kill 'CONT', $launcher;
-    # A store that is busy (it spreads its list of so many names anew, for example) is asked again, which is no matter of names.
-    my %seen;
-    return sort grep { $sub != \&archive || m{/wal/} && !$seen{$_}++ } map { s{^(\S+) /[^/?]+/\Q@{[ prefix_of($url) ]}\E/}{$1 }r =~ s/continuation-token=[^&]*/continuation-token/r } @requests;
+    return sort grep { $sub != \&archive || m{/wal/} } map { s{^(\S+) /[^/?]+/\Q@{[ prefix_of($url) ]}\E/}{$1 }r =~ s/continuation-token=[^&]*/continuation-token/r } @requests;
 }
 my $said;
 # In one lane: which of several fetches what differs from run to run. The audit log has a connection of its own.
