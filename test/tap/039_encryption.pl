@@ -156,7 +156,9 @@ my %before = stored();
 mark();
 archive_now($node);
 my $fourth = backup_ok($node, 'open again');
-# The audit log, too, which comes a moment later.
+# The audit log and the tables of changed blocks, too, which come a moment later.
+my $whole = $node->safe_psql('postgres', q{SELECT '0/0'::pg_lsn + div(pg_current_wal_flush_lsn() - '0/0', 16777216) * 16777216});
+poll_until('the tables of changed blocks are there', sub { $node->safe_psql('postgres', "SELECT coalesce(lsn >= '$whole', false) FROM ark.change_tracking") eq 't' });
 poll_until('the audit log is there', sub { $node->safe_psql('postgres', 'SELECT waiting_bytes = 0 AND unmirrored = 0 FROM ark.audit_status') eq 't' });
 %plain_objects = map { $_ => 1 } grep { !$before{$_} } keys %{ { stored() } };
 like(check_row('encryption'), qr/off, although/, 'preflight: off');
