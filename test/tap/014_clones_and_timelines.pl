@@ -19,11 +19,13 @@ my $clone = restore_node($node, 'clone', '--target-action', 'promote');
 ok(-e $clone->data_dir . '/pg_wal/pg_ark.clone', 'restore leaves the marker');
 start_restored($clone);
 my $mark   = 0;
-my $before = tree_digest($directory);
+# The source is alive, and streams its timeline: now and then it writes a record by itself.
+sub stored_by_clone { return tree_digest($directory, '^(?!.*/tail/00000001/)') }
+my $before = stored_by_clone();
 $clone->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')}) for 1 .. 3;
 poll_until('the clone\'s archiver is content', sub {
     !glob $clone->data_dir . '/pg_wal/archive_status/*.ready' });
-is_deeply(tree_digest($directory), $before, 'a clone writes nothing into the repository');
+is_deeply(stored_by_clone(), $before, 'a clone writes nothing into the repository');
 wait_log($clone, qr/restored copy/, $mark);
 pass('and says so in its log');
 like($clone->safe_psql('postgres', 'SELECT string_agg(p::text, $$ $$) FROM ark.preflight() p WHERE NOT ok'), qr/adopt|clone|copy/, 'preflight() of a clone fails');
