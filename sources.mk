@@ -461,6 +461,7 @@ UNIT_TEST_SOURCES += test/unit/restore/tree_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/kept_wal_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/destination_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/large_file_test.cpp
+UNIT_TEST_SOURCES += test/unit/restore/layered_file_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/pack_reader_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/file_queue_test.cpp
 UNIT_TEST_SOURCES += test/unit/restore/delta_test.cpp

@@ -1,6 +1,7 @@
 #include "core/base/crc32c.hpp"
 
 #include <array>
+#include <bit>
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -48,14 +49,25 @@ constexpr uint32_t multiply(uint32_t a, uint32_t b) {
 // linear.
 using ZerosBehind = std::array<std::array<uint32_t, 256>, 4>;
 
-constexpr uint32_t power_of_bytes(uint64_t bytes) {
-    uint32_t power = kOne;
-    uint32_t square = kOne >> 8;  // a byte
-    for (uint64_t n = bytes; n > 0; n >>= 1) {
-        if ((n & 1) != 0)
-            power = multiply(power, square);
+// x^8 of one byte, and each the square of the one before: of so many bytes as a bit stands for.
+constexpr std::array<uint32_t, 64> make_squares() {
+    std::array<uint32_t, 64> squares{};
+    uint32_t square = kOne >> 8;
+    for (uint32_t& each : squares) {
+        each = square;
         square = multiply(square, square);
     }
+    return squares;
+}
+
+constexpr auto kSquares = make_squares();
+
+// A file of a chain is put together from very many pieces, most of them of a few blocks: their
+// lengths have few bits.
+constexpr uint32_t power_of_bytes(uint64_t bytes) {
+    uint32_t power = kOne;
+    for (; bytes != 0; bytes &= bytes - 1)
+        power = multiply(power, kSquares[static_cast<size_t>(std::countr_zero(bytes))]);
     return power;
 }
 

@@ -34,6 +34,17 @@ void check_frames(const IndexEntry& e) {
         throw json::type_error::create(302, "frames: too few for the size", nullptr);
 }
 
+void check_frame_crcs(const IndexEntry& e) {
+    if (e.frame_crcs.size() != e.frames.size())
+        throw json::type_error::create(302, "frame_crc32c: not one for each frame", nullptr);
+}
+
+// No object is longer than a file can be; sums of these have to be places in one.
+bool lies_in_an_object(const FrameRef& ref) {
+    constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
+    return ref.offset <= kMostBytes - ref.stored;
+}
+
 json frames_to_json(const std::vector<FrameRef>& frames) {
     json out = json::array();
     for (const FrameRef& f : frames)
@@ -42,12 +53,10 @@ json frames_to_json(const std::vector<FrameRef>& frames) {
 }
 
 std::vector<FrameRef> frames_of_json(const json& j, const char* key) {
-    // No object is longer than a file can be; sums of these have to be places in one.
-    constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
     std::vector<FrameRef> out;
     for (const json& f : j.at(key)) {
         out.push_back({strict_value<uint64_t>(f.at(0)), strict_value<uint32_t>(f.at(1))});
-        if (out.back().offset > kMostBytes - out.back().stored)
+        if (!lies_in_an_object(out.back()))
             throw json::type_error::create(302, std::string(key) + ": behind the end of any object",
                                            nullptr);
     }
@@ -70,46 +79,6 @@ std::vector<uint32_t> numbers_of_json(const json& j) {
     out.reserve(j.size());
     for (const json& number : j)
         out.push_back(strict_value<uint32_t>(number));
-    return out;
-}
-
-// A line as to_json_line writes it has the blocks first, behind the places of their checksums at
-// most. There may be very many of these numbers, in every backup of a chain: the library takes
-// twenty times as long for them.
-struct LineWithBlocks {
-    std::vector<uint32_t> blocks;
-    std::string rest;  ///< the line without them
-};
-
-std::optional<LineWithBlocks> split_blocks(std::string_view line) {
-    constexpr std::string_view kKey = R"("blocks":[)";
-    constexpr std::string_view kChecksums = R"({"block_xxh3":[)";
-    const size_t place = line.find(kKey);
-    if (place == std::string_view::npos)
-        return std::nullopt;
-    const std::string_view before = line.substr(0, place);
-    if (before != "{" && !(before.starts_with(kChecksums) && before.ends_with("]],") &&
-                           before.find('"', kChecksums.size()) == std::string_view::npos))
-        return std::nullopt;
-    LineWithBlocks out;
-    const char* at = line.data() + place + kKey.size();
-    const char* const end = line.data() + line.size();
-    for (;;) {
-        uint32_t number = 0;
-        const auto [behind, error] = std::from_chars(at, end, number);
-        if (error != std::errc{} || behind == end || (*at == '0' && behind - at > 1))
-            return std::nullopt;
-        out.blocks.push_back(number);
-        at = behind + 1;
-        if (*behind == ']')
-            break;
-        if (*behind != ',')
-            return std::nullopt;
-    }
-    if (at == end || *at != ',')
-        return std::nullopt;
-    out.rest = before;
-    out.rest.append(at + 1, end);
     return out;
 }
 
@@ -138,10 +107,7 @@ IncrementalContent incremental_of(const std::vector<uint32_t>& numbers, uint64_t
     return out;
 }
 
-// `blocks`: those that the line had, where they are not in the JSON.
-IndexEntry entry_of_json(const json& j, const std::vector<uint32_t>* blocks) {
-    if (blocks != nullptr && j.contains("blocks"))
-        throw json::type_error::create(302, "blocks: twice", nullptr);
+IndexEntry entry_of_json(const json& j) {
     IndexEntry e;
     e.path = text_member(j, "path");
     e.type = type_of(member<std::string>(j, "type"));
@@ -152,10 +118,9 @@ IndexEntry entry_of_json(const json& j, const std::vector<uint32_t>* blocks) {
     e.size = member<uint64_t>(j, "size");
     e.crc32c = member<uint32_t>(j, "crc32c");
     // One without the other must not pass for a whole file.
-    if (blocks != nullptr || j.contains("file_size") || j.contains("blocks")) {
-        e.incremental =
-            incremental_of(blocks != nullptr ? *blocks : numbers_of_json(j.at("blocks")),
-                           member<uint64_t>(j, "file_size"), e.size);
+    if (j.contains("file_size") || j.contains("blocks")) {
+        e.incremental = incremental_of(numbers_of_json(j.at("blocks")),
+                                       member<uint64_t>(j, "file_size"), e.size);
     }
     // Without this a file whose frames are lost would come back as zeros.
     if (e.size == 0)
@@ -171,11 +136,139 @@ IndexEntry entry_of_json(const json& j, const std::vector<uint32_t>* blocks) {
     if (j.contains("frame_crc32c")) {
         for (const json& crc : j.at("frame_crc32c"))
             e.frame_crcs.push_back(strict_value<uint32_t>(crc));
-        if (e.frame_crcs.size() != e.frames.size())
-            throw json::type_error::create(302, "frame_crc32c: not one for each frame", nullptr);
+        check_frame_crcs(e);
     }
     return e;
 }
+
+/// Takes a line apart that is, byte for byte, as to_json_line writes one of a file with frames: in
+/// a chain there are as many of them as backups for each file, and the library takes ten times as
+/// long, for blocks twenty times. Of any other nothing is understood.
+class WrittenLine {
+ public:
+    explicit WrittenLine(std::string_view text)
+        : at_(text.data()), end_(text.data() + text.size()) {}
+
+    // nullopt where the library has to look at it: to find the same, or what is wrong.
+    std::optional<IndexEntry> entry() {
+        IndexEntry e;
+        std::optional<std::vector<uint32_t>> blocks;
+        uint64_t file_size = 0;
+        expect("{");
+        if (next_is(R"("block_xxh3":)")) {
+            e.block_checksums = frames();
+            expect(",");
+        }
+        if (next_is(R"("blocks":)")) {
+            blocks = numbers();
+            expect(",");
+        }
+        expect(R"("crc32c":)"), number(e.crc32c);
+        if (blocks)
+            expect(R"(,"file_size":)"), number(file_size);
+        if (next_is(R"(,"frame_crc32c":)")) {
+            e.frame_crcs = numbers();
+            has_frame_crcs_ = true;
+        }
+        expect(R"(,"frames":)"), e.frames = frames();
+        expect(R"(,"mode":)"), number(e.mode);
+        expect(R"(,"mtime":)"), number(e.modified);
+        expect(R"(,"pack":)"), number(e.pack);
+        expect(R"(,"path":)"), e.path = text();
+        expect(R"(,"size":)"), number(e.size);
+        expect(R"(,"skip":)"), number(e.skip);
+        expect(R"(,"type":"file")");
+        if (next_is(R"(,"xxh128":)"))
+            e.xxh128 = hash();
+        expect("}");
+        if (at_ != end_ && *at_ == '\n')
+            ++at_;
+        if (!good_ || at_ != end_ || e.size == 0)
+            return std::nullopt;
+        try {
+            if (blocks)
+                e.incremental = incremental_of(*blocks, file_size, e.size);
+            check_frames(e);
+            if (has_frame_crcs_)
+                check_frame_crcs(e);
+        } catch (const json::exception&) {
+            return std::nullopt;
+        }
+        return e;
+    }
+
+ private:
+    bool next_is(std::string_view text) {
+        if (!good_ || !std::string_view(at_, end_).starts_with(text))
+            return false;
+        at_ += text.size();
+        return true;
+    }
+    void expect(std::string_view text) { good_ = next_is(text); }
+
+    template <typename T>
+    void number(T& value) {
+        if (!good_)
+            return;
+        const char* const begin = at_;
+        const auto [behind, error] = std::from_chars(at_, end_, value);
+        const char* const digits = begin != end_ && *begin == '-' ? begin + 1 : begin;
+        // JSON has neither 07 nor -0.
+        good_ = error == std::errc{} && (*digits != '0' || (behind - begin == 1));
+        at_ = behind;
+    }
+
+    template <typename Function>
+    void list(const Function& element) {
+        expect("[");
+        if (next_is("]"))
+            return;
+        do {
+            element();
+        } while (next_is(","));
+        expect("]");
+    }
+
+    std::vector<uint32_t> numbers() {
+        std::vector<uint32_t> out;
+        list([&] { number(out.emplace_back()); });
+        return out;
+    }
+
+    std::vector<FrameRef> frames() {
+        std::vector<FrameRef> out;
+        list([&] {
+            FrameRef& ref = out.emplace_back();
+            expect("["), number(ref.offset), expect(","), number(ref.stored), expect("]");
+            good_ = good_ && lies_in_an_object(ref);
+        });
+        return out;
+    }
+
+    // Of characters that stand for themselves, each a byte.
+    std::string_view text() {
+        expect("\"");
+        const char* const begin = at_;
+        while (good_ && at_ != end_ && *at_ >= ' ' && *at_ <= '~' && *at_ != '"' && *at_ != '\\')
+            ++at_;
+        const std::string_view out(begin, at_);
+        expect("\"");
+        return out;
+    }
+
+    Hash128 hash() {
+        const std::string digits(text());
+        constexpr size_t kDigits = 32;
+        good_ = good_ && digits.size() == kDigits &&
+                digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+        return good_ ? parse_hash128(digits) : Hash128{};
+    }
+
+    const char* at_;
+    const char* const end_;
+    bool good_ = true;
+    bool has_frame_crcs_ = false;
+};
 
 }  // namespace
 
@@ -215,10 +308,15 @@ std::string to_json_line(const IndexEntry& e) {
 }
 
 IndexEntry parse_index_line(std::string_view line) {
-    const auto split = split_blocks(line);
-    return with_parsed_json(
-        split ? std::string_view(split->rest) : line, "index",
-        [&](const json& j) { return entry_of_json(j, split ? &split->blocks : nullptr); });
+    if (auto entry = WrittenLine(line).entry())
+        return std::move(*entry);
+    return with_parsed_json(line, "index", [&](const json& j) {
+        // The library would take the last.
+        constexpr std::string_view kBlocks = R"("blocks":)";
+        if (line.find(kBlocks) != line.rfind(kBlocks))
+            throw json::type_error::create(302, "blocks: twice", nullptr);
+        return entry_of_json(j);
+    });
 }
 
 struct IndexReader::State {

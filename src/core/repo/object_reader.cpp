@@ -1,5 +1,9 @@
 #include "core/repo/object_reader.hpp"
 
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
 #include "core/base/error.hpp"
 #include "core/repo/vault_store.hpp"
 
@@ -10,7 +14,8 @@ ObjectReader::ObjectReader(ObjectStore& store, const std::string& cluster, Objec
     : store_(store),
       name_(cluster + "/" + place),
       fetch_bytes_(fetch_bytes),
-      // Many readers of small objects use little of it: it is not filled with zeros.
+      // Many readers of small objects use little of it, and of what is fetched: neither is filled
+      // with zeros.
       plain_(std::make_unique_for_overwrite<std::byte[]>(kFrameBytes)) {
     check_header(cluster, kind, place);
 }
@@ -24,12 +29,21 @@ Error ObjectReader::damaged(const std::string& what) const {
 bool ObjectReader::fetch() {
     if (all_fetched_)
         return false;
-    stored_.erase(stored_.begin(), stored_.begin() + static_cast<ptrdiff_t>(consumed_));
+    const ByteView before = rest();
+    const size_t needed = before.size() + fetch_bytes_;
+    if (needed <= stored_room_) {
+        std::memmove(stored_.get(), before.data(), before.size());
+    } else {
+        auto larger = std::make_unique_for_overwrite<std::byte[]>(needed);
+        std::ranges::copy(before, larger.get());
+        stored_ = std::move(larger);
+        stored_room_ = needed;
+    }
+    stored_bytes_ -= consumed_;
     consumed_ = 0;
-    const size_t before = stored_.size();
-    stored_.resize(before + fetch_bytes_);
-    const size_t n = store_.get_range(name_, offset_, MutableByteView(stored_).subspan(before));
-    stored_.resize(before + n);
+    const size_t n = store_.get_range(name_, offset_,
+                                      MutableByteView(stored_.get() + stored_bytes_, fetch_bytes_));
+    stored_bytes_ += n;
     offset_ += n;
     all_fetched_ = n < fetch_bytes_;
     return n > 0;
@@ -38,7 +52,7 @@ bool ObjectReader::fetch() {
 void ObjectReader::check_header(const std::string& cluster, ObjectKind kind,
                                 const std::string& place) {
     fetch();
-    const ParsedHeader parsed = parse_header(stored_, name_);
+    const ParsedHeader parsed = parse_header(rest(), name_);
     if (parsed.header.kind != kind || parsed.header.place != place) {
         throw damaged("It is an object of another place: \"" + parsed.header.place + "\".");
     }
@@ -50,7 +64,7 @@ void ObjectReader::check_header(const std::string& cluster, ObjectKind kind,
 ByteView ObjectReader::open_frame(ByteView frame) {
     if (!cipher_)
         return frame;
-    const uint64_t offset = offset_ - stored_.size() + consumed_;
+    const uint64_t offset = offset_ - stored_bytes_ + consumed_;
     if (ended_)
         throw damaged("It goes on behind its last frame.");
     ended_ = is_end_frame(frame);
@@ -62,10 +76,10 @@ ByteView ObjectReader::open_frame(ByteView frame) {
 
 std::optional<ByteView> ObjectReader::next() {
     for (;;) {
-        const ByteView rest = ByteView(stored_).subspan(consumed_);
-        const auto length = rest.empty() ? std::nullopt : frame_length(rest, name_);
+        const ByteView stored = rest();
+        const auto length = stored.empty() ? std::nullopt : frame_length(stored, name_);
         if (length) {
-            const ByteView frame = open_frame(rest.first(*length));
+            const ByteView frame = open_frame(stored.first(*length));
             const MutableByteView room(plain_.get(), kFrameBytes);
             const size_t n = ended_ ? 0 : decompressor_.decompress(frame, room, name_);
             consumed_ += *length;
@@ -77,11 +91,11 @@ std::optional<ByteView> ObjectReader::next() {
             digest_.update(plain);
             return plain;
         }
-        if (rest.size() > FrameCompressor::max_frame_bytes() + FrameCipher::kOverhead)
+        if (stored.size() > FrameCompressor::max_frame_bytes() + FrameCipher::kOverhead)
             throw damaged("It has a frame that is longer than frames are.");
         if (fetch())
             continue;
-        if (!rest.empty())
+        if (!stored.empty())
             throw damaged("It ends in the middle of a frame.");
         if (cipher_ && !ended_)
             throw damaged("It has no last frame: it was cut off.");

@@ -40,6 +40,7 @@ class ObjectReader {
 
  private:
     bool fetch();
+    ByteView rest() const { return {stored_.get() + consumed_, stored_bytes_ - consumed_}; }
     ByteView open_frame(ByteView frame);
     void check_header(const std::string& cluster, ObjectKind kind, const std::string& place);
 
@@ -47,8 +48,10 @@ class ObjectReader {
     std::string name_;
     const size_t fetch_bytes_;
     uint64_t offset_ = 0;
-    Bytes stored_;
-    size_t consumed_ = 0;
+    std::unique_ptr<std::byte[]> stored_;
+    size_t stored_room_ = 0;
+    size_t stored_bytes_ = 0;  ///< of what is there, from its beginning
+    size_t consumed_ = 0;      ///< of these
     bool all_fetched_ = false;
     std::unique_ptr<std::byte[]> plain_;   ///< kFrameBytes
     std::unique_ptr<FrameCipher> cipher_;  ///< of an encrypted object

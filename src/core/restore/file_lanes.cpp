@@ -14,8 +14,8 @@ namespace {
 constexpr uint64_t kBatchBytes = 256 << 20;
 constexpr size_t kBatchFiles = 16384;
 // Of a chain each backup gives a little to most files: the more of them come together, the fewer
-// requests these take.
-constexpr uint64_t kChainBatchBytes = 1 << 30;
+// requests these take, and there is more than one large file, so that lanes have one each.
+constexpr uint64_t kChainBatchBytes = 4ULL << 30;
 constexpr size_t kChainBatchMemory = 24 << 20;
 constexpr size_t kFrameMemory = sizeof(FrameRef) + sizeof(uint32_t);
 constexpr uint64_t kWorkBytes = 16 << 20;

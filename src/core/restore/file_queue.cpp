@@ -11,7 +11,48 @@ namespace {
 // What lies between is fetched along rather than left out.
 constexpr uint64_t kGapBytes = 1 << 20;
 
+// The file whose ground the work is a part of; null where it is of several.
+const LayeredFile* file_of(const FileWork& work) {
+    return work.ground && work.files.size() == 1 ? work.files.front().piece->file.get() : nullptr;
+}
+
+// Two lanes that write one file wait for its inode: each rather has a file of its own.
+std::vector<FileWork> gather_ground(std::vector<FileWork> all) {
+    std::vector<FileWork> out;
+    for (size_t i = 0, next = 0; i < all.size(); i = next) {
+        const LayeredFile* const file = file_of(all[i]);
+        for (next = i + 1; next < all.size() && file != nullptr && file_of(all[next]) == file;)
+            ++next;
+        if (next == i + 1) {
+            out.push_back(std::move(all[i]));
+            continue;
+        }
+        FileWork work{all[i].pack, all[next - 1].end};
+        work.backup = all[i].backup;
+        work.ground = true;
+        work.parts = std::make_shared<WorkParts>(std::deque<FileWork>(
+            std::make_move_iterator(all.begin() + static_cast<ptrdiff_t>(i)),
+            std::make_move_iterator(all.begin() + static_cast<ptrdiff_t>(next))));
+        out.push_back(std::move(work));
+    }
+    return out;
+}
+
 }  // namespace
+
+bool WorkParts::has_parts() const {
+    const std::lock_guard lock(mutex_);
+    return !parts_.empty();
+}
+
+std::optional<FileWork> WorkParts::next() {
+    const std::lock_guard lock(mutex_);
+    if (parts_.empty())
+        return std::nullopt;
+    FileWork part = std::move(parts_.front());
+    parts_.pop_front();
+    return part;
+}
 
 uint64_t FileItem::begin() const {
     if (piece)
@@ -34,8 +75,8 @@ uint32_t FileItem::skip() const {
 
 std::vector<FileWork> cut_into_work(std::vector<FileItem> files, uint64_t bytes_each, bool share) {
     std::sort(files.begin(), files.end(), [](const FileItem& a, const FileItem& b) {
-        return std::tuple(a.backup(), a.pack(), a.begin(), a.skip()) <
-               std::tuple(b.backup(), b.pack(), b.begin(), b.skip());
+        return std::tuple(!a.is_ground(), a.backup(), a.pack(), a.begin(), a.skip()) <
+               std::tuple(!b.is_ground(), b.backup(), b.pack(), b.begin(), b.skip());
     });
     std::vector<FileWork> all;
     uint64_t bytes = 0;
@@ -50,10 +91,12 @@ std::vector<FileWork> cut_into_work(std::vector<FileItem> files, uint64_t bytes_
         }
         const bool shares_frame = item.begin() == last_frame && end > 0;
         if (all.empty() || all.back().large || all.back().pack != pack ||
-            all.back().backup != backup || (bytes >= bytes_each && !shares_frame) ||
+            all.back().backup != backup || all.back().ground != item.is_ground() ||
+            (bytes >= bytes_each && !shares_frame) ||
             (all.back().end > 0 && item.begin() >= all.back().end + kGapBytes)) {
             all.push_back({pack, 0});
             all.back().backup = backup;
+            all.back().ground = item.is_ground();
             bytes = 0;
         }
         if (end > 0) {
@@ -64,7 +107,7 @@ std::vector<FileWork> cut_into_work(std::vector<FileItem> files, uint64_t bytes_
         bytes += item.bytes();
         all.back().files.push_back(std::move(item));
     }
-    return all;
+    return share ? gather_ground(std::move(all)) : all;
 }
 
 bool FileQueue::push(FileWork& work, std::chrono::milliseconds patience) {
@@ -93,10 +136,20 @@ bool FileQueue::wait_for_lanes(int lanes, std::chrono::milliseconds patience) {
 
 std::optional<FileWork> FileQueue::pop() {
     std::unique_lock lock(mutex_);
-    changed_.wait(
-        lock, [&] { return abandoned_ || failure_ || closed_ || !work_.empty() || can_help(); });
+    changed_.wait(lock, [&] {
+        return abandoned_ || failure_ || closed_ || !work_.empty() || can_help() ||
+               can_help_with_ground();
+    });
     if (abandoned_ || failure_)
         return std::nullopt;
+    // Who took what is above the ground would wait for it.
+    if ((work_.empty() || !work_.front().ground) && can_help_with_ground()) {
+        FileWork work{0, 0};
+        work.ground = true;
+        work.parts = begun_ground_.front();
+        work.helping = true;
+        return work;
+    }
     if (work_.empty()) {
         if (!can_help())
             return std::nullopt;
@@ -107,6 +160,8 @@ std::optional<FileWork> FileQueue::pop() {
     work_.pop_front();
     if (work.large)
         begun_.push_back(work.large);
+    if (work.parts)
+        begun_ground_.push_back(work.parts);
     changed_.notify_all();
     return work;
 }
@@ -114,6 +169,11 @@ std::optional<FileWork> FileQueue::pop() {
 bool FileQueue::can_help() {
     std::erase_if(begun_, [](const auto& large) { return !large->has_parts(); });
     return !begun_.empty();
+}
+
+bool FileQueue::can_help_with_ground() {
+    std::erase_if(begun_ground_, [](const auto& parts) { return !parts->has_parts(); });
+    return !begun_ground_.empty();
 }
 
 void FileQueue::lane_ended(std::exception_ptr failure) {

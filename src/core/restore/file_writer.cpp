@@ -36,10 +36,24 @@ class WritingLane final : public FileLane {
           buffer_(delta ? kCompareBytes : 0) {}
 
     void take(const FileWork& work, const std::function<bool()>& abandoned) override {
-        work_ = &work;
-        opened_ = false;
         if (work.large)
             return share(work, abandoned);
+        if (!work.parts)
+            return write_all(work, abandoned);
+        while (!abandoned()) {
+            const auto part = work.parts->next();
+            if (!part)
+                return;
+            write_all(*part, abandoned);
+            if (work.helping)
+                return;
+        }
+    }
+
+ private:
+    void write_all(const FileWork& work, const std::function<bool()>& abandoned) {
+        work_ = &work;
+        opened_ = false;
         for (const FileItem& item : work.files) {
             if (abandoned())
                 return;
@@ -51,7 +65,6 @@ class WritingLane final : public FileLane {
         }
     }
 
- private:
     bool is_delta() const { return !buffer_.empty(); }
 
     // Before something is read of the pack, up to `end`. In a delta restore nobody knows what comes
@@ -77,8 +90,10 @@ class WritingLane final : public FileLane {
 
     void write_piece(const FilePiece& piece, const std::function<bool()>& abandoned) {
         LayeredFile& target = *piece.file;
-        File file = target.open(path_of(target.entry()), is_delta());
-        const auto result = pieces_.write(piece, file, abandoned);
+        auto file = target.open(path_of(target.entry()), is_delta(), piece.layer, abandoned);
+        if (!file)
+            return;
+        const auto result = pieces_.write(piece, *file, abandoned);
         if (!result)
             return;
         if (result->bad_checksums)
@@ -86,13 +101,13 @@ class WritingLane final : public FileLane {
         counters_.bytes += result->bytes;
         counters_.reused_bytes += result->reused;
         count_fetched();
-        durability_.piece_written(file);
+        durability_.piece_written(*file);
         PG_ARK_FAULT_POINT("restore_after_piece");
-        const auto crc = target.written(result->written, result->reused);
+        const auto crc = target.written(piece.layer, result->written, result->reused);
         if (!crc)
             return;
         checksums_.set(target.number(), *crc);
-        finish(file, target.entry());
+        finish(*file, target.entry());
         counters_.bytes += target.zero_bytes();
         if (target.all_reused())
             ++counters_.reused_files;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "core/base/crc32c.hpp"
@@ -19,6 +20,8 @@ namespace {
 constexpr size_t kPieceFrames = 16;
 // What is fetched along with what is needed rather than asked for again.
 constexpr uint64_t kGapBytes = 1 << 20;
+// Between two looks at whether the restore was abandoned.
+constexpr std::chrono::milliseconds kPatience{50};
 
 IndexEntry without_frames(const IndexEntry& e) {
     IndexEntry out;
@@ -58,10 +61,15 @@ std::optional<uint32_t> checksum_of(const ChainEntry& file, const FilePlan& plan
 /// Cuts what one backup gives to a file.
 class PartCutter {
  public:
-    PartCutter(const MemberPart& part, const BackupChain& chain)
+    /// `lowest`: nothing older gives anything. `delta`: what is there is not to be written over by
+    /// what is older.
+    PartCutter(const MemberPart& part, const BackupChain& chain, bool lowest, bool delta)
         : part_(part),
           block_bytes_(chain.tip().block_size),
-          frames_(frames_of(*part.member, chain.backups[part.backup].backup_id)) {}
+          frames_(frames_of(*part.member, chain.backups[part.backup].backup_id)),
+          layer_(lowest && !delta && suits_the_ground(chain) ? Layer::ground : Layer::above) {}
+
+    Layer layer() const { return layer_; }
 
     void cut(bool delta, std::vector<FilePiece>& pieces) {
         const bool comparable = delta && part_.member->xxh128.is_known();
@@ -78,9 +86,18 @@ class PartCutter {
     }
 
  private:
+    // The content of a whole member lies as in the file. All that the full backup has comes
+    // together, by the place in its packs; a small member of a later one shares its frame with what
+    // is not of the ground, and would have it read twice.
+    bool suits_the_ground(const BackupChain& chain) const {
+        return !part_.member->incremental &&
+               (part_.backup + 1 == chain.backups.size() || frames_.size() > 1);
+    }
+
     FilePiece empty_piece() const {
         FilePiece piece;
         piece.backup = part_.backup;
+        piece.layer = layer_;
         piece.member = without_frames(*part_.member);
         return piece;
     }
@@ -158,6 +175,7 @@ class PartCutter {
     const MemberPart& part_;
     const uint32_t block_bytes_;
     const std::vector<FrameShare> frames_;
+    const Layer layer_;
 };
 
 }  // namespace
@@ -184,14 +202,29 @@ std::optional<std::pair<uint64_t, uint32_t>> RestoredChecksums::label() const {
     return label_;
 }
 
-LayeredFile::LayeredFile(IndexEntry entry, std::vector<Extent> zeros, size_t pieces, size_t number)
-    : entry_(std::move(entry)), zeros_(std::move(zeros)), number_(number), pieces_left_(pieces) {
+LayeredFile::LayeredFile(IndexEntry entry, std::vector<Extent> zeros, size_t pieces, size_t ground,
+                         size_t number)
+    : entry_(std::move(entry)),
+      zeros_(std::move(zeros)),
+      number_(number),
+      pieces_left_(pieces),
+      ground_left_(ground) {
     for (const Extent& run : zeros_)
         written_.push_back({run.to, run.bytes, crc_of_zeros(run.bytes)});
 }
 
-File LayeredFile::open(const std::string& path, bool may_be_there) {
-    const std::lock_guard lock(mutex_);
+std::optional<File> LayeredFile::open(const std::string& path, bool may_be_there, Layer layer,
+                                      const std::function<bool()>& abandoned) {
+    std::unique_lock lock(mutex_);
+    if (layer == Layer::ground && ground_left_ == 0) {
+        throw Error(ErrorCode::internal,
+                    "file \"" + entry_.path + "\" was about to be written over by older content");
+    }
+    while (layer == Layer::above && ground_left_ > 0) {
+        if (abandoned())
+            return std::nullopt;
+        ground_is_written_.wait_for(lock, kPatience);
+    }
     if (!made_)
         make(path, may_be_there);
     made_ = true;
@@ -245,9 +278,11 @@ std::optional<File> LayeredFile::take_over(const std::string& path) const {
     return file;
 }
 
-std::optional<uint32_t> LayeredFile::written(const std::vector<WrittenBytes>& piece,
+std::optional<uint32_t> LayeredFile::written(Layer layer, const std::vector<WrittenBytes>& piece,
                                              uint64_t reused) {
     const std::lock_guard lock(mutex_);
+    if (layer == Layer::ground && --ground_left_ == 0)
+        ground_is_written_.notify_all();
     reused_ += reused;
     written_.insert(written_.end(), piece.begin(), piece.end());
     if (--pieces_left_ > 0)
@@ -304,8 +339,14 @@ std::vector<FilePiece> cut_into_pieces(const ChainEntry& file, const BackupChain
                                        size_t number) {
     const FilePlan plan = plan_file(file, chain);
     std::vector<FilePiece> pieces;
-    for (const MemberPart& part : plan.parts)
-        PartCutter(part, chain).cut(delta, pieces);
+    size_t ground = 0;
+    for (const MemberPart& part : plan.parts) {
+        PartCutter cutter(part, chain, &part == &plan.parts.back(), delta);
+        const size_t before = pieces.size();
+        cutter.cut(delta, pieces);
+        if (cutter.layer() == Layer::ground)
+            ground += pieces.size() - before;
+    }
     if (pieces.empty()) {
         // Somebody has to make it.
         FilePiece piece;
@@ -318,8 +359,8 @@ std::vector<FilePiece> cut_into_pieces(const ChainEntry& file, const BackupChain
         zeros.push_back({0, run.first * block_bytes, run.length * block_bytes});
     IndexEntry entry = without_frames(file.entry);
     entry.incremental = IncrementalContent{file_size(file.entry), {}};
-    const auto layered =
-        std::make_shared<LayeredFile>(std::move(entry), std::move(zeros), pieces.size(), number);
+    const auto layered = std::make_shared<LayeredFile>(std::move(entry), std::move(zeros),
+                                                       pieces.size(), ground, number);
     if (const auto crc = checksum_of(file, plan))
         layered->expect(*crc);
     for (FilePiece& piece : pieces)

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,12 +41,18 @@ struct WrittenBytes {
     uint32_t crc32c = 0;
 };
 
-/// A file that is written in pieces from several packs, in any order, by several lanes.
-/// Thread-safe.
+/// Where a piece lies: one of the ground may write more of its frames than is wanted of them, which
+/// newer pieces then write over.
+enum class Layer { ground, above };
+
+/// A file that is written in pieces from several packs by several lanes: those of its ground in any
+/// order, then the others in any order. Thread-safe.
 class LayeredFile {
  public:
-    /// `entry`: of the tip, without frames. `number`: in RestoredChecksums.
-    LayeredFile(IndexEntry entry, std::vector<Extent> zeros, size_t pieces, size_t number);
+    /// `entry`: of the tip, without frames. `ground`: of the `pieces`. `number`: in
+    /// RestoredChecksums.
+    LayeredFile(IndexEntry entry, std::vector<Extent> zeros, size_t pieces, size_t ground,
+                size_t number);
 
     const IndexEntry& entry() const { return entry_; }
     size_t number() const { return number_; }
@@ -53,17 +61,22 @@ class LayeredFile {
     /// The whole has to have this checksum. Call it before the file is shared.
     void expect(uint32_t crc32c) { expected_ = crc32c; }
 
-    /// Opens the file for a piece. The first caller makes it, as long as it is to be; with
-    /// `may_be_there` one that is there already is kept, if it is a plain file of this user's with
-    /// one name alone, and cut or extended. Error: as system_error.
-    File open(const std::string& path, bool may_be_there);
+    /// Opens the file for a piece: there is no other way to write it, so that nothing older comes
+    /// over something newer. For one above the ground it waits until all of that is written, which
+    /// lanes that have it do without waiting; nullopt where that was abandoned meanwhile. The first
+    /// caller makes the file, as long as it is to be; with `may_be_there` one that is there already
+    /// is kept, if it is a plain file of this user's with one name alone, and cut or extended.
+    /// Error: as system_error; internal for the ground where all of it is written.
+    std::optional<File> open(const std::string& path, bool may_be_there, Layer layer,
+                             const std::function<bool()>& abandoned);
     /// Whether it was there before. Call it after open.
     bool was_there() const;
 
-    /// A piece is written; `reused` bytes of it were there. For the last one, the CRC-32C of the
-    /// whole. Error: corrupt where it is not the one expected, internal where the pieces did not
-    /// cover the file once.
-    std::optional<uint32_t> written(const std::vector<WrittenBytes>& piece, uint64_t reused);
+    /// A piece is written, and its bytes are in `piece`; `reused` of them were there. For the last
+    /// one, the CRC-32C of the whole. Error: corrupt where it is not the one expected, internal
+    /// where the pieces did not cover the file once.
+    std::optional<uint32_t> written(Layer layer, const std::vector<WrittenBytes>& piece,
+                                    uint64_t reused);
     /// After that: whether every byte was right already.
     bool all_reused() const;
 
@@ -77,7 +90,9 @@ class LayeredFile {
     const size_t number_;
     std::optional<uint32_t> expected_;
     mutable std::mutex mutex_;
+    std::condition_variable ground_is_written_;
     size_t pieces_left_;
+    size_t ground_left_;  ///< of these
     bool made_ = false;
     bool was_there_ = false;
     uint64_t reused_ = 0;
@@ -89,6 +104,7 @@ class LayeredFile {
 struct FilePiece {
     std::shared_ptr<LayeredFile> file;
     size_t backup = 0;  ///< in the chain
+    Layer layer = Layer::above;
     IndexEntry member;  ///< of that backup; without frames, its runs only with the first of them
     std::vector<FrameShare> frames;  ///< to be read, in order
     std::vector<Extent> extents;     ///< in those frames

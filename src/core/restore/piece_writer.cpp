@@ -13,6 +13,9 @@ namespace {
 // What lies between two frames that differ is fetched along, up to that.
 constexpr uint64_t kGapBytes = 128 << 10;
 
+// So much is written again by a newer piece rather than left out: a call of its own costs more.
+constexpr uint64_t kFilledBytes = 32 << 10;
+
 uint64_t end_of(const FrameShare& frame) {
     return frame.ref.offset + frame.ref.stored;
 }
@@ -22,6 +25,12 @@ struct Share {
     FrameShare frame;
     std::vector<Extent> extents;
 };
+
+// What lies between them is as far in the content as in the file.
+bool lie_close(const Extent& a, const Extent& b) {
+    const uint64_t gap = b.to - (a.to + a.bytes);
+    return gap == b.from - (a.from + a.bytes) && gap <= kFilledBytes;
+}
 
 }  // namespace
 
@@ -57,7 +66,7 @@ bool PieceWriter::fetch(const FilePiece& piece, File& file,
         const ByteView content = source_.read_frame(piece, frame);
         if (sum_up)
             crc = crc32c(crc, content);
-        put(content, frame, extents, file);
+        put(content, frame, extents, piece.layer, file);
     });
     if (!stopped && sum_up && crc != piece.member.crc32c)
         throw source_.damaged(piece.member, "checksum");
@@ -65,11 +74,22 @@ bool PieceWriter::fetch(const FilePiece& piece, File& file,
 }
 
 void PieceWriter::put(ByteView content, const FrameShare& frame, const std::vector<Extent>& extents,
-                      File& file) {
+                      Layer layer, File& file) {
+    for (size_t i = 0, next = 0; i < extents.size(); i = next) {
+        const Extent& first = extents[i];
+        for (next = i + 1; next < extents.size() && layer == Layer::ground &&
+                           lie_close(extents[next - 1], extents[next]);)
+            ++next;
+        const Extent& last = extents[next - 1];
+        file.pwrite_all(
+            content.subspan(first.from - frame.begin, last.from + last.bytes - first.from),
+            first.to);
+    }
     for (const Extent& extent : extents) {
         const ByteView bytes = content.subspan(extent.from - frame.begin, extent.bytes);
-        file.pwrite_all(bytes, extent.to);
-        result_.written.push_back({extent.to, extent.bytes, crc32c(0, bytes)});
+        const bool checked = frame.crc32c && bytes.size() == frame.bytes;
+        result_.written.push_back(
+            {extent.to, extent.bytes, checked ? *frame.crc32c : crc32c(0, bytes)});
         result_.bytes += extent.bytes;
     }
 }
@@ -102,7 +122,7 @@ bool PieceWriter::compare(const FilePiece& piece, File& file,
                        : end);
             fetched_end = end;
             content = source_.read_frame(piece, frame);
-            put(content, frame, extents, file);
+            put(content, frame, extents, Layer::above, file);
         }
         hash.update(content);
         crc = crc32c(crc, content);
@@ -140,7 +160,7 @@ bool PieceWriter::compare_blocks(const FilePiece& piece, File& file,
         for (const uint64_t end = end_of(differ[last].frame); i <= last && !stopped; ++i) {
             ready_(end);
             put(source_.read_frame(piece, differ[i].frame), differ[i].frame, differ[i].extents,
-                file);
+                Layer::above, file);
             stopped = abandoned();
         }
     }

@@ -27,7 +27,8 @@ class PieceWriter {
         std::optional<Error> bad_checksums{};
     };
 
-    /// Makes the piece's bytes of the file right, in whatever state it is. nullopt where it was
+    /// Makes the piece's bytes of the file right, in whatever state it is; one of the ground also
+    /// writes what lies between them in its frames, where that is little. nullopt where it was
     /// abandoned. Error: corrupt, naming file, backup and pack; what is not right has not been
     /// written, but where only the checksum of the whole piece is known.
     std::optional<Result> write(const FilePiece& piece, File& file,
@@ -39,7 +40,7 @@ class PieceWriter {
     bool compare_blocks(const FilePiece& piece, File& file, const std::function<bool()>& abandoned);
     bool fetch_checksums(const FilePiece& piece);
     void put(ByteView content, const FrameShare& frame, const std::vector<Extent>& extents,
-             File& file);
+             Layer layer, File& file);
     bool gather(ByteView header, const FrameShare& frame, const std::vector<Extent>& extents,
                 const File& file, const MemberChecksums* checksums);
 

@@ -71,6 +71,25 @@ TEST(Crc32c, OfBothHalves) {
     }
 }
 
+TEST(Crc32c, OfLongPartsTogether) {
+    // As many zeros as no memory holds: a half is what a half of it is, twice.
+    const Bytes zeros(size_t{1} << 20);
+    uint32_t crc = crc32c(0, zeros);
+    for (uint64_t bytes = zeros.size(); bytes < uint64_t{1} << 60; bytes *= 2)
+        crc = crc32c_of_both(crc, crc, bytes);
+    uint32_t other = crc32c(0, zeros);
+    uint64_t bytes = zeros.size();
+    uint32_t rest = 0;  // of 2^60 bytes less those
+    uint64_t rest_bytes = 0;
+    for (uint32_t power = other; bytes < uint64_t{1} << 60; bytes *= 2) {
+        rest = rest_bytes == 0 ? power : crc32c_of_both(rest, power, bytes);
+        rest_bytes += bytes;
+        power = crc32c_of_both(power, power, bytes);
+    }
+    other = crc32c_of_both(other, rest, rest_bytes);
+    EXPECT_EQ(other, crc);
+}
+
 TEST(Crc32c, ManifestTextIsTheHostsByteOrder) {
     EXPECT_EQ(crc32c_manifest_text(0xE3069283U), "839206e3");
 }

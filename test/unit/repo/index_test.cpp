@@ -44,6 +44,53 @@ TEST(IndexEntry, RoundTrips) {
     }
 }
 
+// One that is not byte for byte as it is written is read by other means: the same is understood,
+// and refused.
+TEST(IndexEntry, LinesOfAnotherForm) {
+    IndexEntry all = file_entry("base/5/16384.1", 3 * kFrameBytes);
+    all.modified = -77;
+    all.xxh128 = {0xFEDCBA9876543210, 7};
+    all.frame_crcs = {1, 0xFFFFFFFF, 0};
+    all.block_checksums = {{1ULL << 44, 1048588}, {1ULL << 43, 20}};
+    all.incremental = {uint64_t{131072} * 8192, {{0, 3}, {4, 1}}};
+    for (const IndexEntry& entry : {all, file_entry("f")}) {
+        const std::string line = to_json_line(entry);
+        EXPECT_EQ(parse_index_line(line), entry);
+        // Every place where a space means nothing, or is one of the path's.
+        for (size_t at = 0; at + 1 < line.size(); ++at) {
+            const bool between = std::string_view("{}[],:").find(line[at]) != std::string::npos;
+            if (between) {
+                EXPECT_EQ(parse_index_line(std::string(line).insert(at, " ")), entry) << at;
+            }
+        }
+        EXPECT_EQ(parse_index_line(std::string(line).replace(0, 1, R"({"another":[{}],)")), entry);
+    }
+    const std::string good = to_json_line(all);
+    const auto with = [&](const std::string& what, const std::string& by) {
+        std::string out = good;
+        const size_t at = out.find(what);
+        EXPECT_NE(at, std::string::npos) << what;
+        return out.replace(at, what.size(), by);
+    };
+    for (const std::string& line :
+         {with(R"("skip":0)", R"("skip":00)"), with(R"("skip":0)", R"("skip":+0)"),
+          with(R"("mtime":-77)", R"("mtime":-077)"), with(R"("mtime":-77)", R"("mtime":--77)"),
+          with(R"("mtime":-77)", R"("mtime":)"), with("fedcba9876543210", "fedcba987654321"),
+          with("fedcba9876543210", "gedcba9876543210"), with("[1,4294967295,0]", "[1,4294967295]"),
+          with("[1,4294967295,0]", "[1,4294967296,0]"), with("[1,4294967295,0]", "[1,-1,0]"),
+          with("base/5/16384.1", "base/5/\x01"), with("base/5/16384.1", "base/5/\xFF"),
+          with("base/5/16384.1", "base/5/\\x"), with("[[600,77]", "[[600,77],"),
+          with("[[600,77]", "[[600,]"), with(R"("type":"file")", R"("type":"directory" "type":)"),
+          good.substr(0, good.size() - 2), good + "}", good + "x"}) {
+        test::expect_error(
+            ErrorCode::corrupt, [&] { return parse_index_line(line); }, line);
+    }
+    EXPECT_EQ(parse_index_line(with(R"("skip":0)", R"("skip":-0)")), all);
+    IndexEntry escaped = all;
+    escaped.path = "base/5/A\n";
+    EXPECT_EQ(parse_index_line(with("base/5/16384.1", R"(base/5/\u0041\n)")), escaped);
+}
+
 IndexEntry incremental_entry(uint64_t file_size, std::vector<BlockRun> runs) {
     IndexEntry entry = file_entry("base/5/16384.1", incremental_bytes(blocks_in(runs), 8192));
     entry.incremental = {file_size, std::move(runs)};

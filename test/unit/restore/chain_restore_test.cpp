@@ -1,9 +1,12 @@
 #include <sys/stat.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <sstream>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -17,6 +20,8 @@
 #include "core/restore/job.hpp"
 #include "core/restore/unfinished.hpp"
 #include "core/store/object_store.hpp"
+#include "test/support/expect_error.hpp"
+#include "test/support/store_decorator.hpp"
 #include "test/support/temporary_directory.hpp"
 #include "test/unit/restore/stored_chain.hpp"
 
@@ -314,6 +319,61 @@ TEST_F(ChainRestore, LargeFilesWhateverTheLanes) {
         restore();
         EXPECT_TRUE(read(kFile) == content) << jobs;
     }
+}
+
+/// A file of three pieces of the full backup, in which two later ones have changed every other
+/// block or so; what is read of the full backup's packs can be held up.
+class ChainLayers : public ChainRestore {
+ protected:
+    ChainLayers() {
+        repository =
+            Repository::open(std::make_unique<test::StoreDecorator>(
+                                 make_memory_store(),
+                                 [this](const auto& call, const auto& name) {
+                                     if (is_slow && call == "get_range" && has(name, "/b1/data/"))
+                                         hold_up();
+                                 }),
+                             OpenMode::create);
+        chain.begin_anew(*repository);
+        content = blocks_of(5000, 1);
+        chain.add().files[kFile] = content;
+        for (uint32_t i = 2; i < 4; ++i) {
+            const std::string next = blocks_of(5000, i);
+            std::vector<BlockRun> runs;
+            for (uint32_t block = i; block + 20 < 5000; block += 3 + block % 17)
+                runs.push_back({block, 1 + block % 2});
+            add_change(kFile, next, runs);
+            test::patch(content, next, runs);
+        }
+        chain.store();
+        is_slow = true;
+    }
+
+    std::string content;
+    std::function<void()> hold_up;
+    bool is_slow = false;
+};
+
+// Lanes are done with all that is newer long before, if they do not wait.
+TEST_F(ChainLayers, NothingOlderComesOverWhatIsNewer) {
+    hold_up = [] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); };
+    for (const int jobs : {1, 2, 5}) {
+        request.jobs = jobs;
+        data = directory / ("data" + std::to_string(jobs));
+        restore();
+        EXPECT_TRUE(read(kFile) == content) << jobs;
+    }
+}
+
+TEST_F(ChainLayers, WhoWaitsForTheGroundLearnsThatItFails) {
+    std::atomic<int> reads = 0;
+    hold_up = [&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        if (++reads == 6)
+            throw Error(ErrorCode::unavailable, "gone");
+    };
+    request.jobs = 5;
+    test::expect_error(ErrorCode::unavailable, [&] { return restore(); });
 }
 
 // Of four frames of the base the second has no block that is needed.

@@ -92,6 +92,84 @@ TEST(CutIntoWork, LargeFilesAreSharedWhereThatIsWanted) {
         EXPECT_FALSE(piece.large);
 }
 
+std::shared_ptr<LayeredFile> layered() {
+    IndexEntry entry;
+    entry.incremental = IncrementalContent{};
+    return std::make_shared<LayeredFile>(entry, std::vector<Extent>{}, 3, 2, 0);
+}
+
+FilePiece piece(const std::shared_ptr<LayeredFile>& file, Layer layer, size_t backup,
+                uint64_t offset) {
+    FilePiece out;
+    out.file = file;
+    out.layer = layer;
+    out.backup = backup;
+    out.frames = {{{offset, 100}, 0, 1000}};
+    return out;
+}
+
+// Whoever waits for the ground must wait for what a lane has already.
+TEST(CutIntoWork, TheGroundComesFirst) {
+    const auto a = layered();
+    const auto b = layered();
+    std::vector<FileItem> files{file("whole", 0, 0, {{100, 50}}, 10)};
+    files.emplace_back(piece(a, Layer::above, 0, 200));
+    files.emplace_back(piece(b, Layer::above, 1, 400));
+    for (const uint64_t offset : {900, 100, 500})
+        files.emplace_back(piece(b, Layer::ground, 2, offset));
+    files.emplace_back(piece(a, Layer::ground, 2, 1300));
+    const auto work = cut_into_work(files, 1000, true);
+    ASSERT_EQ(work.size(), 4U);
+    ASSERT_TRUE(work[0].parts) << "of one file";
+    EXPECT_TRUE(work[0].ground);
+    EXPECT_EQ(work[0].backup, 2U);
+    for (const uint64_t offset : {100, 500, 900}) {
+        const auto part = work[0].parts->next();
+        ASSERT_TRUE(part && part->files.size() == 1U);
+        EXPECT_EQ(part->files[0].begin(), offset);
+        EXPECT_EQ(part->backup, 2U);
+        EXPECT_EQ(part->end, offset + 100);
+    }
+    EXPECT_FALSE(work[0].parts->next());
+    EXPECT_FALSE(work[1].parts) << "one piece alone";
+    EXPECT_TRUE(work[1].ground);
+    EXPECT_EQ(work[2].backup, 0U);
+    EXPECT_EQ(work[2].files.size(), 2U);
+    EXPECT_FALSE(work[2].ground);
+    EXPECT_EQ(work[3].backup, 1U);
+    EXPECT_EQ(cut_into_work(files, 1000, false).size(), 6U);
+}
+
+// Else it would wait for who has it.
+TEST(FileQueue, HelpingWithTheGroundComesBeforeWhatIsAbove) {
+    const auto a = layered();
+    std::vector<FileItem> files;
+    for (const uint64_t offset : {100, 500, 900})
+        files.emplace_back(piece(a, Layer::ground, 2, offset));
+    files.emplace_back(piece(layered(), Layer::ground, 2, 1300));
+    files.emplace_back(piece(a, Layer::above, 0, 200));
+    FileQueue queue(9);
+    for (FileWork& work : cut_into_work(files, 1000, true))
+        queue.push(work, milliseconds(0));
+    const auto own = queue.pop();
+    ASSERT_TRUE(own && own->parts);
+    EXPECT_FALSE(own->helping);
+    const auto other = queue.pop();
+    ASSERT_TRUE(other);
+    EXPECT_TRUE(other->ground && !other->parts) << "another file's comes before that";
+    const auto help = queue.pop();
+    ASSERT_TRUE(help && help->parts);
+    EXPECT_TRUE(help->helping);
+    EXPECT_EQ(help->parts, own->parts);
+    while (own->parts->next()) {
+    }
+    const auto above = queue.pop();
+    ASSERT_TRUE(above);
+    EXPECT_FALSE(above->ground);
+    queue.close();
+    EXPECT_FALSE(queue.pop());
+}
+
 TEST(FileQueue, WhoHasNothingElseHelpsWithALargeFile) {
     FileQueue queue(4);
     FileWork work{0, 0, {}, std::make_shared<LargeFile>(large_file("a", 0, 40 * kFrameBytes))};
