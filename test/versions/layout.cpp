@@ -2,12 +2,16 @@
 // of the files (src/core/pgdata) is what that version's own headers say.
 #include <cstddef>
 
+#include "core/pgdata/heap_page.hpp"
 #include "core/pgdata/relation_name.hpp"
 #include "core/pgdata/server_version.hpp"
 #include "server/pg_version.hpp"
 
 extern "C" {
+#include "access/clog.h"
+#include "access/htup_details.h"
 #include "access/rmgr.h"
+#include "access/visibilitymapdefs.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
@@ -36,6 +40,8 @@ static_assert(ark::kControlCheckpoint == offsetof(ControlFileData, checkPoint));
 static_assert(ark::kControlRedo == offsetof(ControlFileData, checkPointCopy.redo));
 static_assert(ark::kControlCheckpointTimeline ==
               offsetof(ControlFileData, checkPointCopy.ThisTimeLineID));
+static_assert(ark::kControlNextXid == offsetof(ControlFileData, checkPointCopy.nextXid));
+static_assert(ark::kControlOldestXid == offsetof(ControlFileData, checkPointCopy.oldestXid));
 static_assert(ark::kControlMaxConnections == offsetof(ControlFileData, MaxConnections));
 static_assert(ark::kControlMaxPreparedTransactions ==
               offsetof(ControlFileData, max_prepared_xacts));
@@ -45,6 +51,28 @@ static_assert(ark::kControlRelationSegment == offsetof(ControlFileData, relseg_s
 static_assert(ark::kControlWalBlockSize == offsetof(ControlFileData, xlog_blcksz));
 static_assert(ark::kControlWalSegmentSize == offsetof(ControlFileData, xlog_seg_size));
 static_assert(ark::kControlDataChecksums == offsetof(ControlFileData, data_checksum_version));
+
+// Rows on pages of tables (heap_page.cpp), and the commit log (commit_log.cpp).
+static_assert(offsetof(PageHeaderData, pd_flags) == 10 && PD_ALL_VISIBLE == 0x0004 &&
+              PD_VALID_FLAG_BITS == 0x0007);
+static_assert(offsetof(PageHeaderData, pd_lower) == 12 && offsetof(PageHeaderData, pd_upper) == 14);
+static_assert(offsetof(PageHeaderData, pd_special) == 16 && SizeOfPageHeaderData == 24);
+static_assert(sizeof(ItemIdData) == 4 && LP_NORMAL == 1 && LP_DEAD == 3);
+static_assert(offsetof(HeapTupleHeaderData, t_infomask2) == 18 && HEAP_NATTS_MASK == 0x07FF);
+static_assert(offsetof(HeapTupleHeaderData, t_choice.t_heap.t_field3) == 8);
+static_assert(offsetof(HeapTupleHeaderData, t_bits) == 23 && HEAP_HASNULL == 0x0001);
+static_assert(MaxHeapAttributeNumber == ark::ColumnNulls::kMostColumns);
+static_assert(BITS_PER_HEAPBLOCK == 2 && VISIBILITYMAP_ALL_VISIBLE == 1 &&
+              VISIBILITYMAP_ALL_FROZEN == 2);
+static_assert(SizeofHeapTupleHeader == 23 && offsetof(HeapTupleFields, t_xmin) == 0);
+static_assert(offsetof(HeapTupleFields, t_xmax) == 4);
+static_assert(offsetof(HeapTupleHeaderData, t_infomask) == 20);
+static_assert(HEAP_XMAX_EXCL_LOCK == 0x0040 && HEAP_XMAX_KEYSHR_LOCK == 0x0010);
+static_assert(HEAP_XMAX_LOCK_ONLY == 0x0080 && HEAP_XMAX_IS_MULTI == 0x1000);
+static_assert(HEAP_XMIN_COMMITTED == 0x0100 && HEAP_XMIN_INVALID == 0x0200);
+static_assert(HEAP_XMAX_COMMITTED == 0x0400 && HEAP_XMAX_INVALID == 0x0800);
+static_assert(HEAP_MOVED == 0xC000 && FirstNormalTransactionId == 3);
+static_assert(TRANSACTION_STATUS_COMMITTED == 1 && TRANSACTION_STATUS_ABORTED == 2);
 
 // WAL pages (wal_page.hpp) and records (wal_record.cpp).
 static_assert(SizeOfXLogShortPHD == 24 && SizeOfXLogLongPHD == 40);

@@ -60,6 +60,8 @@ ControlFile parse_control_file(ByteView bytes) {
     out.checkpoint = load<uint64_t>(bytes, kControlCheckpoint);
     out.redo = load<uint64_t>(bytes, kControlRedo);
     out.timeline = load<uint32_t>(bytes, kControlCheckpointTimeline);
+    out.next_xid = load<uint32_t>(bytes, kControlNextXid);
+    out.oldest_xid = load<uint32_t>(bytes, kControlOldestXid);
     out.min_recovery_point = load<uint64_t>(bytes, kControlMinRecoveryPoint);
     out.min_recovery_timeline = load<uint32_t>(bytes, kControlMinRecoveryTimeline);
     out.max_connections = load<uint32_t>(bytes, kControlMaxConnections);

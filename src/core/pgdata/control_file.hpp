@@ -28,6 +28,8 @@ struct ControlFile {
     Lsn checkpoint = 0;
     Lsn redo = 0;                ///< where replay from that checkpoint begins
     TimelineId timeline = 0;     ///< of the latest checkpoint
+    uint32_t next_xid = 0;       ///< at that checkpoint: the first transaction that was not begun
+    uint32_t oldest_xid = 0;     ///< the first that pg_xact has to know
     Lsn min_recovery_point = 0;  ///< in recovery: WAL up to here, of this timeline, was replayed;
     TimelineId min_recovery_timeline = 0;  ///< it lags by a restartpoint at most
     uint32_t max_connections = 0;          ///< settings that recovery needs as they were
