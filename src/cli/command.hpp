@@ -71,6 +71,7 @@ void add_check_command(const CommandContext& context);
 void add_compact_command(const CommandContext& context);
 void add_verify_command(const CommandContext& context);
 void add_drill_command(const CommandContext& context);
+void add_report_command(const CommandContext& context);
 void add_wal_get_command(const CommandContext& context);
 void add_wal_receive_command(const CommandContext& context);
 void add_key_command(const CommandContext& context);

@@ -13,6 +13,7 @@
 #include "cli/restore_wal.hpp"
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/file.hpp"
 #include "core/drill/guard.hpp"
 #include "core/drill/job.hpp"
 #include "core/repo/json_text.hpp"
@@ -26,6 +27,10 @@ namespace {
 struct DrillOptions {
     RepositoryOptions repository;
     DrillRequest request;
+    std::string target = "consistency";
+    std::optional<uint64_t> seed;
+    std::string only;
+    std::string check_file;
 };
 
 const char* describe(DrillPhase phase) {
@@ -40,6 +45,8 @@ const char* describe(DrillPhase phase) {
             return "verifying files";
         case DrillPhase::recovering:
             return "recovering";
+        case DrillPhase::asking:
+            return "asking";
         case DrillPhase::checking_pages:
             return "checking pages";
         case DrillPhase::checking:
@@ -78,9 +85,13 @@ class Watcher final : public DrillListener {
         }
     }
 
+    static bool counts_checks(DrillPhase phase) {
+        return phase == DrillPhase::asking || phase == DrillPhase::checking;
+    }
+
     // While relations are checked they are what is counted.
     nlohmann::json event_of(const DrillProgress& p) const {
-        if (p.phase != DrillPhase::checking)
+        if (!counts_checks(p.phase))
             return progress_event(name_of(p.phase), p.done, p.total, monotonic_nanos() - since_);
         return {{"event", "progress"},
                 {"phase", name_of(p.phase)},
@@ -95,7 +106,7 @@ class Watcher final : public DrillListener {
             return;
         }
         std::string text = describe(p.phase);
-        if (p.phase == DrillPhase::checking && p.total > 0) {
+        if (counts_checks(p.phase) && p.total > 0) {
             text += " " + std::to_string(p.done) + " of " + std::to_string(p.total) + " " + p.doing;
         } else if (p.total > 0) {
             text += " " + describe_progress(p.done, p.total, monotonic_nanos() - since_);
@@ -123,6 +134,41 @@ void print_what_was_checked(const nlohmann::json& v) {
         number("rows", "rows").c_str(), number("rows", "tables").c_str());
 }
 
+void print_target(const nlohmann::json& v) {
+    if (!v.contains("target") || !v["target"].contains("reached_lsn"))
+        return;
+    const nlohmann::json& target = v["target"];
+    std::string text = "  target " + text_of_json(target["asked"]);
+    if (target.contains("seed"))
+        text += " (seed " + target["seed"].dump() + ")";
+    text += ": reached LSN " + target["reached_lsn"].get<std::string>() + " on timeline " +
+            target["timeline"].dump();
+    if (target["reached_time"].is_string())
+        text += ", last transaction " + target["reached_time"].get<std::string>();
+    std::printf("%s\n", text.c_str());
+}
+
+void print_checks(const nlohmann::json& v) {
+    if (v.contains("rules")) {
+        const nlohmann::json& r = v["rules"];
+        std::printf("  %s foreign keys, %s rules of rows, %s unique keys, %s sequences\n",
+                    r["foreign_keys"].dump().c_str(), r["constraints"].dump().c_str(),
+                    r["unique_keys"].dump().c_str(), r["sequences"].dump().c_str());
+    }
+    if (v.contains("census") && v["census"].is_object()) {
+        const nlohmann::json& c = v["census"];
+        std::printf("  %s answers of the databases as they were, %s differ, %s changed since\n",
+                    c["compared"].dump().c_str(), c["differing"].dump().c_str(),
+                    c["left_out"].dump().c_str());
+    }
+    if (!v.contains("checks") || v["checks"].empty())
+        return;
+    size_t passed = 0;
+    for (const nlohmann::json& check : v["checks"])
+        passed += check["status"] == "passed" ? 1 : 0;
+    std::printf("  %zu of %zu checks of your own passed\n", passed, v["checks"].size());
+}
+
 void print_text(const Evidence& e) {
     const nlohmann::json& v = e.verified;
     if (e.success) {
@@ -133,11 +179,36 @@ void print_text(const Evidence& e) {
     }
     if (v.contains("databases"))
         print_what_was_checked(v);
+    print_target(v);
+    print_checks(v);
     if (v.contains("rto_seconds")) {
         std::printf("  fetched and recovered in %.1f s; the whole test took %.1f s\n",
                     v["rto_seconds"].get<double>(), v["seconds"]["total"].get<double>());
     }
     print_findings(e);
+}
+
+std::vector<UserCheck> read_checks(const std::string& path) {
+    constexpr size_t kLimit = 16 << 20;
+    const Bytes content = read_file(path, kLimit);
+    try {
+        return parse_check_file(std::string(as_text(content)));
+    } catch (Error& error) {
+        error.message = "invalid check file \"" + path + "\": " + error.message;
+        throw;
+    }
+}
+
+void take_wishes(DrillOptions& options) {
+    DrillRequest& request = options.request;
+    request.is_drill = true;
+    request.target = parse_drill_target(options.target, now_micros());
+    if (options.seed && request.target.kind != DrillTarget::Kind::random)
+        throw Error(ErrorCode::invalid_argument, "--seed needs --target random");
+    request.target.seed = options.seed;
+    request.steps = options.only.empty() ? DrillSteps::all() : DrillSteps::parse(options.only);
+    if (!options.check_file.empty())
+        request.checks = read_checks(options.check_file);
 }
 
 // The test counts all the same.
@@ -146,6 +217,7 @@ int drill(DrillOptions& options) {
     const std::string url = required_repo(options.repository);
     DrillRequest& request = options.request;
     const CommandActor actor;
+    take_wishes(options);
     request.scratch_directory = canonical_path(request.scratch_directory);
     ::umask(077);
     become_owner(request.scratch_directory);
@@ -185,8 +257,25 @@ void add_options(CLI::App& command, DrillOptions& options) {
     add_retry_option(command, options.repository);
     add_as_of_option(command, options.repository);
     add_audit_option(command, options.repository);
-    command.add_option("--backup", request.backup_id, "this backup (default: the newest)")
+    command
+        .add_option("--backup", request.backup_id,
+                    "this backup (default: the newest that leads to the target)")
         ->option_text("ID");
+    command
+        .add_option("--target", options.target,
+                    "how far to recover: consistency (default; the end of the backup), latest, "
+                    "random (a point that can be recovered), or a time")
+        ->option_text("TARGET");
+    command.add_option("--seed", options.seed, "draws the same random point again")
+        ->option_text("N");
+    command
+        .add_option("--checks", options.check_file,
+                    "file with queries of your own for the restored server")
+        ->option_text("FILE");
+    command
+        .add_option("--only", options.only,
+                    "only these checks, with commas between them: " + all_step_names())
+        ->option_text("LIST");
     command
         .add_option(
             "--scratch", request.scratch_directory,
@@ -224,6 +313,9 @@ void add_drill_command(const CommandContext& context) {
         "Examples:\n"
         "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill\n"
         "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill --output json\n"
+        "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill --target random\n"
+        "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill --target latest --checks "
+        "checks.sql\n"
         "Ends with 0 where the backup is good, 6 where something is wrong with it, another status "
         "where\n"
         "nothing can be said. What was found is also stored beside the backup.");

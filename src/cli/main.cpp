@@ -96,6 +96,7 @@ int run_command(int argc, char** argv) {
         "  pg_ark check --repo file:///srv/ark\n"
         "  pg_ark verify --repo file:///srv/ark\n"
         "  pg_ark drill --repo file:///srv/ark --scratch /var/tmp/drill\n"
+        "  pg_ark report drill latest --repo file:///srv/ark --output drill.html\n"
         "Run 'pg_ark COMMAND --help' for one command.");
     int status = 0;
     OutputFormat output = OutputFormat::text;
@@ -109,6 +110,7 @@ int run_command(int argc, char** argv) {
     add_compact_command(context);
     add_verify_command(context);
     add_drill_command(context);
+    add_report_command(context);
     add_wal_get_command(context);
     add_wal_receive_command(context);
     add_key_command(context);

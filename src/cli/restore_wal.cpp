@@ -67,7 +67,7 @@ class RepositoryWalOnWay final : public WalOnWay {
     }
     std::optional<Error> damage() const override { return source_.source().damage(); }
     Lsn end(Lsn from) override { return end_of_wal(source_, from); }
-    bool has_record_from(Lsn lsn) override { return reader_from(lsn).next().has_value(); }
+    bool has_record_from(Lsn lsn) override { return ark::has_record_from(source_, lsn); }
     std::optional<WalMoment> last_transaction(Lsn from) override {
         return moment_of(ark::last_transaction(source_, from));
     }

@@ -23,7 +23,7 @@ class PipeHost : public BackupHost {
 
     BackupStart start(const TableSink& tables) override {
         channel_.send(Message("ready"));
-        const Message message = expect_after_tables("start", tables);
+        const Message message = expect_after_tables("start", tables, nullptr);
         return {lsn_of(message, "lsn"), static_cast<TimelineId>(message.number("timeline"))};
     }
 
@@ -32,9 +32,9 @@ class PipeHost : public BackupHost {
         return from_hex(channel_.expect("control").token("data"));
     }
 
-    BackupStop stop(const TableSink& tables) override {
+    BackupStop stop(const TableSink& tables, const AnswerSink& answers) override {
         channel_.send(Message("copied"));
-        const Message message = expect_after_tables("stop", tables);
+        const Message message = expect_after_tables("stop", tables, answers);
         BackupStop out;
         out.lsn = lsn_of(message, "lsn");
         out.timeline = static_cast<TimelineId>(message.number("timeline"));
@@ -100,13 +100,18 @@ class PipeHost : public BackupHost {
     }
 
  private:
-    Message expect_after_tables(const std::string& verb, const TableSink& tables) {
+    Message expect_after_tables(const std::string& verb, const TableSink& tables,
+                                const AnswerSink& answers) {
         for (;;) {
             std::optional<Message> message = channel_.receive();
             if (!message)
                 throw job_ended();
             if (message->verb() == verb)
                 return std::move(*message);
+            if (message->verb() == "answer" && answers) {
+                answers(message->text("line"));
+                continue;
+            }
             if (message->verb() != "table") {
                 throw Error(ErrorCode::protocol_violation,
                             "unexpected message \"" + message->verb() + "\"");

@@ -1,6 +1,8 @@
 // The role server-catalog: questions about the repository, for the server's sweep, preflight() and
 // what can be recovered.
 
+#include <algorithm>
+
 #include "cli/child/encryption_check.hpp"
 #include "cli/child/opening.hpp"
 #include "cli/child/recoverability.hpp"
@@ -53,6 +55,13 @@ void send_backup(Channel& channel, BackupOutline backup) {
     }
 }
 
+bool is_uuid(const std::string& text) {
+    constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    return std::ranges::equal(text, kForm, [](char c, char form) {
+        return form == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    });
+}
+
 void list(Channel& channel, const Opening& opening) {
     Repository& repository = *opening.repository;
     const std::string cluster = opening.cluster_name();
@@ -80,6 +89,37 @@ void find(Channel& channel, const Opening& opening, const std::string& id) {
     } else {
         channel.send(Message("end"));
     }
+}
+
+// What was found out about a backup, here or on other hosts: the names of its evidence.
+void tests(Channel& channel, const Opening& opening, const std::string& id) {
+    constexpr std::string_view kEnd = ".json";
+    const std::string directory = opening.cluster_name() + "/backup/" + id + "/tests";
+    std::vector<std::string> found;
+    opening.repository->store().list(directory, [&](const ObjectInfo& object) {
+        const std::string name = object.name.substr(object.name.rfind('/') + 1);
+        if (name.ends_with(kEnd) && is_uuid(name.substr(0, name.size() - kEnd.size())))
+            found.push_back(name.substr(0, name.size() - kEnd.size()));
+        return true;
+    });
+    for (const std::string& test : found) {
+        Message message("test");
+        channel.send(message.add_token("test", test));
+    }
+    channel.send(Message("end"));
+}
+
+void evidence(Channel& channel, const Opening& opening, const std::string& id,
+              const std::string& test) {
+    constexpr uint64_t kLimit = 520 * 1000;
+    const auto content = read_small(opening.repository->store(), opening.cluster_name(),
+                                    ObjectKind::evidence, place::evidence(id, test), kLimit);
+    if (!content) {
+        channel.send(Message("end"));
+        return;
+    }
+    Message message("evidence");
+    channel.send(message.add_text("json", as_text(*content)));
 }
 
 void cleanup(Channel& channel, const Opening& opening, const std::string& id) {
@@ -126,6 +166,10 @@ void answer(Channel& channel, const Opening& opening, const Message& message) {
         list(channel, opening);
     } else if (verb == "find") {
         find(channel, opening, message.token("id"));
+    } else if (verb == "tests") {
+        tests(channel, opening, message.token("id"));
+    } else if (verb == "evidence") {
+        evidence(channel, opening, message.token("id"), message.token("test"));
     } else if (verb == "cleanup") {
         cleanup(channel, opening, message.token("id"));
     } else if (verb == "tidy") {

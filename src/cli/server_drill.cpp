@@ -1,6 +1,7 @@
 // The role server-drill: one restore test, for a job worker of the server; or the removal of what
 // earlier ones left.
 
+#include <algorithm>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,8 @@
 #include "cli/command.hpp"
 #include "cli/own_program.hpp"
 #include "cli/restore_wal.hpp"
+#include "core/base/clock.hpp"
+#include "core/base/json.hpp"
 #include "core/drill/job.hpp"
 
 namespace ark {
@@ -38,12 +41,53 @@ std::vector<std::string> names_of(const std::string& list) {
     return out;
 }
 
+// A module that knows of no drills asks for a restore test: mode is absent then.
+void take_wishes(const Message& first, DrillRequest& request) {
+    request.is_drill = first.token_or("mode", "") == "drill";
+    if (!request.is_drill)
+        return;
+    const std::string target = first.token_or("target", "consistency");
+    if (target == "time") {
+        request.target.kind = DrillTarget::Kind::time;
+        request.target.time = static_cast<UnixMicros>(first.number("target_time"));
+    } else {
+        request.target = parse_drill_target(target, now_micros());
+    }
+    request.target.asked = first.text_or("asked", target);
+    if (first.has("seed"))
+        request.target.seed = first.number("seed");
+    const std::string steps = first.text_or("steps", "");
+    request.steps = steps.empty() ? DrillSteps::all() : DrillSteps::parse(steps);
+}
+
+UserCheck check_of(const Message& message) {
+    UserCheck check;
+    const std::string kind = message.token("kind");
+    check.kind = kind == "critical" ? UserCheck::Kind::critical : UserCheck::Kind::integrity;
+    if (kind == "ready_made")
+        check.ready_made = message.token("ready_made");
+    check.without_indexes = message.number_or("without_indexes", 0) != 0;
+    check.name = message.text("name");
+    check.category = message.token_or("category", check.category);
+    check.severity = message.token_or("severity", check.severity);
+    check.threshold = message.number_or("threshold", 0);
+    check.database = message.text("database");
+    check.sql = message.text("sql");
+    if (message.has("expected"))
+        check.expected = message.text("expected");
+    if (message.has("predicate"))
+        check.predicate = message.text("predicate");
+    check.timeout_ms = std::max<uint64_t>(message.number_or("timeout_ms", check.timeout_ms), 1);
+    return check;
+}
+
 // Reads up to `begin`.
 DrillRequest request_of(Channel& channel, const Opening& opening) {
     const Message first = channel.expect("drill");
     DrillRequest request;
     request.cluster = opening.cluster_name();
-    request.backup_id = first.token("id");
+    take_wishes(first, request);
+    request.backup_id = request.is_drill ? first.token_or("id", "") : first.token("id");
     request.test_id = first.token("test");
     request.scratch_directory = first.text("scratch");
     request.program_directory = first.text_or("bindir", "");
@@ -52,6 +96,7 @@ DrillRequest request_of(Channel& channel, const Opening& opening) {
     request.jobs = static_cast<int>(first.number_or("jobs", 2));
     request.memory_mb = static_cast<int>(first.number_or("memory_mb", 64));
     request.libraries = names_of(first.text_or("libraries", ""));
+    request.context = parse_json(first.text_or("context", "{}"));
     request.keep_away.push_back(opening.cluster.data_directory);
     for (;;) {
         const std::optional<Message> message = channel.receive();
@@ -59,6 +104,10 @@ DrillRequest request_of(Channel& channel, const Opening& opening) {
             throw job_ended();
         if (message->verb() == "begin")
             return request;
+        if (message->verb() == "check") {
+            request.checks.push_back(check_of(*message));
+            continue;
+        }
         if (message->verb() != "keep_away") {
             throw Error(ErrorCode::protocol_violation,
                         "unexpected message \"" + message->verb() + "\"");

@@ -6,6 +6,7 @@
 #include "cli/child/role.hpp"
 #include "cli/command.hpp"
 #include "core/verify/change_audit_job.hpp"
+#include "core/verify/freshness.hpp"
 #include "core/verify/job.hpp"
 
 namespace ark {
@@ -31,6 +32,8 @@ VerifyRequest request_of(const Message& message, const Opening& opening) {
     request.backup_id = message.token("id");
     request.test_id = message.token("test");
     request.jobs = static_cast<int>(message.number_or("jobs", 2));
+    request.freshness_seconds = static_cast<int64_t>(
+        message.number_or("freshness_s", static_cast<uint64_t>(kDefaultFreshness)));
     return request;
 }
 

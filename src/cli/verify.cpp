@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include "cli/command.hpp"
@@ -9,6 +10,7 @@
 #include "cli/traffic.hpp"
 #include "core/base/clock.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/verify/freshness.hpp"
 #include "core/verify/job.hpp"
 
 namespace ark {
@@ -20,6 +22,8 @@ struct VerifyOptions {
     std::string backup_id;
     int jobs = 2;
     int wait_seconds = 10;
+    int64_t freshness_seconds = kDefaultFreshness;
+    bool full = false;
 };
 
 class Watcher final : public VerifyListener {
@@ -81,8 +85,8 @@ std::string counted(uint64_t n, const char* one, const char* many) {
 // Text of files' names may be anything: it goes out as it is, like ls's.
 void print_text(const Evidence& e) {
     const nlohmann::json& v = e.verified;
+    const nlohmann::json wal = v.value("wal", nlohmann::json::object());
     if (e.success) {
-        const nlohmann::json& wal = v.at("wal");
         std::printf("backup %s is whole\n", e.backup_id.c_str());
         std::printf("  %s, %s with %s, WAL %s to %s (%s), read back and checked in %.1f s\n",
                     counted(v.at("packs"), "pack", "packs").c_str(),
@@ -92,9 +96,19 @@ void print_text(const Evidence& e) {
                     wal.at("last").get<std::string>().c_str(),
                     counted(wal.at("segments"), "segment", "segments").c_str(),
                     v.at("seconds").at("total").get<double>());
+    } else if (v.value("backup_is_whole", false)) {
+        std::printf("backup %s is whole, but recovery from it ends at %s: %s\n",
+                    e.backup_id.c_str(), wal.value("recoverable_to", "its own end").c_str(),
+                    counted(e.errors.count, "finding", "findings").c_str());
     } else {
         std::printf("backup %s is DAMAGED: %s\n", e.backup_id.c_str(),
                     counted(e.errors.count, "finding", "findings").c_str());
+    }
+    if (v.contains("oldest_verification")) {
+        std::printf("  %s (%s) not read again: found good since %s, and there unchanged\n",
+                    counted(v.at("objects_fresh"), "object", "objects").c_str(),
+                    human_bytes(v.at("bytes_fresh")).c_str(),
+                    v.at("oldest_verification").get<std::string>().c_str());
     }
     print_findings(e);
 }
@@ -118,6 +132,7 @@ int verify(const VerifyOptions& options) {
         // Nobody stores anything in the past.
         const bool is_past = repository->store().as_of().has_value();
         request.patience_millis = is_past ? 0 : options.wait_seconds * 1000;
+        request.freshness_seconds = options.full ? 0 : options.freshness_seconds;
         const Evidence evidence = verify_backup(*repository, request, watcher);
         store_or_warn(*repository, evidence);
         damaged += evidence.success ? 0 : 1;
@@ -170,13 +185,30 @@ void add_verify_command(const CommandContext& context) {
                      "(default 10)")
         ->check(CLI::Range(0, kMaxWait))
         ->option_text("SECONDS");
+    command
+        ->add_option("--freshness", options->freshness_seconds,
+                     "what was verified within this time is not read again, only looked for: a "
+                     "number with s, min, h or d, at most 30d; 0: read all (default 7d)")
+        ->transform(CLI::AsNumberWithUnit(
+            std::map<std::string, int64_t>{{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 24 * 3600}},
+            CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME"))
+        ->check(CLI::Range(int64_t{0}, kLongestFreshness))
+        ->option_text("TIME");
+    command->add_flag("--full", options->full, "read everything, as with --freshness 0");
     command->footer(
         "Examples:\n"
         "  pg_ark verify --repo file:///srv/ark\n"
         "  pg_ark verify manual_20261120_021500_9f3a01bc --repo file:///srv/ark --output json\n"
+        "  pg_ark verify --repo file:///srv/ark --full\n"
         "Ends with 0 where all is well, 6 where a backup or its WAL is damaged, another status "
         "where\n"
-        "nothing can be said. What was found is also stored beside the backup.");
+        "nothing can be said. (The text tells a damaged backup from a whole one behind which WAL "
+        "is "
+        "missing.)\n"
+        "What was read is written down in the repository (verified/), so that nobody reads it "
+        "again "
+        "too soon.\n"
+        " What was found is also stored beside the backup.");
     command->callback([context, options] {
         context.output = options->repository.output;
         context.status = verify(*options);

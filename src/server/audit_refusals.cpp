@@ -29,7 +29,7 @@ const char* const kActs[] = {
     "create_manual_backup", "start_backup", "backup",
     "cancel_backup",        "adopt",        "test_backup_restoration",
     "start_restore_test",   "restore_test", "cancel_restore_test",
-    "verify_backup",
+    "verify_backup",        "start_drill",  "drill",
 };
 const char* const kTables[] = {"audit_log", "backup_log", "backup_tests", "backup_verification"};
 

@@ -45,7 +45,7 @@ void insert_audit_accepted(const JobRequest& request) {
         "client, application, backend, pid) VALUES ($1, 'accepted', $2, $3, $4, $5, $6, $7, $8, "
         "$9::pg_catalog.int4)",
         or_null(request.act) != nullptr ? request.act : "start_backup",
-        is_backup ? request.backup_id : request.test_id, request.backup_id,
+        is_backup ? request.backup_id : request.test_id, or_null(request.backup_id),
         or_null(actor.session_role), or_null(actor.acting_role), or_null(actor.client),
         or_null(actor.application), or_null(actor.backend),
         actor.pid == 0 ? nullptr : number_text(static_cast<uint64>(actor.pid)));
@@ -57,7 +57,8 @@ void insert_audit_end(const char* target, const char* outcome, int sqlstate, con
         "client, application, backend, pid, sqlstate, message) "
         "SELECT act, $2, target, backup_id, session_role, acting_role, client, application, "
         "backend, pid, $3, $4 FROM ark.audit_log AS begun WHERE target = $1 AND "
-        "outcome = 'accepted' AND backup_id IS NOT NULL AND NOT EXISTS (SELECT FROM ark.audit_log "
+        "outcome = 'accepted' AND (backup_id IS NOT NULL OR act IN ('run_integrity_checks', "
+        "'check_integrity')) AND NOT EXISTS (SELECT FROM ark.audit_log "
         "AS ended WHERE ended.target = $1 AND ended.outcome = $2) ORDER BY at LIMIT 1",
         target, outcome, sqlstate == 0 ? nullptr : unpack_sql_state(sqlstate), or_null(message));
     note_rows();

@@ -2,6 +2,7 @@
 // bytes move.
 #include "server/backup_conversation.hpp"
 
+#include "server/answers.hpp"
 #include "server/backup_sql.hpp"
 #include "server/census.hpp"
 #include "server/change_status.hpp"
@@ -231,12 +232,14 @@ void take_done(BackupJob* job, const Message& message) {
 
 // Answers the child until it says `last`. `timeout_ms` is for the next message, or with `in_all`
 // for all of them.
-void converse_until(BackupJob* job, const char* last, int64 timeout_ms, bool in_all) {
+void converse_until(BackupJob* job, const char* last, int64 timeout_ms, bool in_all,
+                    Answers* answers = nullptr) {
     const TimestampTz end = deadline_in_ms(timeout_ms);
     for (;;) {
         MemoryContextReset(job->message_context);
         MemoryContextSwitchTo(job->message_context);
         const Message message = receive(job->child, in_all ? end : deadline_in_ms(timeout_ms));
+        take_answers(answers);
         if (message_is(message, "progress"))
             take_progress(job, message);
         else if (message_is(message, "corrupt"))
@@ -274,6 +277,24 @@ void converse_about_compaction(BackupJob* job) {
     fault_point("module_done");
 }
 
+// The databases are asked while the files are copied: before the stop, so that all they see has
+// ended by then.
+void copy_and_ask(BackupJob* job) {
+    Answers* answers = begin_answers();
+    PG_TRY();
+    {
+        converse_until(job, "copied", kSilenceMs, false, answers);
+        fault_point("module_copied");
+        finish_answers(answers, job->child);
+    }
+    PG_CATCH();
+    {
+        abandon_answers(answers);
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+}
+
 }  // namespace
 
 void converse_about_backup(BackupJob* job) {
@@ -291,8 +312,7 @@ void converse_about_backup(BackupJob* job) {
     prepare(job);
     fault_point("module_ready");
     start(job);
-    converse_until(job, "copied", kSilenceMs, false);
-    fault_point("module_copied");
+    copy_and_ask(job);
     stop(job);
     converse_until(job, "done", settings.wal_timeout_s * INT64CONST(1000) + kWalTimeoutMarginMs,
                    true);

@@ -53,10 +53,12 @@ const char* setting(MemoryContext context, const char* name) {
 }
 
 // Backups of which the last verification or audit, or a restore test, found something that lies in
-// the repository; not those whose source was damaged.
+// the repository; not those whose source was damaged, nor those that are whole and have a gap in
+// the WAL behind them, which what plans an incremental backup looks at by itself.
 constexpr char kDistrusted[] =
     "SELECT log.backup_id FROM ark.backup_log log WHERE log.status = 'completed' AND (EXISTS ("
-    "SELECT FROM (SELECT DISTINCT ON (verification_type) success FROM ark.backup_verification v "
+    "SELECT FROM (SELECT DISTINCT ON (verification_type) success OR v.details @> "
+    "'{\"backup_is_whole\": true}' AS success FROM ark.backup_verification v "
     "WHERE v.backup_id = log.backup_id AND v.success IS NOT NULL "
     "AND v.verification_type <> 'restore_test' "
     "AND NOT v.details ? 'data_checksums' ORDER BY verification_type, verification_date DESC) "

@@ -153,6 +153,36 @@ List* catalog_list(CatalogClient* client) {
     }
 }
 
+List* catalog_tests(CatalogClient* client, const char* backup_id) {
+    List* found = NIL;
+    ask(client, "tests", backup_id);
+    for (;;) {
+        const Message message = answer(client);
+        if (message_is(message, "end"))
+            return found;
+        if (!message_is(message, "test"))
+            unexpected(message);
+        if (const char* id = get_token(message, "test"))
+            found = lappend(found, pstrdup(id));
+    }
+}
+
+char* catalog_evidence(CatalogClient* client, const char* backup_id, const char* test_id) {
+    StringInfoData out;
+    initStringInfo(&out);
+    message_begin(&out, "evidence");
+    message_token(&out, "id", backup_id);
+    message_token(&out, "test", test_id);
+    message_end(&out);
+    child_send(client->child, out);
+    const Message message = answer(client);
+    if (message_is(message, "evidence"))
+        return get_text(message, "json");
+    if (!message_is(message, "end"))
+        unexpected(message);
+    return nullptr;
+}
+
 RepositoryCheck catalog_check(CatalogClient* client) {
     RepositoryCheck check = {};
     StringInfoData out;

@@ -57,6 +57,11 @@ char* catalog_cleanup(CatalogClient* client, const char* backup_id);
 uint64 catalog_tidy(CatalogClient* client, char** kept);
 /// JSON of every backup's marker, as a List of char*.
 List* catalog_list(CatalogClient* client);
+/// Ids of the tests and verifications of a backup whose evidence is in the repository, as a List of
+/// char*.
+List* catalog_tests(CatalogClient* client, const char* backup_id);
+/// JSON of one, or NULL: it is not there.
+char* catalog_evidence(CatalogClient* client, const char* backup_id, const char* test_id);
 RepositoryCheck catalog_check(CatalogClient* client);
 
 }  // namespace ark

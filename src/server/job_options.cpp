@@ -82,6 +82,31 @@ void text_option(const char* key, const JsonbValue& value, char* to, size_t size
     strlcpy(to, text, size);
 }
 
+char* any_text_option(const char* key, const JsonbValue& value) {
+    if (value.type != jbvString || value.val.string.len == 0)
+        bad_value(key, "a text");
+    return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
+List* texts_option(const char* key, const JsonbValue& value) {
+    constexpr char kExpected[] = "an array of texts";
+    List* texts = NIL;
+    if (value.type != jbvBinary || !JsonContainerIsArray(value.val.binary.data))
+        bad_value(key, kExpected);
+    JsonbIterator* iterator = JsonbIteratorInit(value.val.binary.data);
+    JsonbValue element;
+    for (;;) {
+        const JsonbIteratorToken token = JsonbIteratorNext(&iterator, &element, true);
+        if (token == WJB_DONE)
+            return texts;
+        if (token != WJB_ELEM)
+            continue;
+        if (element.type != jbvString)
+            bad_value(key, kExpected);
+        texts = lappend(texts, pnstrdup(element.val.string.val, element.val.string.len));
+    }
+}
+
 void take_options(Jsonb* options, const char* known, OptionTaker take, void* target) {
     if (options == nullptr)
         return;

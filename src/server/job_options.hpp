@@ -3,6 +3,7 @@
 #include "server/jobs.hpp"
 
 extern "C" {
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 }
 
@@ -23,5 +24,9 @@ bool boolean_option(const char* key, const JsonbValue& value);
 void uuid_option(const char* key, const JsonbValue& value, char (&to)[kUuidSize]);
 /// At most `size` - 1 bytes, copied to `to`.
 void text_option(const char* key, const JsonbValue& value, char* to, size_t size);
+/// Palloc'd; not empty.
+char* any_text_option(const char* key, const JsonbValue& value);
+/// List of char*: what an array of texts has.
+List* texts_option(const char* key, const JsonbValue& value);
 
 }  // namespace ark

@@ -2,6 +2,8 @@
 
 #include "server/audit_job.hpp"
 #include "server/backup_job.hpp"
+#include "server/drill_schedule.hpp"
+#include "server/integrity_job.hpp"
 #include "server/settings.hpp"
 #include "server/sweep.hpp"
 #include "server/test_job.hpp"
@@ -28,6 +30,10 @@ const char* name_of(JobKind kind) {
             return "pg_ark verification";
         case JobKind::kAudit:
             return "pg_ark audit";
+        case JobKind::kIntegrity:
+            return "pg_ark integrity";
+        case JobKind::kSchedule:
+            return "pg_ark schedule";
         case JobKind::kBackup:
             break;
     }
@@ -83,6 +89,10 @@ void pg_ark_job_main(Datum slot) {
         ark::run_sweep(ark::own_job);
     else if (kind == ark::JobKind::kAudit)
         ark::run_audit(ark::own_job);
+    else if (kind == ark::JobKind::kIntegrity)
+        ark::run_integrity(ark::own_job);
+    else if (kind == ark::JobKind::kSchedule)
+        ark::run_schedule(ark::own_job);
     else if (ark::is_test(kind))
         ark::run_test(ark::own_job);
     else

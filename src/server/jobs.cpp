@@ -82,6 +82,16 @@ int free_slot(int reserved) {
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a sweep is under way")));
     if (kind == JobKind::kAudit)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the audit log is being written")));
+    if (kind == JobKind::kIntegrity)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("run \"%s\" of integrity checks is under way", running),
+                        errdetail("One runs at a time."),
+                        errhint("Wait until it is gone from ark.test_progress, or stop it with "
+                                "SELECT ark.cancel_integrity_run('%s').",
+                                running)));
+    if (kind == JobKind::kSchedule)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("the schedule of drills is being looked at")));
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE), errmsg("backup \"%s\" is under way", running),
              errdetail("One backup of a cluster runs at a time."),
@@ -106,7 +116,7 @@ int free_slot(int reserved) {
 
 // Throws where no other job of that kind may be. Under the lock, which an error releases first.
 void require_alone(JobKind kind) {
-    if (is_test(kind)) {
+    if (is_test(kind) && kind != JobKind::kIntegrity) {
         const int running = active_jobs(JobKind::kRestoreTest);
         if (kind == JobKind::kRestoreTest && running >= settings.restore_test_limit &&
             settings.restore_test_when_busy == kRefuseWhenBusy) {
@@ -117,7 +127,8 @@ void require_alone(JobKind kind) {
     }
     if (const Job* job = find_active(kind)) {
         char running[kBackupIdSize];
-        strlcpy(running, job->request.backup_id, sizeof(running));
+        strlcpy(running, is_test(kind) ? job->request.test_id : job->request.backup_id,
+                sizeof(running));
         unlock_shared();
         refuse_second(kind, running);
     }
@@ -307,6 +318,9 @@ void job_end(JobRef ref, const JobError* error) {
             job->error = *error;
         job->worker_pid = 0;
         move_to(job, JobState::kEnded);
+        // Of a drill the schedule keeps the result; a sweep may have found that one has none.
+        shared->schedule.requested |=
+            job->kind == JobKind::kRestoreTest || job->kind == JobKind::kSweep;
     }
     unlock_shared();
 }

@@ -32,9 +32,10 @@ struct JobView {
 /// full.
 JobRef job_request(JobKind kind, const JobRequest* request, bool caller);
 
-/// Whether a job of this kind tests a backup: reads it, and takes none.
+/// Whether a job of this kind tests something, a backup or the live data: it has a test_id.
 inline bool is_test(JobKind kind) {
-    return kind == JobKind::kRestoreTest || kind == JobKind::kVerification;
+    return kind == JobKind::kRestoreTest || kind == JobKind::kVerification ||
+           kind == JobKind::kIntegrity;
 }
 
 /// The job of that use of the slot; found is false when the slot has been given to another.
@@ -43,7 +44,7 @@ JobView job_view(JobRef ref);
 JobView job_of_backup(const char* backup_id);
 /// Whether a job that has not ended takes that backup: its row is nobody else's business.
 bool job_is_active(const char* backup_id);
-/// The running (not ended) test or verification of that id.
+/// The running (not ended) test, verification or run of integrity checks of that id.
 JobView job_of_test(const char* test_id);
 
 /// All kJobSlots slots as they are now, palloc'd.

@@ -17,6 +17,7 @@ constexpr long kSliceMs = 50;
 
 const char* table_of(JobKind kind) {
     return kind == JobKind::kRestoreTest    ? "ark.backup_tests"
+           : kind == JobKind::kIntegrity    ? "ark.integrity_runs"
            : kind == JobKind::kVerification ? "ark.backup_verification"
                                             : "ark.backup_log";
 }
@@ -46,6 +47,7 @@ bool row_appears(JobRef ref, JobKind kind, int timeout_ms) {
 
 const char* one_of_kind(JobKind kind) {
     return kind == JobKind::kRestoreTest    ? "a restore test"
+           : kind == JobKind::kIntegrity    ? "a run of integrity checks"
            : kind == JobKind::kVerification ? "a verification"
                                             : "a backup";
 }

@@ -73,7 +73,10 @@ Verdict wait_for_end(JobRef ref, const JobRequest& request, bool open) {
         if (view.state == JobState::kEnded || !view.found) {
             if (view.error.sqlstate != 0)
                 throw_error(view.error,
-                            psprintf("backup \"%s\" could not be tested: ", request.backup_id));
+                            request.backup_id[0] != '\0'
+                                ? psprintf("backup \"%s\" could not be tested: ", request.backup_id)
+                            : request.drill ? "the drill has no result: "
+                                            : "");
             if (view.verdict == Verdict::kUnknown)
                 ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
                                 errmsg("the result of test \"%s\" is lost", request.test_id)));
@@ -81,7 +84,7 @@ Verdict wait_for_end(JobRef ref, const JobRequest& request, bool open) {
         }
         if (open) {
             SPI_commit();
-            tell_test_progress(request.test_id, view.progress, &told);
+            tell_test_progress(view.kind, request.test_id, view.progress, &told);
         }
         notice_lost_client();
         CHECK_FOR_INTERRUPTS();
@@ -118,6 +121,10 @@ void require_test_preconditions() {
 }
 
 }  // namespace
+
+void require_drills() {
+    require_test_preconditions();
+}
 
 void require_testable(const char* backup_id) {
     require_backup_id(backup_id);

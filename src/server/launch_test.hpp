@@ -7,7 +7,10 @@ namespace ark {
 /// complete. NULL: an error too.
 void require_testable(const char* backup_id);
 
-/// A request for a test of that backup, with an id of its own.
+/// The same for a drill whose backup is found later.
+void require_drills();
+
+/// A request for a test of that backup ("": of none), with an id of its own.
 JobRequest* new_test_request(const char* backup_id);
 
 /// How a call waits for its test.

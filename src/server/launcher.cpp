@@ -117,7 +117,7 @@ int watch_workers() {
                 make_error(ERRCODE_CONNECTION_FAILURE, "the worker ended without a result",
                            "The server's log says why.");
             job_end(ref, &error);
-            if (kind != JobKind::kSweep && kind != JobKind::kAudit)
+            if (kind != JobKind::kSweep && kind != JobKind::kAudit && kind != JobKind::kSchedule)
                 request_sweep();
             // What it had taken is still there.
             if (kind == JobKind::kAudit)
@@ -222,6 +222,44 @@ void start_audit() {
     (void)job_request(JobKind::kAudit, nullptr, false);
 }
 
+// Without any cause: the clock may have been set, and rows changed by hand.
+constexpr int kScheduleEveryMs = 3600 * 1000;
+constexpr int kScheduleRetryMs = 60 * 1000;
+
+// A clone starts no drills, and a standby has no launcher.
+bool schedule_is_due() {
+    lock_shared(LW_SHARED);
+    const ScheduleStatus& status = shared->schedule;
+    const TimestampTz now = GetCurrentTimestamp();
+    const bool due = status.requested || (status.next_at != 0 && status.next_at <= now) ||
+                     status.last_at > now ||
+                     TimestampDifferenceExceeds(status.last_at, now, kScheduleEveryMs);
+    unlock_shared();
+    return due && settings.repositories[0] != '\0' && !is_clone() &&
+           !is_running(JobKind::kSchedule) && database_exists();
+}
+
+void start_schedule() {
+    lock_shared(LW_EXCLUSIVE);
+    shared->schedule.requested = false;
+    shared->schedule.last_at = GetCurrentTimestamp();
+    // Unless the look at the table ends well, and says otherwise.
+    shared->schedule.next_at =
+        TimestampTzPlusMilliseconds(shared->schedule.last_at, kScheduleRetryMs);
+    unlock_shared();
+    (void)job_request(JobKind::kSchedule, nullptr, false);
+}
+
+// A drill begins within the second that it is due in.
+long idle_ms() {
+    lock_shared(LW_SHARED);
+    const TimestampTz next = shared->schedule.next_at;
+    unlock_shared();
+    if (next == 0)
+        return kIdleMs;
+    return Min(kIdleMs, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next) + 1);
+}
+
 // What is in the repository, and what of it this server can read.
 char* what_is_swept() {
     return psprintf("%s|%s|%s", settings.repositories, settings.encryption_key_file,
@@ -252,10 +290,12 @@ void run_once() {
         start_sweep();
     if (audit_is_due())
         start_audit();
+    if (schedule_is_due())
+        start_schedule();
     start_requested_jobs();
     working += is_running(JobKind::kSweep) || audit_is_wanted() ? 1 : 0;
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-                    working > 0 ? kBusyMs : kIdleMs, wait_event());
+                    working > 0 ? kBusyMs : idle_ms(), wait_event());
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
 }

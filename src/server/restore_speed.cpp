@@ -18,10 +18,12 @@ WITH test AS (
     SELECT (t.data_verified #>> '{files,bytes}')::float8 AS bytes,
            (t.data_verified #>> '{seconds,fetch}')::float8 AS fetching,
            (t.data_verified #>> '{seconds,recover}')::float8 AS recover,
-           (SELECT (l.stop_lsn - l.start_lsn)::float8 FROM ark.backup_log AS l
+           (SELECT (COALESCE(CASE WHEN t.data_verified #>> '{target,reached_lsn}' ~ '^[0-9A-F]{1,8}/[0-9A-F]{1,8}$'
+                                  THEN (t.data_verified #>> '{target,reached_lsn}')::pg_lsn END, l.stop_lsn) - l.start_lsn)::float8
+            FROM ark.backup_log AS l
             WHERE l.backup_id = t.backup_id) AS wal
     FROM ark.backup_tests AS t
-    WHERE t.test_type = 'restore_test' AND t.success
+    WHERE t.test_type IN ('restore_test', 'drill') AND t.success
     ORDER BY t.started_at DESC LIMIT 10
 ), speed AS (
     SELECT sum(bytes) / nullif(sum(fetching), 0) AS restore, min(recover) AS start,

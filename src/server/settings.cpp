@@ -105,6 +105,13 @@ const char kTrackingName[] = "pg_ark.change_tracking";
 const struct config_enum_entry kWhenBusy[] = {
     {"wait", kWaitWhenBusy, false}, {"refuse", kRefuseWhenBusy, false}, {nullptr, 0, false}};
 
+const struct config_enum_entry kCensus[] = {{"off", kNoCensus, false},
+                                            {"catalog", kCensusOfCatalogs, false},
+                                            {"auto", kCensusOfSafeRows, false},
+                                            {"rows", kCensusOfRows, false},
+                                            {nullptr, 0, false}};
+const char kCensusName[] = "pg_ark.census";
+
 const StringSetting kStrings[] = {
     {"pg_ark.repositories", &settings.repositories, "", "Where backups and WAL are kept, as a URL.",
      "One URL, of the form file:///directory, s3://bucket/prefix, azure://container/prefix or "
@@ -139,6 +146,9 @@ const StringSetting kStrings[] = {
      "Public keys that a server encrypts for that has no key and shall not read.",
      "What \"pg_ark key export-recipient\" prints; several are separated by commas.",
      GUC_SUPERUSER_ONLY, nullptr},
+    {"pg_ark.check_role", &settings.check_role, "ark_checker",
+     "Role as which integrity checks run.",
+     "It is to read everything and to do nothing else. CREATE EXTENSION makes it.", 0, nullptr},
 #ifdef PG_ARK_TEST_FAULTS
     {"pg_ark.fault", &settings.fault, "", "Name of the step at which a process is to fail.",
      "For tests of pg_ark itself.", GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, nullptr},
@@ -183,8 +193,21 @@ const IntSetting kInts[] = {
     {"pg_ark.restore_test_memory", &settings.restore_test_memory_mb, 64, 16, 65536,
      "Memory that the scratch server of a restore test is given.",
      "So much for its shared buffers, and as much for its checks.", GUC_UNIT_MB},
+    {"pg_ark.verify_freshness", &settings.verify_freshness_s, 7 * 24 * 3600, 0, 30 * 24 * 3600,
+     "How long an object that was verified is not read again by ark.verify_backup.",
+     "It is still looked for, with its size. 0: everything is read always.", GUC_UNIT_S},
     {"pg_ark.audit_retention", &settings.audit_retention_days, 0, 0, 36500,
      "Days that entries stay in ark.audit_log.", "0: for ever.", 0},
+    {"pg_ark.census_limit", &settings.census_limit_mb, 256, 0, 16777216,
+     "Most that a backup reads of tables to count their rows for later drills.",
+     "Smallest tables first.", GUC_UNIT_MB},
+    {"pg_ark.census_timeout", &settings.census_timeout_s, 60, 1, 86400,
+     "How long a backup may ask the databases for what later drills compare.",
+     "It does so while files are copied, and at most ten seconds longer.", GUC_UNIT_S},
+    {"pg_ark.integrity_timeout", &settings.integrity_timeout_s, 300, 1, 86400,
+     "How long one integrity check may run.", "Unless it has a time of its own.", GUC_UNIT_S},
+    {"pg_ark.integrity_retention", &settings.integrity_retention_days, 90, 0, 36500,
+     "Days that results stay in ark.integrity_results.", "0: for ever.", 0},
 };
 
 void define_string(const StringSetting& s, GucContext context) {
@@ -208,6 +231,12 @@ void define_settings(bool preloaded) {
                              "Where the key can't be had nothing is archived.",
                              &settings.encryption, kNoEncryption, kEncryption, PGC_SIGHUP, 0,
                              nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(kCensusName, "What a backup records for drills to compare.",
+                             "off: sizes of tables alone. catalog: the catalogs, too. rows: also "
+                             "counts and sums of rows, and ark.recorded_values. auto: the same, "
+                             "without reading tables that have no data checksums.",
+                             &settings.census, kCensusOfSafeRows, kCensus, PGC_SIGHUP, 0, nullptr,
+                             nullptr, nullptr);
     DefineCustomBoolVariable(
         kStreamingName, "Sends WAL to the repository as it is written, not by segments alone.",
         nullptr, &settings.wal_streaming, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
@@ -254,6 +283,7 @@ List* setting_names() {
         names = lappend(names, const_cast<char*>(s.name));
     names = lappend(names, const_cast<char*>(kWhenBusyName));
     names = lappend(names, const_cast<char*>(kEncryptionName));
+    names = lappend(names, const_cast<char*>(kCensusName));
     names = lappend(names, const_cast<char*>(kAuditFractionName));
     names = lappend(names, const_cast<char*>(kTrackingName));
     return lappend(names, const_cast<char*>(kStreamingName));

@@ -10,6 +10,10 @@ namespace ark {
 /// What a restore test does where as many as may be at once are under way.
 enum WhenBusy : int { kWaitWhenBusy, kRefuseWhenBusy };
 
+/// What a backup asks the databases, for a drill to ask again.
+/// kCensusOfSafeRows: of clusters with data checksums.
+enum Census : int { kNoCensus, kCensusOfCatalogs, kCensusOfSafeRows, kCensusOfRows };
+
 /// How what goes to the repository is encrypted.
 enum Encryption : int { kNoEncryption, kAesGcm };
 
@@ -39,12 +43,19 @@ struct Settings {
     int restore_test_when_busy;    ///< a WhenBusy
     int restore_test_jobs;         ///< threads and connections of one test
     int restore_test_memory_mb;    ///< of the scratch server
+    int verify_freshness_s;        ///< what was verified since is not read again
     int encryption;                ///< an Encryption
     char* encryption_key_file;     ///< where the key comes from; at most one of the two
     char* encryption_key_command;
-    char* encryption_recipients;  ///< whom a server writes for that has no key
-    int audit_retention_days;     ///< 0: entries of the audit log stay
-    char* fault;                  ///< test builds only; else ""
+    char* encryption_recipients;   ///< whom a server writes for that has no key
+    int audit_retention_days;      ///< 0: entries of the audit log stay
+    char* check_role;              ///< as which integrity checks run
+    int census;                    ///< a Census
+    int census_limit_mb;           ///< of tables that a backup reads for it
+    int census_timeout_s;          ///< how long it may take
+    int integrity_timeout_s;       ///< of one check that has none of its own
+    int integrity_retention_days;  ///< of their results; 0: they stay
+    char* fault;                   ///< test builds only; else ""
 };
 extern Settings settings;
 

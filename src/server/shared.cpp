@@ -39,6 +39,7 @@ void on_startup() {
         shared->sweep_requested = true;
         // A crash may have left a spool.
         shared->audit.requested = true;
+        shared->schedule.requested = true;
     }
     LWLockRelease(AddinShmemInitLock);
 }
@@ -78,6 +79,13 @@ bool pause_is_over(TimestampTz end) {
 void request_sweep() {
     lock_shared(LW_EXCLUSIVE);
     shared->sweep_requested = true;
+    unlock_shared();
+    wake_launcher();
+}
+
+void request_schedule() {
+    lock_shared(LW_EXCLUSIVE);
+    shared->schedule.requested = true;
     unlock_shared();
     wake_launcher();
 }

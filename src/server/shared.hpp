@@ -19,6 +19,8 @@ inline constexpr int kReservedSlots = 4;
 inline constexpr int kBackupIdSize = 64;
 inline constexpr int kReasonSize = 4096 + 1;
 inline constexpr int kUuidSize = 37;
+inline constexpr int kAskedSize = 64;
+inline constexpr int kStepsSize = 256;
 inline constexpr int kTokenSize = 32;
 inline constexpr int kDoingSize = 256;
 inline constexpr int kWalNameSize = 64;
@@ -27,8 +29,17 @@ inline constexpr int kClientSize = 64;
 inline constexpr int kFlushSamples = 128;
 /// A sample each five seconds, so that five minutes are seen.
 inline constexpr int kRateSamples = 61;
+inline constexpr int kUnprotectedHours = 24;
 
-enum class JobKind : int { kBackup, kSweep, kRestoreTest, kVerification, kAudit };
+enum class JobKind : int {
+    kBackup,
+    kSweep,
+    kRestoreTest,
+    kVerification,
+    kAudit,
+    kIntegrity,
+    kSchedule
+};
 
 /// A slot goes through these in order; from any of them to kEnded.
 enum class JobState : int {
@@ -51,13 +62,14 @@ struct AuditActor {
     int pid;
 };
 
-/// What a job is asked to do. A backup is known by its backup_id, a test or verification by its
-/// test_id.
+/// What a job is asked to do. A backup is known by its backup_id, a test, a verification or a run
+/// of integrity checks by its test_id.
 struct JobRequest {
-    char backup_id[kBackupIdSize];  ///< the backup to take, or to test
+    char backup_id[kBackupIdSize];  ///< the backup to take, or to test; "": none
     char test_id[kUuidSize];        ///< "" for a backup
     char backup_type[kTokenSize];   ///< what users see: manual, full; "" for a test
-    char reason[kReasonSize];       ///< of a test: its notes
+    char category[kTokenSize];      ///< of integrity checks; "": all
+    char reason[kReasonSize];       ///< of a test: its notes; of integrity checks: options, JSON
     char created_by[kUuidSize];     ///< "" where not given
     char role[NAMEDATALEN];
     char act[kTokenSize];          ///< the function that was called; "": by pg_ark itself
@@ -67,6 +79,14 @@ struct JobRequest {
     double audit_fraction;         ///< below 0: as the setting says
     char compacts[kBackupIdSize];  ///< the backup that this one is made of; "": it is taken
     bool audits_changes;           ///< a verification: of what the backup calls unchanged
+    bool verifies_all;             ///< a verification: also what was verified a short while ago
+    bool drill;                    ///< a restore test with a target and checks of its own;
+                 ///< backup_id "": what leads to the target, which the child finds
+    char target[kTokenSize];  ///< of a drill: consistency, latest, random, time
+    uint64 target_time;       ///< Unix microseconds
+    char asked[kAskedSize];   ///< the caller's word for it
+    uint64 seed;              ///< 0: none was given
+    char steps[kStepsSize];   ///< names with commas between them; "": all
 };
 
 struct JobProgress {
@@ -196,6 +216,20 @@ struct AuditStatus {
     JobError mirror_error;
 };
 
+/// The most that would have been lost in a piece of an hour.
+struct UnprotectedHour {
+    TimestampTz from, until;
+    int64 worst;             ///< microseconds; below 0: never known
+    TimestampTz unknown_at;  ///< when it was last not known; 0: it always was
+};
+
+/// When the schedule of drills is to be looked at.
+struct ScheduleStatus {
+    bool requested;       ///< soon
+    TimestampTz next_at;  ///< when the next drill is due; 0: none is
+    TimestampTz last_at;  ///< when it was last looked at
+};
+
 struct Shared {
     LWLock* lock;
     LWLock* audit_lock;  ///< never taken while `lock` is held
@@ -213,6 +247,9 @@ struct Shared {
     WalStatus wal;
     ChangeStatus changes;
     AuditStatus audit;
+    ScheduleStatus schedule;
+    UnprotectedHour unprotected[kUnprotectedHours];  ///< a ring
+    uint64 unprotected_count;                        ///< ever put into it
 };
 
 /// NULL where the library was not preloaded. Set in the postmaster, inherited or attached by every
@@ -233,6 +270,8 @@ bool pause_is_over(TimestampTz end);
 
 /// Asks the launcher to sweep soon (a row and the repository may contradict each other).
 void request_sweep();
+/// Asks the launcher to look at the schedule of drills soon.
+void request_schedule();
 void wake_launcher();
 
 /// Copies text (NULL: nothing) to a field of `size` bytes, cut between characters where it is

@@ -1,5 +1,6 @@
-// Restore tests and verifications, for SQL.
+// Restore tests, drills and verifications, for SQL.
 #include "server/audit_call.hpp"
+#include "server/drill_options.hpp"
 #include "server/job_options.hpp"
 #include "server/launch_test.hpp"
 #include "server/log_lookup.hpp"
@@ -10,26 +11,13 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "executor/spi.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 }
 
 namespace ark {
 namespace {
-
-constexpr int kMostJobs = 64;
-
-bool take_test_option(void* target, const char* key, const JsonbValue& value) {
-    auto* request = static_cast<JobRequest*>(target);
-    if (strcmp(key, "jobs") == 0)
-        request->jobs = integer_option(key, value, kMostJobs);
-    else if (strcmp(key, "tested_by") == 0)
-        uuid_option(key, value, request->created_by);
-    else if (strcmp(key, "notes") == 0)
-        text_option(key, value, request->reason, sizeof(request->reason));
-    else
-        return false;
-    return true;
-}
 
 struct VerifyOptions {
     JobRequest* request;
@@ -41,6 +29,14 @@ bool take_verify_option(void* target, const char* key, const JsonbValue& value) 
     if (strcmp(key, "wait") != 0)
         return take_test_option(options->request, key, value);
     options->wait = boolean_option(key, value);
+    return true;
+}
+
+bool take_full_option(void* target, const char* key, const JsonbValue& value) {
+    auto* options = static_cast<VerifyOptions*>(target);
+    if (strcmp(key, "full") != 0)
+        return take_verify_option(target, key, value);
+    options->request->verifies_all = boolean_option(key, value);
     return true;
 }
 
@@ -59,6 +55,20 @@ JobRequest* test_request(FunctionCallInfo fcinfo, bool with_options) {
     return request;
 }
 
+// (p_backup_id text, p_target text, p_options jsonb)
+JobRequest* drill_request(FunctionCallInfo fcinfo) {
+    const char* id = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
+    if (id != nullptr)
+        require_testable(id);
+    else
+        require_drills();
+    JobRequest* request = new_test_request(id != nullptr ? id : "");
+    request->drill = true;
+    take_drill_target(request, PG_ARGISNULL(1) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(1)));
+    take_drill_options(request, options_argument(fcinfo, 2));
+    return request;
+}
+
 Datum uuid_of(const JobRequest& request) {
     return DirectFunctionCall1(uuid_in, CStringGetDatum(request.test_id));
 }
@@ -67,8 +77,14 @@ Datum verification(FunctionCallInfo fcinfo, bool audits_changes) {
     JobRequest* request = test_request(fcinfo, false);
     request->audits_changes = audits_changes;
     VerifyOptions options = {request, true};
-    take_options(options_argument(fcinfo, 1), "The options are tested_by, jobs, notes and wait.",
-                 take_verify_option, &options);
+    if (audits_changes)
+        take_options(options_argument(fcinfo, 1),
+                     "The options are tested_by, jobs, notes and wait.", take_verify_option,
+                     &options);
+    else
+        take_options(options_argument(fcinfo, 1),
+                     "The options are tested_by, jobs, notes, full and wait.", take_full_option,
+                     &options);
     (void)launch_test(JobKind::kVerification, *request,
                       options.wait ? TestWait::kForEnd : TestWait::kForRow);
     return uuid_of(*request);
@@ -87,8 +103,14 @@ void emit_test(FunctionCallInfo fcinfo, const Job& job) {
     const JobProgress& p = job.progress;
     RowBuilder row = {};
     add_datum(&row, uuid_of(job.request));
-    add_text(&row, job.request.backup_id);
-    add_text(&row, job.kind == JobKind::kRestoreTest ? "restore_test" : "verification");
+    if (job.request.backup_id[0] != '\0')
+        add_text(&row, job.request.backup_id);
+    else
+        add_null(&row);
+    add_text(&row, job.kind == JobKind::kIntegrity     ? "integrity"
+                   : job.kind != JobKind::kRestoreTest ? "verification"
+                   : job.request.drill                 ? "drill"
+                                                       : "restore_test");
     add_text(&row, p.phase);
     add_text(&row, p.doing);
     add_number(&row, p.done);
@@ -136,6 +158,28 @@ ARK_AUDITED_FUNCTION(pg_ark_restore_test, "restore_test") {
     return ark::test_row(fcinfo, *request, verdict);
 }
 
+/// ark.start_drill(p_backup_id text, p_target text, p_options jsonb) RETURNS uuid
+ARK_AUDITED_FUNCTION(pg_ark_start_drill, "start_drill") {
+    ark::require_loaded_here();
+    const ark::JobRequest* request = ark::drill_request(fcinfo);
+    (void)ark::launch_test(ark::JobKind::kRestoreTest, *request, ark::TestWait::kForRow);
+    PG_RETURN_DATUM(ark::uuid_of(*request));
+}
+
+/// ark.drill(p_backup_id text, p_target text, p_options jsonb, INOUT p_test_id uuid, INOUT
+/// p_success boolean)
+ARK_AUDITED_FUNCTION(pg_ark_drill, "drill") {
+    ark::require_loaded_here();
+    ark::require_own_transactions(fcinfo, "ark.drill", "drill", "ark.start_drill",
+                                  "ark.backup_tests");
+    const ark::JobRequest* request = ark::drill_request(fcinfo);
+    SPI_connect_ext(SPI_OPT_NONATOMIC);
+    const ark::Verdict verdict =
+        ark::launch_test(ark::JobKind::kRestoreTest, *request, ark::TestWait::kForEndOpen);
+    SPI_finish();
+    return ark::test_row(fcinfo, *request, verdict);
+}
+
 /// ark.verify_backup(p_backup_id text, p_options jsonb) RETURNS uuid
 ARK_AUDITED_FUNCTION(pg_ark_verify_backup, "verify_backup") {
     ark::require_loaded_here();
@@ -157,7 +201,8 @@ ARK_AUDITED_FUNCTION(pg_ark_cancel_restore_test, "cancel_restore_test") {
                  errhint("Running tests are in ark.test_progress.")));
     const char* id = DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(0)));
     const ark::JobView job = ark::job_of_test(id);
-    if (job.found) {
+    // One of integrity checks is not a backup's.
+    if (job.found && job.kind != ark::JobKind::kIntegrity) {
         ark::audit_accepted(id, nullptr);
         if (ark::job_cancel(job.ref))
             PG_RETURN_BOOL(true);

@@ -1,12 +1,10 @@
 // The function under the view ark.wal_status.
 #include <cmath>
 
-#include "server/clone.hpp"
-#include "server/known_repository.hpp"
 #include "server/preconditions.hpp"
-#include "server/settings.hpp"
 #include "server/sql_rows.hpp"
 #include "server/wal_directory.hpp"
+#include "server/wal_position.hpp"
 #include "server/wal_status.hpp"
 
 extern "C" {
@@ -18,43 +16,13 @@ extern "C" {
 namespace ark {
 namespace {
 
-// What a server that is in recovery does not have stays invalid.
-struct Position {
-    bool primary;
-    XLogRecPtr flushed;
-    XLogRecPtr durable;  ///< invalid: not known
-};
-
-// By the archiver's own account: everything before the first segment that waits, or before the one
-// that is being written.
-XLogRecPtr archived_end(const WaitingFiles& waiting, XLogRecPtr flushed) {
-    if (!archives_with_pg_ark() || is_clone() || settings.repositories[0] == '\0' ||
-        known_repository_id() == nullptr)
-        return InvalidXLogRecPtr;
-    return waiting.first != InvalidXLogRecPtr
-               ? waiting.first
-               : flushed - XLogSegmentOffset(flushed, wal_segment_size);
-}
-
-Position position_of(const WalStatus& status, const WaitingFiles& waiting) {
-    if (RecoveryInProgress())
-        return {};
-    Position position = {true, GetFlushRecPtr(nullptr), InvalidXLogRecPtr};
-    const XLogRecPtr archived = archived_end(waiting, position.flushed);
-    // Behind a hole nothing counts, and the archiver does not know of it.
-    position.durable = status.missing[0] != '\0' || archived == InvalidXLogRecPtr
-                           ? status.durable
-                           : Max(status.durable, archived);
-    return position;
-}
-
 const char* state_of(const WalStatus& status) {
     if (RecoveryInProgress())
         return "standby";
     return status.worker_pid == 0 || status.state[0] == '\0' ? "not_running" : status.state;
 }
 
-void add_unprotected(RowBuilder* row, const WalStatus& status, const Position& position) {
+void add_unprotected(RowBuilder* row, const WalStatus& status, const WalPosition& position) {
     if (position.durable == InvalidXLogRecPtr) {
         add_null(row);
         return add_null(row);
@@ -124,7 +92,7 @@ void add_pid(RowBuilder* row, pid_t pid) {
 void emit_wal_status(FunctionCallInfo fcinfo, const WalStatus& status,
                      const ArchiverStatus& archiver) {
     const WaitingFiles waiting = waiting_files(status.timeline);
-    const Position position = position_of(status, waiting);
+    const WalPosition position = wal_position(status, waiting);
     const WalRates rates = wal_rates(status);
     RowBuilder row = {};
     add_text(&row, state_of(status));
@@ -164,5 +132,25 @@ ARK_SQL_FUNCTION(pg_ark_wal_state) {
     const ark::ArchiverStatus archiver = ark::shared->archiver;
     ark::unlock_shared();
     ark::emit_wal_status(fcinfo, *status, archiver);
+    return Datum(0);
+}
+
+/// ark.unprotected_history() RETURNS TABLE (...)
+ARK_SQL_FUNCTION(pg_ark_unprotected_history) {
+    ark::require_loaded_here();
+    InitMaterializedSRF(fcinfo, 0);
+    int count = 0;
+    const ark::UnprotectedHour* hours = ark::unprotected_hours(&count);
+    for (int i = 0; i < count; i++) {
+        ark::RowBuilder row = {};
+        ark::add_time(&row, hours[i].from);
+        ark::add_time(&row, hours[i].until);
+        if (hours[i].worst < 0)
+            ark::add_null(&row);
+        else
+            ark::add_interval(&row, hours[i].worst);
+        ark::add_time(&row, hours[i].unknown_at);
+        ark::emit(fcinfo, row);
+    }
     return Datum(0);
 }

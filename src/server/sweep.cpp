@@ -6,6 +6,7 @@
 #include "server/scratch.hpp"
 #include "server/sql_call.hpp"
 #include "server/sweep_tests.hpp"
+#include "server/test_rows.hpp"
 #include "server/worker.hpp"
 
 extern "C" {
@@ -166,6 +167,35 @@ void tidy(Sweep* sweep, char*) {
                               "lifecycle rule of the bucket do it.")));
 }
 
+// Of a test that is under way here, or was, the row is there before its evidence is.
+void settle_test(Sweep* sweep, const char* backup_id, const char* test_id) {
+    if (job_of_test(test_id).found)
+        return;
+    begin_sql("pg_ark sweep: tests of other hosts");
+    const bool known =
+        sql("SELECT 1 FROM ark.backup_tests WHERE id = $1::pg_catalog.uuid UNION ALL "
+            "SELECT 1 FROM ark.backup_verification WHERE id = $1::pg_catalog.uuid",
+            test_id) > 0;
+    commit_sql();
+    char* json = known ? nullptr : catalog_evidence(sweep->catalog, backup_id, test_id);
+    if (json == nullptr)
+        return;
+    begin_sql("pg_ark sweep: tests of other hosts");
+    const bool made = adopt_evidence(json);
+    commit_sql();
+    pfree(json);
+    if (made)
+        ereport(LOG, (errmsg("test \"%s\" of backup \"%s\" was done elsewhere: "
+                             "ark.backup_tests says so now",
+                             test_id, backup_id)));
+}
+
+void settle_tests(Sweep* sweep, char* backup_id) {
+    ListCell* cell;
+    foreach (cell, catalog_tests(sweep->catalog, backup_id))
+        settle_test(sweep, backup_id, static_cast<const char*>(lfirst(cell)));
+}
+
 // These need no repository, and come first: it may be away.
 void sweep_tests(Sweep*, char*) {
     begin_sql("pg_ark sweep");
@@ -204,6 +234,7 @@ void sweep_all(Sweep* sweep) {
                              catalog_repository_id(sweep->catalog), cluster_name()));
     commit_sql();
     try_all(sweep, settle_missing, completed);
+    try_all(sweep, settle_tests, sweep->seen);
     try_step(sweep, tidy, nullptr);
 }
 

@@ -1,5 +1,6 @@
 #include "server/sweep_tests.hpp"
 
+#include "server/integrity_rows.hpp"
 #include "server/jobs.hpp"
 #include "server/sql_call.hpp"
 #include "server/test_rows.hpp"
@@ -34,7 +35,10 @@ void end_all(JobKind kind, const char* query) {
         if (job_of_test(id).found)
             continue;
         begin_sql("pg_ark sweep: end of a test");
-        const bool written = fail_test_row(kind, id, kKilled);
+        const bool written =
+            kind == JobKind::kIntegrity
+                ? fail_integrity_run(id, kKilled.sqlstate, kKilled.message, kKilled.hint)
+                : fail_test_row(kind, id, kKilled);
         commit_sql();
         if (written)
             ereport(LOG, (errmsg("test \"%s\" did not end: its row says so now", id)));
@@ -46,6 +50,10 @@ void end_all(JobKind kind, const char* query) {
 void end_orphaned_tests() {
     end_all(JobKind::kRestoreTest, kOpenTests);
     end_all(JobKind::kVerification, kOpenVerifications);
+    end_all(JobKind::kIntegrity, kOpenIntegrityRuns);
+    begin_sql("pg_ark sweep: integrity results");
+    expire_integrity_results();
+    commit_sql();
 }
 
 }  // namespace ark

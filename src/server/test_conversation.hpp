@@ -15,7 +15,8 @@ struct TestJob {
     Child* child;  ///< NULL: not started, or stopped
     bool begun;    ///< the child may have made something in the scratch directory
     JobProgress progress;
-    char* evidence;  ///< JSON; NULL: none yet
+    char* drill_context;  ///< JSON; NULL: nothing is known
+    char* evidence;       ///< JSON; NULL: none yet
     Verdict verdict;
 };
 

@@ -35,12 +35,19 @@ constexpr long kTurnMs = 500;
 // The log names this many findings; the row has all.
 constexpr int kLogged = 5;
 
-const char* what_of(JobKind kind) {
-    return kind == JobKind::kRestoreTest ? "restore test" : "verification";
+const char* what_of(const TestJob& job) {
+    if (job.kind != JobKind::kRestoreTest)
+        return "verification";
+    return job.request->drill ? "drill" : "restore test";
+}
+
+// Of a drill that has not come so far nobody knows it.
+const char* backup_of(const TestJob& job) {
+    return job.request->backup_id[0] != '\0' ? job.request->backup_id : "(not chosen yet)";
 }
 
 JobRow row_of(const TestJob& job) {
-    return {job.context, what_of(job.kind), job.request->test_id,
+    return {job.context, what_of(job), job.request->test_id,
             job.kind == JobKind::kRestoreTest ? "ark.backup_tests" : "ark.backup_verification"};
 }
 
@@ -107,11 +114,11 @@ TestFailure describe_failure(const TestJob& job, const ErrorData& error) {
                            job.progress.phase};
     if (worker_is_ending()) {
         failure.sqlstate = ERRCODE_ADMIN_SHUTDOWN;
-        failure.message = psprintf("the %s was ended by a shutdown of the server or of its worker",
-                                   what_of(job.kind));
+        failure.message =
+            psprintf("the %s was ended by a shutdown of the server or of its worker", what_of(job));
         failure.hint = "Start it again.";
     } else if (error.sqlerrcode == ERRCODE_QUERY_CANCELED) {
-        failure.message = psprintf("the %s was cancelled", what_of(job.kind));
+        failure.message = psprintf("the %s was cancelled", what_of(job));
         failure.detail = nullptr;
         failure.hint = nullptr;
     }
@@ -147,8 +154,8 @@ void end_badly(TestJob* job, const ErrorData& error) {
     const bool cancelled = failure.sqlstate == ERRCODE_QUERY_CANCELED;
     ereport(cancelled ? LOG : WARNING,
             (errcode(failure.sqlstate),
-             errmsg("%s of backup \"%s\" has no result: %s", what_of(job->kind),
-                    job->request->backup_id, failure.message),
+             errmsg("%s of backup \"%s\" has no result: %s", what_of(*job), backup_of(*job),
+                    failure.message),
              failure.detail != nullptr ? errdetail_internal("%s", failure.detail) : 0,
              failure.hint != nullptr ? errhint("%s", failure.hint) : 0));
 }
@@ -181,15 +188,15 @@ char* first_findings(const TestJob& job) {
 void report_end(const TestJob& job) {
     const long ms = TimestampDifferenceMilliseconds(job.started_at, GetCurrentTimestamp());
     if (job.verdict == Verdict::kGood) {
-        ereport(LOG, (errmsg("%s of backup \"%s\" found nothing wrong", what_of(job.kind),
-                             job.request->backup_id),
-                      errdetail("It took %ld.%03ld s.", ms / 1000, ms % 1000)));
+        ereport(LOG,
+                (errmsg("%s of backup \"%s\" found nothing wrong", what_of(job), backup_of(job)),
+                 errdetail("It took %ld.%03ld s.", ms / 1000, ms % 1000)));
         return;
     }
     const char* findings = first_findings(job);
     ereport(WARNING,
             (errcode(ERRCODE_DATA_CORRUPTED),
-             errmsg("%s of backup \"%s\" found damage", what_of(job.kind), job.request->backup_id),
+             errmsg("%s of backup \"%s\" found damage", what_of(job), backup_of(job)),
              findings[0] != '\0' ? errdetail_internal("%s", findings) : 0,
              errhint("See %s, id %s, for all of it. Take a new backup, and keep the older ones.",
                      row_of(job).table, job.request->test_id)));

@@ -24,4 +24,8 @@ bool fail_test_row(JobKind kind, const char* test_id, const TestFailure& failure
 extern const char kOpenTests[];
 extern const char kOpenVerifications[];
 
+/// Makes the row of a test that another host (or pg_ark drill here) has done, from its evidence in
+/// the repository; false where there is one, or it is a verification.
+bool adopt_evidence(const char* evidence);
+
 }  // namespace ark

@@ -40,8 +40,10 @@ void tell(const char* what, const char* id, char* text, Told* told) {
     *told = {now, text};
 }
 
-void tell_test_progress(const char* test_id, const JobProgress& progress, Told* told) {
-    tell("restore test", test_id, describe_test(progress), told);
+void tell_test_progress(JobKind kind, const char* test_id, const JobProgress& progress,
+                        Told* told) {
+    tell(kind == JobKind::kIntegrity ? "integrity checks" : "restore test", test_id,
+         describe_test(progress), told);
 }
 
 void require_own_transactions(FunctionCallInfo fcinfo, const char* procedure, const char* what,

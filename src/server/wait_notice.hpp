@@ -14,7 +14,7 @@ struct Told {
 /// A NOTICE "<what> <id>: <text>", where one is due. Takes `text`, palloc'd as told->text, over.
 void tell(const char* what, const char* id, char* text, Told* told);
 /// The same for a test.
-void tell_test_progress(const char* test_id, const JobProgress& progress, Told* told);
+void tell_test_progress(JobKind kind, const char* test_id, const JobProgress& progress, Told* told);
 
 /// Throws where a procedure cannot commit; `what` is what would be waited for, `instead` the
 /// function that starts one, `table` where its end is seen.

@@ -11,6 +11,7 @@
 #include "server/track_child.hpp"
 #include "server/wal_child.hpp"
 #include "server/wal_directory.hpp"
+#include "server/wal_position.hpp"
 #include "server/wal_status.hpp"
 #include "server/walsender.hpp"
 
@@ -260,6 +261,7 @@ void tick() {
     if (now >= next_rates) {
         next_rates = TimestampTzPlusMilliseconds(now, kRateSampleMs);
         note_rates(wal_directory_bytes());
+        note_unprotected();
     }
     supervise_tracking();
     supervise();

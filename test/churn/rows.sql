@@ -11,6 +11,7 @@ UPDATE churn.things SET native = native || '.', doc = doc || '{"x": 1}', place =
 ROLLBACK TO b;
 UPDATE churn.things SET at = clock_timestamp(), big = repeat('z', :n % 9000) WHERE id = :id + 1;
 RELEASE a;
+INSERT INTO churn.notes (thing, client) SELECT id, :client_id FROM (SELECT id FROM churn.things WHERE id >= :n % 5000 ORDER BY id LIMIT 2 FOR KEY SHARE SKIP LOCKED) AS there;
 DELETE FROM churn.things WHERE id = (SELECT min(id) + :n % 50 FROM churn.things);
 INSERT INTO churn.parted VALUES (nextval('churn.numbers'), :n % 3, repeat('f', :n % 100));
 INSERT INTO churn.loose VALUES (nextval('churn.numbers'), 'loose');

@@ -41,6 +41,8 @@ CREATE TABLE churn.counters (client int PRIMARY KEY, n bigint NOT NULL);
 CREATE MATERIALIZED VIEW churn.view AS SELECT client, n FROM churn.counters;
 CREATE UNIQUE INDEX ON churn.view (client);
 CREATE SEQUENCE churn.numbers CACHE 10;
+CREATE TABLE churn.notes (id bigint PRIMARY KEY DEFAULT nextval('churn.numbers'), thing bigint REFERENCES churn.things ON DELETE CASCADE, client int NOT NULL CHECK (client >= 0));
+CREATE INDEX ON churn.notes (thing);
 CREATE TABLE churn.quiet AS SELECT n, repeat(md5(n::text), 5) AS filler FROM generate_series(1, 20000) n;
 CREATE INDEX ON churn.quiet (n);
 

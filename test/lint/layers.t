@@ -26,7 +26,9 @@ my %below = (
     verify => [ @jobs, @under ],
     # What can be recovered: archive's WAL and restore's decisions together.
     recoverability => [ @jobs, @under ],
-    drill  => [ 'verify', 'pq', @jobs, @under ],
+    drill  => [ 'verify', 'recoverability', 'pq', @jobs, @under ],
+    # What people read of a drill: of what it left in the repository, and nothing else.
+    report => [ 'repo', 'store', 'pgdata', 'base' ],
 );
 
 # The layer of a path below src/.

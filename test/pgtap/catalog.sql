@@ -51,11 +51,34 @@ SELECT has_function('ark', 'start_backup', ARRAY['text', 'text', 'jsonb']);
 SELECT function_returns('ark', 'start_backup', ARRAY['text', 'text', 'jsonb'], 'text');
 SELECT has_function('ark', 'cancel_backup', ARRAY['text']);
 SELECT has_function('ark', 'preflight', ARRAY[]::name[]);
-SELECT is((SELECT count(*)::int FROM functions WHERE proname IN ('backup', 'wait_for_backup', 'restore_test') AND prokind = 'p'), 3,
-    'backup, wait_for_backup and restore_test are procedures');
+SELECT is((SELECT count(*)::int FROM functions WHERE proname IN ('backup', 'wait_for_backup', 'restore_test', 'drill') AND prokind = 'p'), 4,
+    'backup, wait_for_backup, restore_test and drill are procedures');
+SELECT function_returns('ark', 'start_drill', ARRAY['text', 'text', 'jsonb'], 'uuid');
 SELECT function_returns('ark', 'test_backup_restoration', ARRAY['text'], 'boolean');
 SELECT function_returns('ark', 'start_restore_test', ARRAY['text', 'jsonb'], 'uuid');
 SELECT function_returns('ark', 'verify_backup', ARRAY['text', 'jsonb'], 'uuid');
+SELECT function_returns('ark', 'run_integrity_checks', ARRAY['text', 'jsonb'], 'uuid');
+SELECT function_returns('ark', 'cancel_integrity_run', ARRAY['uuid'], 'boolean');
+SELECT function_returns('ark', 'add_integrity_check', ARRAY['text', 'text', 'text', 'text', 'bigint', 'text[]', 'jsonb'], 'void');
+SELECT function_returns('ark', 'add_critical_function', ARRAY['text', 'text', 'text', 'jsonb'], 'void');
+SELECT function_returns('ark', 'add_ready_made_checks', ARRAY['text[]', 'jsonb'], 'integer');
+SELECT function_returns('ark', 'drill_checks', ARRAY[]::name[], 'setof record');
+SELECT function_returns('ark', 'keep_check_results', ARRAY['uuid', 'text', 'jsonb'], 'bigint');
+SELECT columns_are('ark', 'integrity_checks', ARRAY['name', 'category', 'description', 'sql', 'ready_made', 'generated', 'options', 'severity', 'threshold',
+    'tables', 'database', 'enabled', 'runs_on', 'timeout', 'created_at', 'created_by'], 'the columns of integrity_checks');
+SELECT columns_are('ark', 'critical_functions', ARRAY['name', 'description', 'sql', 'expected', 'predicate', 'database', 'timeout', 'enabled', 'tier',
+    'created_at', 'created_by'], 'the columns of critical_functions');
+SELECT columns_are('ark', 'recorded_values', ARRAY['name', 'description', 'sql', 'database', 'timeout', 'enabled', 'created_at', 'created_by'],
+    'the columns of recorded_values');
+SELECT columns_are('ark', 'integrity_results', ARRAY['id', 'run_id', 'check_name', 'category', 'severity', 'object', 'environment', 'test_id', 'backup_id',
+    'database', 'started_at', 'duration', 'status', 'violations', 'violations_is_lower_bound', 'samples', 'error'], 'the columns of integrity_results');
+SELECT bag_eq($$SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'pg_ark'$$,
+    ARRAY['ark.integrity_checks', 'ark.critical_functions', 'ark.recorded_values', 'ark.recovery_objectives', 'ark.drills'], 'pg_dump keeps what somebody wrote');
+-- As which checks run: it reads, and that is all.
+SELECT is((SELECT (rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin, rolconnlimit, rolbypassrls)::text FROM pg_roles WHERE rolname = 'ark_checker'),
+    '(f,f,f,f,t,0,t)', 'the attributes of the role of checks');
+SELECT is((SELECT string_agg(roleid::regrole::text, ', ') FROM pg_auth_members WHERE member = 'ark_checker'::regrole), 'pg_read_all_data', 'and its memberships');
+SELECT is((SELECT count(*)::int FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = 'ark_checker'::regrole AND deptype = 'o'), 0, 'it owns nothing');
 SELECT function_returns('ark', 'cancel_restore_test', ARRAY['uuid'], 'boolean');
 SELECT columns_are('ark', 'test_progress', ARRAY['test_id', 'backup_id', 'kind', 'phase', 'doing', 'done', 'total', 'percent',
     'started_at', 'updated_at', 'cancel_requested', 'worker_pid'], 'the columns of test_progress');

@@ -11,10 +11,13 @@ CREATE ROLE stranger NOLOGIN;
 CREATE ROLE backup_operator NOLOGIN;
 GRANT USAGE ON SCHEMA ark TO backup_operator;
 GRANT SELECT ON ALL TABLES IN SCHEMA ark TO backup_operator;
+REVOKE SELECT ON ark.integrity_results FROM backup_operator;
 GRANT EXECUTE ON FUNCTION ark.running_backups, ark.running_tests, ark.archiver_state, ark.wal_state, ark.change_state, ark.audit_state TO backup_operator;
 GRANT EXECUTE ON FUNCTION ark.find_wal_gaps, ark.find_recoverable_ranges, ark.can_recover, ark.known_backup, ark.backup_chain TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.tier_of, ark.tier_position, ark.name_parts, ark.schedule_interval, ark.next_drill_run, ark.restore_estimate, ark.unprotected_history TO backup_operator;
 GRANT EXECUTE ON FUNCTION ark.create_manual_backup, ark.start_backup, ark.compact_backup, ark.cancel_backup, ark.verify_backup, ark.audit_backup, ark.preflight TO backup_operator;
-GRANT EXECUTE ON PROCEDURE ark.backup, ark.wait_for_backup TO backup_operator;
+GRANT EXECUTE ON FUNCTION ark.run_integrity_checks, ark.cancel_integrity_run TO backup_operator;
+GRANT EXECUTE ON PROCEDURE ark.backup, ark.wait_for_backup, ark.check_integrity TO backup_operator;
 GRANT backup_operator TO alice;
 GRANT USAGE ON SCHEMA ark TO app;
 GRANT EXECUTE ON FUNCTION ark.create_manual_backup TO app;
@@ -40,6 +43,8 @@ INSERT INTO routines VALUES
     ('verify_backup',            'o',  'SELECT ark.verify_backup(NULL)'),
     ('preflight',                'o',  NULL),
     ('start_restore_test',       '',   'SELECT ark.start_restore_test(NULL)'),
+    ('start_drill',              '',   'SELECT ark.start_drill(p_target => NULL)'),
+    ('drill',                    '',   'CALL ark.drill(p_target => NULL)'),
     ('test_backup_restoration',  '',   'SELECT ark.test_backup_restoration(NULL)'),
     ('restore_test',             '',   'CALL ark.restore_test(NULL)'),
     ('cancel_restore_test',      '',   'SELECT ark.cancel_restore_test(NULL)'),
@@ -54,12 +59,36 @@ INSERT INTO routines VALUES
     ('change_state',             'mo', 'SELECT ark.change_state()'),
     ('audit_state',              'mo', 'SELECT ark.audit_state()'),
     ('audit_guard',              '',   NULL),
+    ('run_integrity_checks',     'o',  'SELECT ark.run_integrity_checks(''none'')'),
+    ('check_integrity',          'o',  'CALL ark.check_integrity(''none'')'),
+    ('cancel_integrity_run',     'o',  'SELECT ark.cancel_integrity_run(NULL)'),
+    ('add_integrity_check',      '',   'SELECT ark.add_integrity_check(NULL, NULL, NULL)'),
+    ('remove_integrity_check',   '',   'SELECT ark.remove_integrity_check(NULL)'),
+    ('add_ready_made_checks',    '',   'SELECT ark.add_ready_made_checks(p_options => ''{"kinds": ["none"]}'')'),
+    ('add_critical_function',    '',   'SELECT ark.add_critical_function(NULL, NULL)'),
+    ('remove_critical_function', '',   'SELECT ark.remove_critical_function(NULL)'),
+    ('drill_checks',             '',   'SELECT ark.drill_checks()'),
+    ('keep_check_results',       '',   'SELECT ark.keep_check_results(NULL, NULL, NULL)'),
+    ('set_recovery_objective',   '',   'SELECT ark.set_recovery_objective(NULL)'),
+    ('objective_changes',        '',   NULL),
+    ('tier_of',                  'mo', 'SELECT ark.tier_of(NULL)'),
+    ('tier_position',            'mo', 'SELECT ark.tier_position()'),
+    ('name_parts',               'mo', 'SELECT ark.name_parts(NULL)'),
+    ('schedule_drill',           '',   'SELECT ark.schedule_drill(NULL)'),
+    ('unschedule_drill',         '',   'SELECT ark.unschedule_drill(NULL)'),
+    ('schedule_interval',        'mo', 'SELECT ark.schedule_interval(NULL)'),
+    ('next_drill_run',           'mo', 'SELECT ark.next_drill_run(NULL, NULL, NULL, NULL)'),
+    ('restore_estimate',         'mo', 'SELECT ark.restore_estimate(NULL, NULL)'),
+    ('unprotected_history',      'mo', 'SELECT ark.unprotected_history()'),
+    ('drill_context',            '',   NULL),
     ('marker_text',              '',   'SELECT ark.marker_text(NULL)'),
     ('marker_fields',            '',   'SELECT ark.marker_fields(NULL)');
 CREATE TEMP TABLE relations (name text PRIMARY KEY, who text NOT NULL);
 INSERT INTO relations VALUES
     ('audit_log', 'mo'), ('audit_status', 'mo'), ('backup_log', 'mo'), ('backup_verification', 'mo'), ('backup_tests', 'mo'), ('backup_progress', 'mo'), ('test_progress', 'mo'),
-    ('archiver_status', 'mo'), ('wal_status', 'mo'), ('change_tracking', 'mo'), ('wal_gaps', 'mo'), ('recoverable_ranges', 'mo');
+    ('integrity_checks', 'mo'), ('critical_functions', 'mo'), ('recorded_values', 'mo'), ('integrity_runs', 'mo'), ('integrity_status', 'mo'), ('integrity_results', ''), ('integrity_results_id_seq', ''),
+    ('archiver_status', 'mo'), ('wal_status', 'mo'), ('change_tracking', 'mo'), ('wal_gaps', 'mo'), ('recoverable_ranges', 'mo'),
+    ('recovery_objectives', 'mo'), ('recovery_status', 'mo'), ('drills', 'mo');
 -- alice has hers by membership, stranger has none, public is everybody.
 CREATE TEMP TABLE roles (role name PRIMARY KEY, letter text NOT NULL);
 INSERT INTO roles VALUES ('public', '-'), ('stranger', '-'), ('pg_monitor', 'm'), ('onlooker', 'm'), ('backup_operator', 'o'),

@@ -27,10 +27,12 @@ class ScriptedHost final : public BackupHost {
         note("control_file");
         return control;
     }
-    BackupStop stop(const TableSink& tables) override {
+    BackupStop stop(const TableSink& tables, const AnswerSink& answers) override {
         note("stop");
         for (const TableState& table : tables_at_stop)
             tables(table);
+        for (const std::string& line : answered)
+            answers(line);
         return ended;
     }
     void progress(const BackupProgress& progress) override {
@@ -57,6 +59,7 @@ class ScriptedHost final : public BackupHost {
     BackupStop ended{kStopLsn,         1,
                      1795140900000000, "START WAL LOCATION: 0/2000028\n",
                      "730:730:",       kStopLsn + 100};
+    std::vector<std::string> answered;
     std::vector<TableState> tables_at_start;
     std::vector<TableState> tables_at_stop;
     std::function<void(const std::string& call)> before;

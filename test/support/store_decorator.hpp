@@ -32,11 +32,17 @@ class StoreDecorator final : public ObjectStore {
     }
     std::optional<Bytes> get(const std::string& name, uint64_t limit) override {
         before_("get", name);
-        return inner_->get(name, limit);
+        std::optional<Bytes> content = inner_->get(name, limit);
+        if (content && after_read)
+            after_read(name, 0, *content);
+        return content;
     }
     size_t get_range(const std::string& name, uint64_t offset, MutableByteView buffer) override {
         before_("get_range", name);
-        return inner_->get_range(name, offset, buffer);
+        const size_t size = inner_->get_range(name, offset, buffer);
+        if (after_read)
+            after_read(name, offset, buffer.first(size));
+        return size;
     }
     std::optional<ObjectInfo> head(const std::string& name) override {
         before_("head", name);
@@ -68,6 +74,8 @@ class StoreDecorator final : public ObjectStore {
     std::optional<int64_t> clock_skew() const override { return skew; }
     bool creates_atomically() const override { return atomic; }
 
+    /// May change what is read of an object, from that offset on.
+    std::function<void(const std::string& name, uint64_t offset, MutableByteView bytes)> after_read;
     std::optional<int64_t> skew;
     bool atomic = true;
 

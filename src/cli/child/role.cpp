@@ -39,6 +39,7 @@ void TestPipe::result(Repository& repository, const Evidence& evidence) {
     }
     Message message("result");
     channel_.send(message.add_number("success", evidence.success ? 1 : 0)
+                      .add_token("backup", evidence.backup_id)
                       .add_text("evidence", to_json(evidence)));
 }
 

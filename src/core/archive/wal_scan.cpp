@@ -81,6 +81,20 @@ std::vector<CreatedTablespace> tablespaces_created(WalSource& source, Lsn from, 
     return out;
 }
 
+bool has_record_from(WalSource& source, Lsn lsn) {
+    WalReader reader = reader_of(source);
+    reader.seek(lsn);
+    if (reader.next())
+        return true;
+    // Only who comes from before a switch knows it for one.
+    reader.seek(lsn / source.segment_size() * source.segment_size());
+    while (const auto record = reader.next()) {
+        if (record->lsn >= lsn)
+            return true;
+    }
+    return false;
+}
+
 Lsn end_of_wal(WalSource& source, Lsn from) {
     const uint64_t size = source.segment_size();
     const uint64_t first = from / size;

@@ -56,6 +56,10 @@ struct CreatedTablespace {
 /// Those whose records begin in [from, to), in WAL order.
 std::vector<CreatedTablespace> tablespaces_created(WalSource& source, Lsn from, Lsn to = kMaxLsn);
 
+/// True when a record begins at `lsn` or later, also where `lsn` lies in what a switch has left
+/// empty of its segment: recovery goes on behind it.
+bool has_record_from(WalSource& source, Lsn lsn);
+
 /// Where replay that begins at `from` can get to: the end of the last whole, valid record of the
 /// contiguous segments (only the last ones are read). `from` where nothing can be read.
 Lsn end_of_wal(WalSource& source, Lsn from);

@@ -79,6 +79,8 @@ struct BackupProgress {
 };
 
 using TableSink = std::function<void(const TableState&)>;
+/// A line of the backup's answers (repo/answers.hpp), as the server wrote it.
+using AnswerSink = std::function<void(const std::string& line)>;
 
 /// The SQL side of a backup, as the job sees it: the server module at the other end of the pipe.
 /// Called from the job's main thread only. Each function throws Error (cancelled) once the other
@@ -96,8 +98,9 @@ class BackupHost {
     /// pg_control, read whole under ControlFileLock.
     virtual Bytes control_file() = 0;
     /// Says that every file is copied; returns when pg_backup_stop has. The server's tables after
-    /// that are given to `tables`, if it can tell.
-    virtual BackupStop stop(const TableSink& tables) = 0;
+    /// that are given to `tables`, and what the databases answered before to `answers`, if it can
+    /// tell.
+    virtual BackupStop stop(const TableSink& tables, const AnswerSink& answers) = 0;
 
     /// May drop some: the host sends a few a second.
     virtual void progress(const BackupProgress& progress) = 0;

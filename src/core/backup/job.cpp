@@ -18,6 +18,7 @@
 #include "core/base/fault.hpp"
 #include "core/base/file.hpp"
 #include "core/pipeline/tar_writer.hpp"
+#include "core/repo/answers.hpp"
 #include "core/repo/manifest_writer.hpp"
 
 namespace ark {
@@ -61,6 +62,7 @@ class BackupJob {
     std::string label() const;
     ObjectWriter stream(ObjectKind kind, const std::string& place);
     void count(const TableState& table);
+    void keep_answer(const std::string& line);
     void write_index_and_manifest();
     void check_packs();
     void check_remains(
@@ -97,6 +99,7 @@ class BackupJob {
     std::vector<Lsn> more_suspects_;
     CensusWriter census_;
     std::optional<ObjectWriter> census_object_;
+    std::optional<ObjectWriter> answers_object_;
     BackupMarker marker_;
     std::optional<LocalBackups::Writer> remembered_;
 };
@@ -328,7 +331,8 @@ void BackupJob::write_last_pack() {
     if (parse_control_file(control).system_identifier != request_.system_identifier) {
         throw Error(ErrorCode::corrupt, "pg_control is of another cluster");
     }
-    stop_ = host_.stop([this](const TableState& table) { count(table); });
+    stop_ = host_.stop([this](const TableState& table) { count(table); },
+                       [this](const std::string& line) { keep_answer(line); });
     if (stop_.timeline != start_.timeline) {
         throw Error(ErrorCode::refused, "the server changed its timeline during the backup",
                     "It began on timeline " + std::to_string(start_.timeline) + " and ended on " +
@@ -387,6 +391,16 @@ void BackupJob::count(const TableState& table) {
     census_.at_stop(*census_object_, table);
 }
 
+// What is no such line is left out: a backup is as good without.
+void BackupJob::keep_answer(const std::string& line) {
+    const auto whole = checked_answer_line(line);
+    if (!whole)
+        return;
+    if (!answers_object_)
+        answers_object_.emplace(stream(ObjectKind::answers, place::answers(request_.id)));
+    answers_object_->append(as_bytes(*whole));
+}
+
 void BackupJob::write_index_and_manifest() {
     std::vector<RecordRun*> runs{&directory_records_, &last_records_};
     for (const auto& lane : lanes_) {
@@ -421,6 +435,11 @@ void BackupJob::write_index_and_manifest() {
         marker_.census_sha256 = written_census.plain_sha256;
         marker_.stored_bytes += written_census.stored_bytes;
     }
+    if (answers_object_) {
+        const WrittenObject written_answers = answers_object_->finish();
+        marker_.answers_sha256 = written_answers.plain_sha256;
+        marker_.stored_bytes += written_answers.stored_bytes;
+    }
     for (const PackInfo& pack : packs_.packs())
         marker_.stored_bytes += pack.stored_bytes;
 }
@@ -448,6 +467,8 @@ void BackupJob::check_packs() {
     check(place::manifest(request_.id), std::nullopt);
     if (!marker_.census_sha256.empty())
         check(place::census(request_.id), std::nullopt);
+    if (!marker_.answers_sha256.empty())
+        check(place::answers(request_.id), std::nullopt);
     if (marker_.has_config_archive)
         check(place::config(request_.id), std::nullopt);
 }
@@ -578,6 +599,7 @@ void BackupJob::remove_everything() noexcept {
         store.remove(object_name(place::manifest(request_.id)));
         store.remove(object_name(place::config(request_.id)));
         store.remove(object_name(place::census(request_.id)));
+        store.remove(object_name(place::answers(request_.id)));
         // What is described is of use to the next backup.
         const std::vector<uint32_t> described = packs_.described();
         for (uint32_t i = 0; i < packs_.opened(); ++i) {

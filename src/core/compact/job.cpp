@@ -187,7 +187,8 @@ class CompactJob {
         write_last_pack();
         write_index_and_manifest();
         copy_config();
-        copy_census();
+        copy_witness(ObjectKind::census, place::census, chain_.tip().census_sha256);
+        copy_witness(ObjectKind::answers, place::answers, chain_.tip().answers_sha256);
         PG_ARK_FAULT_POINT("compact_before_check");
         check_objects();
         report();
@@ -204,7 +205,7 @@ class CompactJob {
             for (const std::string& place :
                  {place::marker(request_.new_id), place::index(request_.new_id),
                   place::manifest(request_.new_id), place::config(request_.new_id),
-                  place::census(request_.new_id)})
+                  place::census(request_.new_id), place::answers(request_.new_id)})
                 store.remove(object_name(place));
             for (uint32_t i = 0; i < packs_.opened(); ++i)
                 store.remove(object_name(place::pack(request_.new_id, i)));
@@ -409,16 +410,16 @@ class CompactJob {
                      place::config(request_.new_id), archive, writer_, request_.compression_level);
     }
 
-    void copy_census() {
-        const BackupMarker& tip = chain_.tip();
-        if (tip.census_sha256.empty())
+    void copy_witness(ObjectKind kind, std::string (*place)(const std::string&),
+                      const std::string& sha256) {
+        if (sha256.empty())
             return;
-        ObjectReader census(repository_.store(), request_.cluster, ObjectKind::census,
-                            place::census(tip.backup_id));
-        ObjectWriter copy = stream(ObjectKind::census, place::census(request_.new_id));
-        while (const auto piece = census.next())
+        ObjectReader source(repository_.store(), request_.cluster, kind,
+                            place(chain_.tip().backup_id));
+        ObjectWriter copy = stream(kind, place(request_.new_id));
+        while (const auto piece = source.next())
             copy.append(*piece);
-        census.check_digest(tip.census_sha256);
+        source.check_digest(sha256);
         marker_.stored_bytes += copy.finish().stored_bytes;
     }
 

@@ -1,6 +1,5 @@
 // DatabaseCheck: what the answers to its questions mean.
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "core/drill/check_queries.hpp"
@@ -18,14 +17,6 @@ uint64_t number_in(const std::optional<std::string>& text) {
     if (text)
         std::from_chars(text->data(), text->data() + text->size(), value);
     return value;
-}
-
-// Not of the server, which speaks of damage as internal errors (XX), I/O (58), lack of resources
-// (53), and of its own end (57, 08).
-bool is_of_code(const SqlResult& result) {
-    constexpr std::array kOfServer{"XX", "58", "53", "57", "08"};
-    return !result.lost && result.sqlstate.size() == 5 &&
-           std::ranges::count(kOfServer, result.sqlstate.substr(0, 2)) == 0;
 }
 
 std::string lines(const std::string& a, const std::string& b) {
@@ -58,31 +49,41 @@ Finding DatabaseCheck::finding(const char* check, const RelationInfo& r,
 }
 
 // Of the rest of a table, and without the rows' TOAST.
-CheckTask DatabaseCheck::rest_of_heap(uint32_t i, uint64_t first_block) const {
+CheckTask DatabaseCheck::rest_of_heap(uint32_t i, uint64_t first_block) {
     const RelationInfo& r = relations_[i];
-    return {TaskKind::heap, i, bytes_of(r),
+    return {this, TaskKind::heap, i, bytes_of(r),
             std::make_unique<Question>(
                 Question{r.name, heap_query(context_.schema, r, first_block, false)})};
 }
 
-std::optional<CheckTask> DatabaseCheck::answer(const CheckTask& task, const SqlResult& result) {
+namespace {
+
+// An initializer list copies, and tasks move.
+std::vector<CheckTask> only(CheckTask task) {
+    std::vector<CheckTask> out;
+    out.push_back(std::move(task));
+    return out;
+}
+
+}  // namespace
+
+std::vector<CheckTask> DatabaseCheck::answer(const CheckTask& task, const SqlResult& result) {
     switch (task.kind) {
         case TaskKind::catalog:
             answer_catalog(task, result);
             break;
         case TaskKind::heap:
             return answer_heap(task, result);
-        case TaskKind::visibility:
-            answer_visibility(task, result);
-            break;
         case TaskKind::index:
         case TaskKind::index_alone:
             return answer_index(task, result);
         case TaskKind::rows:
             answer_rows(task, result);
             break;
+        case TaskKind::rule:
+            break;
     }
-    return std::nullopt;
+    return {};
 }
 
 void DatabaseCheck::answer_catalog(const CheckTask& task, const SqlResult& result) {
@@ -127,57 +128,47 @@ void DatabaseCheck::add_places(const RelationInfo& r, const SqlResult& result) {
         add(finding("heap", r, result));
 }
 
-std::optional<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task,
-                                                    const SqlResult& result) {
+std::vector<CheckTask> DatabaseCheck::answer_heap(const CheckTask& task, const SqlResult& result) {
     const RelationInfo& r = relations_[task.relation];
     add_places(r, result);
     if (!result.failed)
-        return std::nullopt;
+        return {};
     if (result.lost || ++heap_parts_[task.relation] > kMostHeapParts)
-        return std::nullopt;
+        return {};
     // Behind a page that cannot be read there are others.
     const auto block = block_in(result.message);
     const bool own = path_in(result.message) == r.path;
     constexpr uint64_t kPage = 8192;
     if (own && block && (*block + 1) * kPage < bytes_of(r))
-        return rest_of_heap(task.relation, *block + 1);
+        return only(rest_of_heap(task.relation, *block + 1));
     if (!own && task.question->sql.find("check_toast => true") != std::string::npos)
-        return rest_of_heap(task.relation, 0);
-    return std::nullopt;
+        return only(rest_of_heap(task.relation, 0));
+    return {};
 }
 
-void DatabaseCheck::answer_visibility(const CheckTask& task, const SqlResult& result) {
-    add_places(relations_[task.relation], result);
-}
-
-// Of an operator class, say, where its package is not on this host: nothing is known then.
 bool DatabaseCheck::is_without_library(const SqlResult& result) {
-    if (!result.message.starts_with("could not access file \"") &&
-        !result.message.starts_with("could not load library \""))
+    auto missing = missing_library(result, database_.name);
+    if (!missing)
         return false;
-    if (!context_.missing) {
-        context_.missing = Error(ErrorCode::not_found, "the scratch server misses a library",
-                                 "In database " + database_.name + ": " + result.message + ".",
-                                 "Install on this host what the source has, and test again.");
-    }
+    if (!context_.missing)
+        context_.missing = std::move(missing);
     return true;
 }
 
-std::optional<CheckTask> DatabaseCheck::answer_index(const CheckTask& task,
-                                                     const SqlResult& result) {
+std::vector<CheckTask> DatabaseCheck::answer_index(const CheckTask& task, const SqlResult& result) {
     if (!result.failed || is_without_library(result))
-        return std::nullopt;
+        return {};
     const RelationInfo& r = relations_[task.relation];
     if (task.kind == TaskKind::index && computing_.contains(r.oid) && is_of_code(result)) {
         note("rows were not looked for in index " + r.name +
-             ", whose functions fail in the copy: " + result.message);
-        return CheckTask{TaskKind::index_alone, task.relation, bytes_of(r), nullptr};
+             ", whose functions fail in the copy (SQLSTATE " + result.sqlstate + ")");
+        return only({this, TaskKind::index_alone, task.relation, bytes_of(r)});
     }
     constexpr const char* kIndexCorrupted = "XX002";
     if (result.sqlstate == kIndexCorrupted && r.changed_collation) {
         note("index " + r.name +
              " disagrees with its collation's version on this host: " + result.message);
-        return std::nullopt;
+        return {};
     }
     Finding found = finding("index_structure", r, result);
     // Of its two relations the message means the table.
@@ -185,18 +176,19 @@ std::optional<CheckTask> DatabaseCheck::answer_index(const CheckTask& task,
         found.block.reset();
     found.detail = lines(found.detail, "It is an index of " + table_of(r) + ".");
     add(std::move(found));
-    return std::nullopt;
+    return {};
 }
 
 void DatabaseCheck::answer_rows(const CheckTask& task, const SqlResult& result) {
     const RelationInfo& r = relations_[task.relation];
-    const uint64_t counts = r.kind == 'S' || r.of_system ? 0 : 1;
-    context_.counts.tables += counts;
+    const auto seen = rows_seen(r);
+    if (r.kind != 'S' && (result.failed || seen))
+        count_rows_of(r, seen.value_or(0));
     if (result.failed && computing_.contains(r.oid) && is_of_code(result)) {
         note("rows of " + r.name +
              " were not counted, since a function of its indexes fails in "
-             "the copy: " +
-             result.message);
+             "the copy (SQLSTATE " +
+             result.sqlstate + ")");
         return;
     }
     if (result.failed) {
@@ -206,11 +198,12 @@ void DatabaseCheck::answer_rows(const CheckTask& task, const SqlResult& result) 
     }
     if (r.kind == 'S')
         return;
-    const uint64_t in_table = number_in(result.sets.front().front()[0]);
-    context_.counts.rows += counts * in_table;
-    if (result.sets.size() < 2)
+    const uint64_t in_table = seen ? *seen : number_in(result.sets.front().front()[0]);
+    if (!seen)
+        count_rows_of(r, in_table);
+    if (!indexed_.contains(r.oid))
         return;
-    context_.counts.index_counts += counts;
+    context_.counts.index_counts += r.of_system ? 0 : 1;
     const uint64_t in_index = number_in(result.sets.back().front()[0]);
     if (in_index == in_table)
         return;

@@ -19,18 +19,17 @@ DatabaseCheck::DatabaseCheck(CheckContext& context, TaskPool& pool, DatabaseInfo
                              bool first)
     : context_(context), pool_(pool), database_(std::move(database)), first_(first) {}
 
-bool DatabaseCheck::run() {
+bool DatabaseCheck::add_tasks(std::vector<CheckTask>& tasks) {
     if (!prepare() || !list())
         return !lost_ || pool_.revive();
     name_damage();
     check_files();
-    check_census();
-    std::vector<CheckTask> tasks = catalog_tasks();
+    if (context_.steps.has(DrillStep::rows))
+        check_census();
+    if (context_.steps.has(DrillStep::catalog))
+        add_catalog_tasks(tasks);
     add_relation_tasks(tasks);
-    return pool_.run(
-        database_.name, std::move(tasks), context_.jobs,
-        [this](const CheckTask& task) { return question(task); },
-        [this](const CheckTask& task, const SqlResult& result) { return answer(task, result); });
+    return true;
 }
 
 void DatabaseCheck::add(Finding finding) {
@@ -39,6 +38,9 @@ void DatabaseCheck::add(Finding finding) {
     const std::string said = finding.relation + '\n' + finding.message + '\n' + finding.detail;
     if (!already_said_.insert(said).second)
         return;
+    const auto found = std::ranges::find(relations_, finding.relation, &RelationInfo::name);
+    if (!finding.relation.empty())
+        finding.tier = found == relations_.end() ? TierOrder::kLast : tier_of(*found);
     context_.findings->add(std::move(finding));
 }
 
@@ -142,16 +144,22 @@ const RelationInfo* DatabaseCheck::relation(uint32_t oid) const {
     return found != relations_.end() && found->oid == oid ? &*found : nullptr;
 }
 
+int DatabaseCheck::tier_of(const RelationInfo& r) const {
+    const RelationInfo* table = r.table == 0 ? &r : relation(r.table);
+    if (context_.tiers == nullptr || table == nullptr)
+        return TierOrder::kLast;
+    return context_.tiers->position(database_.name, table->name);
+}
+
 // Of an index or a TOAST table.
 std::string DatabaseCheck::table_of(const RelationInfo& r) const {
     const RelationInfo* table = relation(r.table);
     return table == nullptr ? "oid " + std::to_string(r.table) : table->name;
 }
 
-std::vector<CheckTask> DatabaseCheck::catalog_tasks() {
-    std::vector<CheckTask> tasks;
+void DatabaseCheck::add_catalog_tasks(std::vector<CheckTask>& tasks) {
     const auto add_check = [&](const CatalogCheck& check) {
-        tasks.push_back({TaskKind::catalog, 0, 0,
+        tasks.push_back({this, TaskKind::catalog, 0, 0,
                          std::make_unique<Question>(Question{
                              check.what, std::string(without_indexes()) + "; " + check.sql})});
     };
@@ -162,7 +170,6 @@ std::vector<CheckTask> DatabaseCheck::catalog_tasks() {
     }
     for (const CatalogCheck& check : agreement_checks())
         add_check(check);
-    return tasks;
 }
 
 void DatabaseCheck::add_relation_tasks(std::vector<CheckTask>& tasks) {
@@ -172,7 +179,8 @@ void DatabaseCheck::add_relation_tasks(std::vector<CheckTask>& tasks) {
         if (relations_[i].shared && !first_)
             continue;
         add_table_tasks(i, tasks);
-        if (relations_[i].kind == 'i' && bytes_of(relations_[i]) > 0)
+        if (relations_[i].kind == 'i' && bytes_of(relations_[i]) > 0 &&
+            context_.steps.has(DrillStep::amcheck))
             add_index_task(i, tasks);
     }
 }
@@ -180,20 +188,51 @@ void DatabaseCheck::add_relation_tasks(std::vector<CheckTask>& tasks) {
 Question DatabaseCheck::question(const CheckTask& task) const {
     const RelationInfo& r = relations_[task.relation];
     switch (task.kind) {
-        case TaskKind::visibility:
-            return {r.name, visibility_query(context_.schema, r)};
         case TaskKind::index:
         case TaskKind::index_alone:
             return {r.name,
                     index_query(context_.schema, r, context_.major, task.kind == TaskKind::index)};
         case TaskKind::rows:
-            return {r.name,
-                    r.kind == 'S' ? sequence_query(r) : rows_query(r, indexed_.contains(r.oid))};
+            return {r.name, r.kind == 'S' ? sequence_query(r)
+                                          : rows_query(r, !rows_seen(r), indexed_.contains(r.oid))};
         case TaskKind::heap:
         case TaskKind::catalog:  // has its question
+        case TaskKind::rule:     // another's
             break;
     }
     return {r.name, heap_query(context_.schema, r, 0, true)};
+}
+
+const char* DatabaseCheck::step_of(const CheckTask& task) const {
+    switch (task.kind) {
+        case TaskKind::heap:
+            return "tables";
+        case TaskKind::index:
+        case TaskKind::index_alone:
+            return "indexes";
+        case TaskKind::rows:
+            return "rows";
+        case TaskKind::catalog:
+        case TaskKind::rule:  // another's
+            break;
+    }
+    return "catalog";
+}
+
+// Those that the page check has counted need not be counted again. Catalogs, which VACUUM FULL
+// gives files as users' tables have them, are others since: the drill's own roles and functions are
+// in.
+std::optional<uint64_t> DatabaseCheck::rows_seen(const RelationInfo& r) const {
+    const auto place = parse_relation_path(r.path);
+    if (context_.rows == nullptr || r.of_system || r.method != AccessMethod::heap || !place)
+        return std::nullopt;
+    const auto found = context_.rows->find(place->relation());
+    return found == context_.rows->end() ? std::nullopt : found->second.visible;
+}
+
+void DatabaseCheck::count_rows_of(const RelationInfo& r, uint64_t rows) {
+    context_.counts.tables += r.of_system ? 0 : 1;
+    context_.counts.rows += r.of_system ? 0 : rows;
 }
 
 // Without a reader the superuser asks, and nobody's code is to run as such.
@@ -207,15 +246,19 @@ void DatabaseCheck::add_table_tasks(uint32_t i, std::vector<CheckTask>& tasks) {
     const bool is_table = r.kind == 'r' || r.kind == 'm';
     const bool is_heap = (is_table || r.kind == 't') && r.method == AccessMethod::heap;
     const bool is_sequence = r.kind == 'S';
-    if (bytes > 0 && (is_heap || (is_sequence && context_.major >= kFirstWithSequenceCheck))) {
+    const bool wants_rows = context_.steps.has(DrillStep::rows);
+    const bool wants_heap = context_.steps.has(DrillStep::amcheck);
+    if (wants_heap && bytes > 0 &&
+        (is_heap || (is_sequence && context_.major >= kFirstWithSequenceCheck))) {
         ++context_.counts.heaps;
         context_.counts.heap_bytes += bytes;
-        tasks.push_back({TaskKind::heap, i, bytes, nullptr});
+        tasks.push_back({this, TaskKind::heap, i, bytes, nullptr, tier_of(r)});
     }
-    if (bytes > 0 && is_heap)
-        tasks.push_back({TaskKind::visibility, i, bytes, nullptr});
-    if ((bytes > 0 && is_sequence) || (is_table && r.checkable && may_ask(r)))
-        tasks.push_back({TaskKind::rows, i, bytes, nullptr});
+    const bool counts_rows = wants_rows && is_table && r.checkable;
+    if (counts_rows && rows_seen(r) && !indexed_.contains(r.oid))
+        count_rows_of(r, *rows_seen(r));
+    else if ((wants_rows && bytes > 0 && is_sequence) || (counts_rows && may_ask(r)))
+        tasks.push_back({this, TaskKind::rows, i, bytes, nullptr, tier_of(r)});
 }
 
 void DatabaseCheck::add_index_task(uint32_t i, std::vector<CheckTask>& tasks) {
@@ -228,8 +271,11 @@ void DatabaseCheck::add_index_task(uint32_t i, std::vector<CheckTask>& tasks) {
     } else if (r.method == AccessMethod::btree || is_gin) {
         ++(is_gin ? counts.gins : counts.btrees);
         counts.btree_bytes += is_gin ? 0 : bytes;
+        const RelationInfo* table = relation(r.table);
         if (may_ask(r))
-            tasks.push_back({TaskKind::index, i, bytes, nullptr});
+            tasks.push_back({this, TaskKind::index, i,
+                             bytes + (table == nullptr ? 0 : bytes_of(*table)), nullptr,
+                             tier_of(r)});
     } else {
         ++counts.unchecked_indexes;
     }

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/drill/drill_steps.hpp"
 #include "core/drill/inventory.hpp"
 #include "core/drill/page_check.hpp"
 #include "core/drill/task_pool.hpp"
@@ -36,28 +37,34 @@ struct CheckCounts {
 /// What the checks of all databases share.
 struct CheckContext {
     uint32_t major = 15;
-    int jobs = 2;
     std::string version_directory;  ///< below each tablespace
     std::string schema;             ///< to make in each database, for the functions that check
     std::string reader;  ///< may call them; empty: what runs code of the backup is left out
     const std::unordered_map<std::string, uint64_t>* file_bytes =
-        nullptr;                                         ///< of main forks, by path
-    const std::set<std::string>* init_forks = nullptr;   ///< by the path of the main fork
-    const std::vector<FileDamage>* damage = nullptr;     ///< of files, to be named
+        nullptr;                                        ///< of main forks, by path
+    const std::set<std::string>* init_forks = nullptr;  ///< by the path of the main fork
+    const std::vector<FileDamage>* damage = nullptr;    ///< of files, to be named
+    /// By tables' pages; none where those were not looked at.
+    const std::map<RelationId, RowsSeen>* rows = nullptr;
     const std::vector<ExpectedTable>* census = nullptr;  ///< none where the backup has none
+    DrillSteps steps = DrillSteps::all();
+    const TierOrder* tiers = nullptr;
     CheckCounts counts;
     Findings* findings = nullptr;
     std::vector<std::string>* notes = nullptr;
     std::optional<Error> missing;  ///< what an index needs and this host has not
 };
 
-/// Questions one database. `first` is set for the first one: it answers for what all share.
-class DatabaseCheck {
+/// Questions the catalogs and relations of one database. `first` is set for the first one: it
+/// answers for what all share.
+class DatabaseCheck final : public Asker {
  public:
     DatabaseCheck(CheckContext& context, TaskPool& pool, DatabaseInfo database, bool first);
 
-    /// False when the server is lost for good.
-    bool run();
+    bool add_tasks(std::vector<CheckTask>& tasks) override;
+    Question question(const CheckTask& task) const override;
+    std::vector<CheckTask> answer(const CheckTask& task, const SqlResult& result) override;
+    const char* step_of(const CheckTask& task) const override;
 
  private:
     bool is_failure(const SqlResult& out, const char* check, const std::string& what);
@@ -66,21 +73,19 @@ class DatabaseCheck {
     bool list();
     std::set<uint32_t> changed_collations();
     const RelationInfo* relation(uint32_t oid) const;
+    int tier_of(const RelationInfo& relation) const;
     std::string table_of(const RelationInfo& relation) const;
     void name_damage();
     void check_files();
     void check_file(const RelationInfo& relation);
-    std::vector<CheckTask> catalog_tasks();
+    void add_catalog_tasks(std::vector<CheckTask>& tasks);
     void add_relation_tasks(std::vector<CheckTask>& tasks);
     void add_table_tasks(uint32_t i, std::vector<CheckTask>& tasks);
     void add_index_task(uint32_t i, std::vector<CheckTask>& tasks);
-    Question question(const CheckTask& task) const;
-    CheckTask rest_of_heap(uint32_t i, uint64_t first_block) const;
-    std::optional<CheckTask> answer(const CheckTask& task, const SqlResult& result);
-    std::optional<CheckTask> answer_heap(const CheckTask& task, const SqlResult& result);
+    CheckTask rest_of_heap(uint32_t i, uint64_t first_block);
+    std::vector<CheckTask> answer_heap(const CheckTask& task, const SqlResult& result);
     void add_places(const RelationInfo& relation, const SqlResult& result);
-    void answer_visibility(const CheckTask& task, const SqlResult& result);
-    std::optional<CheckTask> answer_index(const CheckTask& task, const SqlResult& result);
+    std::vector<CheckTask> answer_index(const CheckTask& task, const SqlResult& result);
     void answer_rows(const CheckTask& task, const SqlResult& result);
     void answer_catalog(const CheckTask& task, const SqlResult& result);
     void check_census();
@@ -89,6 +94,8 @@ class DatabaseCheck {
     void note(const std::string& text);
     uint64_t bytes_of(const RelationInfo& relation) const;
     bool is_without_library(const SqlResult& result);
+    std::optional<uint64_t> rows_seen(const RelationInfo& relation) const;
+    void count_rows_of(const RelationInfo& relation, uint64_t rows);
     bool may_ask(const RelationInfo& relation) const;
 
     CheckContext& context_;

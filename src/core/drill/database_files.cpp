@@ -19,6 +19,8 @@ Finding finding_of(const FileDamage& damage) {
         out.hint = "The free space map is made anew by VACUUM; no row is lost.";
     if (damage.place.file.fork == Fork::vm)
         out.hint = "The visibility map is made anew by VACUUM (DISABLE_PAGE_SKIPPING).";
+    if (damage.check == "commit_log")
+        out.hint = "Rows of that transaction may be missing, or back, in every table.";
     return out;
 }
 
@@ -37,6 +39,9 @@ void DatabaseCheck::name_damage() {
         const std::string path = damage.path.substr(0, damage.path.find_last_of('/') + 1) +
                                  std::to_string(damage.place.file.filenode);
         const auto found = by_path.find(path);
+        if (damage.of_table &&
+            (found == by_path.end() || found->second->method != AccessMethod::heap))
+            continue;
         if (found != by_path.end()) {
             const RelationInfo& r = *found->second;
             finding.relation = r.name;

@@ -106,8 +106,9 @@ const char* changed_collations_query() {
 }
 
 const char* without_indexes() {
-    return "SET enable_indexscan = off; SET enable_indexonlyscan = off; "
-           "SET enable_bitmapscan = off; SET enable_tidscan = off; SET enable_seqscan = on";
+    return "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off; "
+           "SET LOCAL enable_bitmapscan = off; SET LOCAL enable_tidscan = off; "
+           "SET LOCAL enable_seqscan = on";
 }
 
 // As src/test/regress/sql/oidjoins.sql asks.

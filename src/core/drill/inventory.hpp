@@ -57,7 +57,7 @@ RelationInfo relation_of(const SqlRow& row, const std::set<uint32_t>& changed_co
 /// Oids of collations that have another version on this host than when their indexes were made.
 const char* changed_collations_query();
 
-/// Makes the session plan without indexes: what is in the tables counts.
+/// Makes the rest of a transaction plan without indexes: what is in the tables counts.
 const char* without_indexes();
 
 /// One query for each reference between catalogs (pg_get_catalog_foreign_keys): it gives a row, the

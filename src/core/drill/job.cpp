@@ -5,14 +5,17 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <memory>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 
 #include "core/base/clock.hpp"
 #include "core/base/fault.hpp"
 #include "core/base/memory.hpp"
-#include "core/drill/database_check.hpp"
+#include "core/drill/answer_check.hpp"
+#include "core/drill/database_questions.hpp"
 #include "core/drill/page_check.hpp"
 #include "core/drill/programs.hpp"
 #include "core/drill/restored_files.hpp"
@@ -20,6 +23,8 @@
 #include "core/drill/scratch_server.hpp"
 #include "core/drill/server_log.hpp"
 #include "core/drill/server_preparation.hpp"
+#include "core/drill/tier_order.hpp"
+#include "core/drill/user_check_run.hpp"
 #include "core/drill/watch.hpp"
 #include "core/pgdata/server_version.hpp"
 #include "core/repo/chain.hpp"
@@ -28,6 +33,7 @@
 #include "core/repo/vault_store.hpp"
 #include "core/restore/destination.hpp"
 #include "core/restore/tree.hpp"
+#include "core/verify/freshness.hpp"
 #include "core/verify/packs.hpp"
 
 namespace ark {
@@ -55,12 +61,19 @@ class Drill {
           DrillListener& listener)
         : repository_(repository), wal_(wal), request_(request), watch_(listener) {
         evidence_.test_id = request.test_id.empty() ? make_uuid() : request.test_id;
-        evidence_.kind = "restore_test";
+        evidence_.kind = request.is_drill ? "drill" : "restore_test";
         evidence_.backup_id = request.backup_id;
         evidence_.cluster = request.cluster;
         evidence_.host = make_writer({}).host;
         evidence_.program_version = PG_ARK_VERSION;
         evidence_.started_at = now_micros();
+        for (const char* key : {"objectives", "history"}) {
+            if (request.context.is_object() && request.context.contains(key) &&
+                request.context[key].is_array())
+                evidence_.verified[key] = request.context[key];
+        }
+        if (request.context.is_object())
+            tiers_ = TierOrder(request.context.value("tiers", nlohmann::json()));
     }
 
     Evidence run() {
@@ -68,13 +81,16 @@ class Drill {
         seconds_ = nlohmann::json::object();
         evidence_.verified["pages"] = nullptr;
         steps();
+        const int64_t cleaned = monotonic_nanos();
         clean();
+        seconds_["clean"] = seconds_since(cleaned);
         seconds_["total"] = seconds_since(begin);
         evidence_.verified["seconds"] = seconds_;
         if (recovered_)
             evidence_.verified["rto_seconds"] =
                 seconds_["fetch"].get<double>() + seconds_["recover"].get<double>();
         evidence_.success = finished_ && evidence_.errors.count == 0;
+        std::ranges::stable_sort(evidence_.errors.kept, {}, &Finding::tier);
         evidence_.completed_at = now_micros();
         watch_.enter(DrillPhase::done);
         return std::move(evidence_);
@@ -90,7 +106,7 @@ class Drill {
         watch_.enter(phase);
         const int64_t begin = monotonic_nanos();
         const bool good = step();
-        seconds_[name] = seconds_since(begin);
+        seconds_[name] = seconds_.value(name, 0.0) + seconds_since(begin);
         give_back_freed_memory();  // the scratch server can use it
         return good;
     }
@@ -100,21 +116,36 @@ class Drill {
         if (!timed(DrillPhase::preparing, "prepare", [&] { return prepare(); }))
             return;
         const bool restored = timed(DrillPhase::restoring, "fetch", [&] { return restore(); });
-        timed(DrillPhase::verifying_objects, "verify_objects", [&] { return verify_objects(); });
+        // It has one thread: with another one to be had, the objects are read meanwhile.
+        std::optional<RunningProgram> files;
+        if (restored && wants(DrillStep::files) && request_.jobs > 1)
+            files.emplace(request_.program, verify_command(), *scratch_);
+        if (wants(DrillStep::objects))
+            timed(DrillPhase::verifying_objects, "verify_objects",
+                  [&] { return verify_objects(request_.jobs - (files ? 1 : 0)); });
         if (!restored)
             return;
-        timed(DrillPhase::verifying_files, "verify_files", [&] { return verify_files(); });
+        if (wants(DrillStep::files)) {
+            if (!files)
+                files.emplace(request_.program, verify_command(), *scratch_);
+            timed(DrillPhase::verifying_files, "verify_files",
+                  [&] { return verify_files(*files); });
+        }
         if (!timed(DrillPhase::recovering, "recover", [&] { return recover(); })) {
             add_known_corrupt_pages();
             return;
         }
         recovered_ = true;
         timed(DrillPhase::checking_pages, "pages", [&] { return pages(); });
-        finished_ = timed(DrillPhase::checking, "check", [&] { return check(); });
+        finished_ = check();
+        if (server_)
+            server_->kill();
     }
 
+    bool wants(DrillStep step) const { return request_.steps.has(step); }
+
     bool prepare() {
-        if (!find_marker())
+        if (!find_marker() || !choose())
             return false;
         check_scratch_place(request_.scratch_directory, request_.keep_away, repository_.url());
         scratch_ =
@@ -126,6 +157,39 @@ class Drill {
     }
 
     uint32_t major() const { return major_of(marker_.pg_version_num); }
+
+    // Where a drill is to go, and from which backup. False where no way leads there: what the
+    // repository should have, it has not.
+    bool choose() {
+        wish_.backup_id = evidence_.backup_id;
+        wish_.target.kind = TargetKind::immediate;
+        if (!request_.is_drill)
+            return true;
+        nlohmann::json& told = evidence_.verified["target"];
+        told = nlohmann::json::object();
+        try {
+            ChosenTarget chosen = choose_target(
+                repository_, wal_, request_.cluster,
+                request_.target.kind == DrillTarget::Kind::consistency ? evidence_.backup_id
+                                                                       : request_.backup_id,
+                request_.target, told);
+            wish_ = chosen.wish;
+            marker_ = chosen.source.backup;
+            evidence_.backup_id = marker_.backup_id;
+            if (request_.target.kind != DrillTarget::Kind::consistency)
+                std::ranges::copy(chosen.source.warnings, std::back_inserter(evidence_.notes));
+        } catch (const Error& error) {
+            // A damaged backup is taken apart all the same.
+            if (request_.target.kind == DrillTarget::Kind::consistency && is_of_backup(error))
+                return true;
+            if (error.code != ErrorCode::target_unreachable && error.code != ErrorCode::corrupt)
+                throw;
+            evidence_.errors.add(finding_of("target", error));
+            return false;
+        }
+        told["backup_id"] = evidence_.backup_id;
+        return true;
+    }
 
     // False where the marker itself is damaged.
     bool find_marker() {
@@ -167,7 +231,8 @@ class Drill {
 
     bool restore() {
         try {
-            restored_ = restore_to_scratch(repository_, wal_, marker_, request_, *scratch_, watch_);
+            restored_ =
+                restore_to_scratch(repository_, wal_, marker_, wish_, request_, *scratch_, watch_);
         } catch (const Error& error) {
             if (!is_of_backup(error))
                 throw;
@@ -181,7 +246,7 @@ class Drill {
 
     // A restore reads what it needs of a pack; here each is read whole. It comes after the restore,
     // whose time is to be that of a restore.
-    bool verify_objects() {
+    bool verify_objects(int jobs) {
         const BackupChain chain = chain_or_alone();
         uint64_t total = 0;
         for (const BackupMarker& backup : chain.backups) {
@@ -192,13 +257,17 @@ class Drill {
         size_t whole = 0;
         bool good = true;
         for (const BackupMarker& backup : chain.backups) {
-            VerifyContext context{repository_, backup, request_.jobs, [&] {
+            VerifyContext context{repository_, backup, jobs, [&] {
                                       watch_.at("", bytes + context.bytes, total);
                                       watch_.tick();
                                   }};
             const BadPacks bad = check_packs(context);
-            for (const auto& [number, finding] : bad)
+            std::set<std::string> places;
+            for (const auto& [number, finding] : bad) {
                 evidence_.errors.add(finding);
+                places.insert(place::pack(backup.backup_id, number));
+            }
+            distrust_objects(repository_, request_.cluster, places);
             bytes += context.bytes;
             whole += backup.packs.size() - bad.size();
             good = good && bad.empty();
@@ -218,10 +287,12 @@ class Drill {
         }
     }
 
-    bool verify_files() {
-        const ProgramOutput output =
-            run_program(request_.program, {programs_.verifybackup(), "-n", scratch_->path("data")},
-                        *scratch_, watch_);
+    std::vector<std::string> verify_command() const {
+        return {programs_.verifybackup(), "-n", scratch_->path("data")};
+    }
+
+    bool verify_files(RunningProgram& program) {
+        const ProgramOutput output = program.wait(watch_);
         const uint64_t before = evidence_.errors.count;
         add_verifybackup_findings(output.text, evidence_.errors);
         if (output.status != 0 && evidence_.errors.count == before) {
@@ -253,14 +324,47 @@ class Drill {
         const auto end = server_->wait_until_ready();
         if (!end) {
             PG_ARK_FAULT_POINT("drill_recovered");
+            note_what_was_reached();
             server_->stop();
             return true;
         }
         throw_unless_of_backup(*end);
         // It may have ended since the repository did not answer: then this does not either.
-        wal_is_there(wal_, marker_, restored_.way);
+        wal_is_there(wal_, marker_, restored_.source.way);
         add_server_end(*end, "the scratch server did not reach consistency");
         return false;
+    }
+
+    // The server's own words for it, before it writes anything more.
+    void note_what_was_reached() {
+        if (restored_.source.target.kind != TargetKind::immediate)
+            restored_.tablespaces_contained = count_tablespaces_in_place(scratch_->path("data"));
+        if (!request_.is_drill)
+            return;
+        const auto reached =
+            reached_point(scratch_->path("data"), server_->log(), restored_.source.way);
+        if (!reached) {
+            add_unreached("recovery has left no timeline of its own");
+            return;
+        }
+        reached_lsn_ = reached->lsn;
+        nlohmann::json& told = evidence_.verified["target"];
+        told["reached_lsn"] = to_text(reached->lsn);
+        told["timeline"] = reached->timeline;
+        told["stopped"] = json_of_text(reached->reason);
+        told["reached_time"] = nullptr;
+        if (reached->last_transaction)
+            told["reached_time"] = *reached->last_transaction;
+        if (const auto why = why_not_reached(restored_.source, *reached))
+            add_unreached(*why);
+    }
+
+    void add_unreached(const std::string& why) {
+        Finding finding;
+        finding.check = "target";
+        finding.message = "the scratch server did not come to " + describe(wish_.target);
+        finding.detail = why + ".";
+        evidence_.errors.add(std::move(finding));
     }
 
     ScratchServerPlan server_plan() const {
@@ -279,8 +383,8 @@ class Drill {
         plan.recovery.cluster = request_.cluster;
         plan.recovery.key = request_.key;
         plan.recovery.require_encryption = request_.require_encryption;
-        plan.recovery.timeline = restored_.way.timeline();
-        plan.recovery.target.kind = TargetKind::immediate;
+        plan.recovery.timeline = restored_.source.way.timeline();
+        plan.recovery.target = restored_.source.target;
         plan.recovery.action = TargetAction::promote;
         return plan;
     }
@@ -326,15 +430,24 @@ class Drill {
             file_bytes_[first] += file.bytes;
         }
         damage_ = find_holes(files, control_.relation_segment_blocks);
-        if (control_.data_checksum_version == 0) {
+        if (!wants(DrillStep::pages))
+            return true;
+        const bool checksums = control_.data_checksum_version != 0;
+        if (!checksums) {
             evidence_.notes.emplace_back(
                 "the cluster has no data checksums: what only they would show was not seen");
-            return true;
         }
-        PageCheck result =
-            check_pages(data, files, control_.relation_segment_blocks, request_.jobs, watch_);
-        evidence_.verified["pages"] = {{"checked", result.checked}, {"corrupt", result.corrupt}};
+        // Of before recovery are other transactions.
+        const ControlFile stopped = read_control_file(data);
+        const CommitLog log(data, stopped.oldest_xid, stopped.next_xid);
+        PageCheck result = check_pages(
+            {data, control_.relation_segment_blocks, checksums, request_.jobs}, log, files, watch_);
+        if (checksums)
+            evidence_.verified["pages"] = {{"checked", result.checked},
+                                           {"corrupt", result.corrupt}};
         std::ranges::move(result.damage, std::back_inserter(damage_));
+        std::ranges::move(result.conflicts, std::back_inserter(damage_));
+        rows_ = std::move(result.rows);
         if (result.corrupt > result.damage.size()) {
             evidence_.notes.push_back(std::to_string(result.corrupt) +
                                       " pages are corrupt, of which 1000 are named");
@@ -342,13 +455,35 @@ class Drill {
         return true;
     }
 
+    // What the users ask comes first, and of that what they hold for critical.
     bool check() {
+        if (!timed(DrillPhase::checking, "check", [&] { return bring_up(); }))
+            return false;
+        TaskPool pool(*server_, owner_, prepared_.reader.empty() ? owner_ : reader_, watch_);
+        std::vector<DatabaseInfo> databases;
+        const auto list = [&] { return list_databases(pool, databases); };
+        if (!timed(DrillPhase::checking, "check", list))
+            return false;
+        if (request_.is_drill)
+            cut_off_foreign_servers(pool, databases);
+        if (!ask_users_checks(pool) || !ask_again(pool, databases))
+            return false;
+        const auto ask = [&] { return question(pool, databases); };
+        const bool whole = timed(DrillPhase::checking, "check", ask);
+        for (const auto& [step, seconds] : pool.seconds_of_steps()) {
+            seconds_[step] = seconds;
+            seconds_["check"] = seconds_["check"].get<double>() - seconds;
+        }
+        return whole;
+    }
+
+    bool bring_up() {
         isolation_ = nlohmann::json::object();
         isolation_["prepared_transactions"] = discard_prepared(scratch_->path("data"));
         ServerPreparation preparation(*server_, marker_.superuser);
-        const PreparedServer prepared = preparation.run();
-        if (prepared.reader.empty())
-            add_unprepared(prepared.trouble);
+        prepared_ = preparation.run();
+        if (prepared_.reader.empty())
+            add_unprepared(prepared_.trouble);
         server_->start();
         if (const auto end = server_->wait_until_ready()) {
             throw_unless_of_backup(*end);
@@ -357,12 +492,9 @@ class Drill {
             return false;
         }
         PG_ARK_FAULT_POINT("drill_checking");
-        const SessionTarget owner{scratch_->socket_directory(), prepared.superuser, true, major()};
-        const SessionTarget reader{scratch_->socket_directory(), prepared.reader, false, major()};
-        TaskPool pool(*server_, owner, prepared.reader.empty() ? owner : reader, watch_);
-        const bool whole = check_databases(pool, prepared);
-        server_->kill();
-        return whole;
+        owner_ = {scratch_->socket_directory(), prepared_.superuser, true, major()};
+        reader_ = {scratch_->socket_directory(), prepared_.reader, false, major()};
+        return true;
     }
 
     void add_unprepared(const std::string& trouble) {
@@ -377,12 +509,12 @@ class Drill {
         evidence_.errors.add(std::move(finding));
     }
 
-    bool check_databases(TaskPool& pool, const PreparedServer& prepared) {
-        SqlResult listed = pool.ask(prepared.database, databases_query());
+    bool list_databases(TaskPool& pool, std::vector<DatabaseInfo>& databases) {
+        SqlResult listed = pool.ask(prepared_.database, databases_query());
         if (listed.failed) {
             Finding finding;
             finding.check = "connect";
-            finding.database = prepared.database;
+            finding.database = prepared_.database;
             finding.message = listed.message;
             finding.detail = listed.detail;
             evidence_.errors.add(std::move(finding));
@@ -391,37 +523,107 @@ class Drill {
             name_all_damage();
             return false;
         }
-        const std::vector<DatabaseInfo> databases = databases_of(listed);
-        CheckContext context = check_context();
-        context.reader = prepared.reader;
-        context.schema = own_schema();
-        std::vector<std::string> names;
-        bool whole = true;
+        databases = databases_of(listed);
+        std::ranges::stable_sort(databases, {}, [this](const DatabaseInfo& database) {
+            return tiers_.first_in(database.name);
+        });
+        return true;
+    }
+
+    // Nothing of the user's leads out of the copy: who has no mapping reaches no foreign server.
+    void cut_off_foreign_servers(TaskPool& pool, const std::vector<DatabaseInfo>& databases) {
         for (const DatabaseInfo& database : databases) {
-            if (database.half_dropped) {
-                evidence_.notes.push_back("database " + database.name +
-                                          " is half dropped and takes no connections");
+            if (!database.half_dropped)
+                pool.ask(database.name,
+                         "UPDATE pg_catalog.pg_event_trigger SET evtenabled = 'D'; "
+                         "DELETE FROM pg_catalog.pg_user_mapping");
+        }
+    }
+
+    bool ask_users_checks(TaskPool& pool) {
+        if (request_.checks.empty())
+            return true;
+        evidence_.verified["checks"] = nlohmann::json::array();
+        for (const auto& [step, kind, name] :
+             {std::tuple{DrillStep::critical_functions, UserCheck::Kind::critical,
+                         "critical_functions"},
+              std::tuple{DrillStep::checks, UserCheck::Kind::integrity, "checks"}}) {
+            std::vector<UserCheck> checks;
+            std::ranges::copy_if(request_.checks, std::back_inserter(checks),
+                                 [&, kind = kind](const UserCheck& check) {
+                                     return check.kind == kind && !is_done_by_a_step(check);
+                                 });
+            if (checks.empty() || !wants(step))
                 continue;
+            if (!timed(DrillPhase::asking, name, [&] { return ask_users_checks(pool, checks); })) {
+                add_lost_server();
+                return false;
             }
-            whole = DatabaseCheck(context, pool, database, names.empty()).run();
-            names.push_back(database.name);
-            if (!whole)
-                break;
         }
-        if (!whole) {
-            Finding finding;
-            finding.check = "connect";
-            finding.message = "the scratch server could not be brought back";
-            finding.detail = "What comes after this was not checked.";
-            evidence_.errors.add(std::move(finding));
+        return true;
+    }
+
+    // Nothing is looked through twice.
+    bool is_done_by_a_step(const UserCheck& check) const {
+        const auto step = step_instead_of(check.ready_made);
+        return step && wants(*step);
+    }
+
+    // Before the checks make objects of their own, and move others'.
+    bool ask_again(TaskPool& pool, const std::vector<DatabaseInfo>& databases) {
+        if (!request_.is_drill || !wants(DrillStep::census) || !reached_lsn_ ||
+            prepared_.reader.empty())
+            return true;
+        AnswerCheckContext context{
+            repository_, marker_,           restored_.source.way, *reached_lsn_,
+            reader_,     &evidence_.errors, &evidence_.notes,     &evidence_.verified["census"]};
+        if (timed(DrillPhase::checking, "census",
+                  [&] { return check_answers(context, pool, databases, watch_); }))
+            return true;
+        add_lost_server();
+        return false;
+    }
+
+    bool ask_users_checks(TaskPool& pool, const std::vector<UserCheck>& checks) {
+        UserCheckContext context{reader_, request_.jobs, &evidence_.errors, &evidence_.notes,
+                                 &evidence_.verified["checks"]};
+        if (!prepared_.reader.empty())
+            return run_user_checks(context, pool, watch_, checks);
+        skip_user_checks(context, checks, "the copy has no role that may only read");
+        return true;
+    }
+
+    bool question(TaskPool& pool, const std::vector<DatabaseInfo>& databases) {
+        DatabaseQuestions questions;
+        questions.relations = check_context();
+        questions.rules = constraint_context();
+        questions.jobs = request_.jobs;
+        for (const DrillStep step : {DrillStep::foreign_keys, DrillStep::constraints,
+                                     DrillStep::unique_keys, DrillStep::sequences}) {
+            if (wants(step) && !prepared_.reader.empty())
+                questions.rule_steps.push_back(step);
         }
-        note_what_was_checked(context.counts, names);
-        if (context.missing) {
+        std::vector<std::string> names;
+        const bool whole = question_databases(questions, pool, databases, names);
+        if (!whole)
+            add_lost_server();
+        note_what_was_checked(questions.relations.counts, names);
+        note_what_was_checked(questions.rules);
+        if (questions.relations.missing) {
+            const Error& missing = *questions.relations.missing;
             if (evidence_.errors.count == 0)
-                throw Error(*context.missing);
-            evidence_.notes.push_back(context.missing->message + ": " + context.missing->detail);
+                throw Error(missing);
+            evidence_.notes.push_back(missing.message + ": " + missing.detail);
         }
         return whole;
+    }
+
+    void add_lost_server() {
+        Finding finding;
+        finding.check = "connect";
+        finding.message = "the scratch server could not be brought back";
+        finding.detail = "What comes after this was not checked.";
+        evidence_.errors.add(std::move(finding));
     }
 
     // A name that nobody can have taken before.
@@ -434,16 +636,43 @@ class Drill {
     CheckContext check_context() {
         CheckContext context;
         context.major = major();
+        context.reader = prepared_.reader;
+        context.steps = request_.steps;
+        context.schema = own_schema();
         context.version_directory = tablespace_version_directory(marker_);
-        context.jobs = request_.jobs;
         context.file_bytes = &file_bytes_;
         context.init_forks = &init_forks_;
         context.damage = &damage_;
+        context.rows = &rows_;
         context.findings = &evidence_.errors;
         context.notes = &evidence_.notes;
-        census_ = read_census(repository_, marker_, evidence_);
+        context.tiers = &tiers_;
+        // What the census holds is of the end of the backup.
+        if (restored_.source.target.kind == TargetKind::immediate)
+            census_ = read_census(repository_, marker_, evidence_);
         context.census = census_ ? &*census_ : nullptr;
         return context;
+    }
+
+    ConstraintContext constraint_context() {
+        ConstraintContext context;
+        context.major = major();
+        context.jobs = request_.jobs;
+        context.memory_mb = request_.memory_mb;
+        context.findings = &evidence_.errors;
+        context.notes = &evidence_.notes;
+        context.tiers = &tiers_;
+        context.rows = &rows_;
+        return context;
+    }
+
+    void note_what_was_checked(const ConstraintContext& rules) {
+        if (!request_.is_drill)
+            return;
+        evidence_.verified["rules"] = {{"foreign_keys", rules.foreign_keys},
+                                       {"constraints", rules.row_rules},
+                                       {"unique_keys", rules.unique_keys},
+                                       {"sequences", rules.sequences}};
     }
 
     void name_all_damage() {
@@ -499,19 +728,26 @@ class Drill {
     ArchivedWal& wal_;
     const DrillRequest& request_;
     Watch watch_;
+    TierOrder tiers_;
     Evidence evidence_;
     nlohmann::json seconds_;
     nlohmann::json isolation_;
     BackupMarker marker_;
+    RestoreWish wish_;  ///< what to restore, and where recovery is to go
     std::unique_ptr<ScratchDirectory> scratch_;
     ServerPrograms programs_;
     RestoredFiles restored_;
     ControlFile control_;
     std::unique_ptr<ScratchServer> server_;  // goes before the directory that it works in
+    PreparedServer prepared_;
+    SessionTarget owner_;
+    SessionTarget reader_;
     std::unordered_map<std::string, uint64_t> file_bytes_;  ///< of main forks, by their first path
     std::set<std::string> init_forks_;
     std::vector<FileDamage> damage_;
+    std::map<RelationId, RowsSeen> rows_;  ///< of users' tables, by their pages
     std::optional<std::vector<ExpectedTable>> census_;
+    std::optional<Lsn> reached_lsn_;
     bool recovered_ = false;
     bool finished_ = false;
 };

@@ -4,6 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "core/drill/drill_steps.hpp"
+#include "core/drill/drill_target.hpp"
+#include "core/drill/user_check.hpp"
 #include "core/repo/evidence.hpp"
 #include "core/repo/key_source.hpp"
 #include "core/repo/repository.hpp"
@@ -13,7 +16,7 @@ namespace ark {
 
 struct DrillRequest {
     std::string cluster;            ///< its directory in the repository
-    std::string backup_id;          ///< empty: the newest
+    std::string backup_id;          ///< empty: the newest that leads to the target
     std::string test_id;            ///< empty: one is made
     std::string scratch_directory;  ///< absolute; the test makes a directory of its own in it
     std::string program_directory;  ///< where postgres and pg_verifybackup of the backup's major
@@ -27,7 +30,15 @@ struct DrillRequest {
     std::vector<std::string> libraries;  ///< shared_preload_libraries of the scratch server
     std::vector<std::string> keep_away;  ///< directories that the test must not touch: the live
                                          ///< cluster's data directory and tablespaces
-    bool keep = false;                   ///< leave the scratch directory when something is wrong
+    /// A drill, with a target and the checks of its own; false: a restore test, to the end of the
+    /// backup, with `steps` of_restore_test.
+    bool is_drill = false;
+    DrillTarget target = {};
+    DrillSteps steps = DrillSteps::of_restore_test();
+    std::vector<UserCheck> checks = {};  ///< in the order in which they are to be asked
+    nlohmann::json context = {};  ///< what the server knows, for reports: objectives and history,
+                                  ///< arrays, go into the evidence as they are
+    bool keep = false;            ///< leave the scratch directory when something is wrong
 };
 
 enum class DrillPhase {
@@ -36,8 +47,9 @@ enum class DrillPhase {
     verifying_objects,
     verifying_files,
     recovering,
+    asking,  ///< the user's checks
     checking_pages,
-    checking,
+    checking,  ///< catalogs, tables, indexes, and whether rows keep their rules
     cleaning,
     done,
 };
@@ -61,7 +73,7 @@ class DrillListener {
     virtual void progress(const DrillProgress& progress) = 0;
 };
 
-/// Restores the backup to a scratch server of its own, lets it recover to consistency, and
+/// Restores the backup to a scratch server of its own, lets it recover to its target, and
 /// questions it: docs/restore-tests.md. Runs on a main thread of a process that has called
 /// become_scratch_host. Damage is a finding; so is a backup that cannot be restored or a server
 /// that does not come up.

@@ -13,6 +13,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/drill/map_check.hpp"
 
 namespace ark {
 
@@ -79,22 +80,37 @@ class Lister {
     std::vector<RelationFile> files_;
 };
 
+std::string in_words(const HintConflict& conflict) {
+    const std::string row = "row " + std::to_string(conflict.item) + " says that transaction " +
+                            std::to_string(conflict.xid) +
+                            (conflict.of_deleter ? ", which deleted it, " : ", which made it, ");
+    return row + (conflict.said_committed ? "has committed; the commit log says that it has not"
+                                          : "has not committed; the commit log says that it has");
+}
+
+std::string segment_path(const RelationFile& file, uint32_t segment) {
+    std::string base = file.path;
+    if (file.place.file.segment > 0)
+        base.resize(base.rfind('.'));
+    return segment == 0 ? base : base + "." + std::to_string(segment);
+}
+
 // The lanes' shared state; each takes the next file.
 class PageLanes {
  public:
-    PageLanes(const std::string& root, const std::vector<RelationFile>& files,
-              uint32_t blocks_per_segment)
-        : root_(root), files_(files), blocks_per_segment_(blocks_per_segment) {}
+    PageLanes(const PageCheckPlan& plan, const CommitLog& log,
+              const std::vector<RelationFile>& files)
+        : plan_(plan), log_(log), files_(files) {}
 
-    void run(int jobs, Watch& watch) {
+    void run(Watch& watch) {
         uint64_t total = 0;
         for (const RelationFile& file : files_)
             total += file.bytes;
         std::vector<std::jthread> threads;  // joined also where one of them cannot be started
         std::exception_ptr stopped;
         try {
-            threads.reserve(static_cast<size_t>(jobs));
-            for (int i = 0; i < jobs; ++i) {
+            threads.reserve(static_cast<size_t>(plan_.jobs));
+            for (int i = 0; i < plan_.jobs; ++i) {
                 ++live_;
                 threads.emplace_back([this] { work(); });
             }
@@ -115,9 +131,11 @@ class PageLanes {
 
     PageCheck take_result() {
         result_.checked = checked_;
-        std::sort(result_.damage.begin(), result_.damage.end(), [](const auto& a, const auto& b) {
-            return std::tie(a.path, a.block) < std::tie(b.path, b.block);
-        });
+        for (auto* found : {&result_.damage, &result_.conflicts}) {
+            std::sort(found->begin(), found->end(), [](const auto& a, const auto& b) {
+                return std::tie(a.path, a.block) < std::tie(b.path, b.block);
+            });
+        }
         return std::move(result_);
     }
 
@@ -135,40 +153,99 @@ class PageLanes {
         --live_;
     }
 
+    // What the pages of one file tell together.
+    struct FileLook {
+        MapCheck map;
+        RowsSeen rows;
+    };
+
+    static bool is_users(const RelationFile& relation) {
+        constexpr uint32_t kFirstNormalObjectId = 16384;
+        return relation.place.file.filenode >= kFirstNormalObjectId;
+    }
+
+    std::optional<FileLook> look_at(const RelationFile& relation) const {
+        if (relation.place.file.fork != Fork::main)
+            return std::nullopt;
+        return FileLook{
+            MapCheck(VisibilityMap(plan_.data_directory + "/" + segment_path(relation, 0),
+                                   plan_.blocks_per_segment, plan_.checksums)),
+            {}};
+    }
+
     void check(const RelationFile& relation, Bytes& buffer) {
-        const File file = File::open(root_ + "/" + relation.path, O_RDONLY);
+        const File file = File::open(plan_.data_directory + "/" + relation.path, O_RDONLY);
+        std::optional<FileLook> look = look_at(relation);
         ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_SEQUENTIAL);
-        uint64_t block = static_cast<uint64_t>(relation.place.file.segment) * blocks_per_segment_;
+        uint64_t block = uint64_t{relation.place.file.segment} * plan_.blocks_per_segment;
         for (uint64_t offset = 0; !stop_;) {
             const size_t size = file.pread_full(buffer, offset);
             for (size_t at = 0; at + kPageBytes <= size; at += kPageBytes, ++block)
-                check_one(relation, ByteView(buffer).subspan(at, kPageBytes), block);
+                check_one(relation, ByteView(buffer).subspan(at, kPageBytes), block, look);
             offset += size;
             bytes_ += size;
             if (size < buffer.size())
                 break;
         }
-        ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_DONTNEED);
+        if (look)
+            add(relation, *look);
     }
 
-    void check_one(const RelationFile& relation, ByteView page, uint64_t block) {
+    void add(const RelationFile& relation, const FileLook& look) {
+        const std::vector<MapCheck::Conflict> conflicts = look.map.conflicts();
+        const std::lock_guard lock(mutex_);
+        for (const MapCheck::Conflict& conflict : conflicts) {
+            if (result_.conflicts.size() < kMaxDamage)
+                result_.conflicts.push_back({relation.path, relation.place, conflict.block, "heap",
+                                             conflict.message, true});
+        }
+        if (is_users(relation))
+            result_.rows[relation.place.relation()].add(look.rows);
+    }
+
+    void check_one(const RelationFile& relation, ByteView page, uint64_t block,
+                   std::optional<FileLook>& look) {
         ++checked_;
         const PageState state = check_page(page, static_cast<uint32_t>(block));
-        if (state == PageState::valid || state == PageState::empty)
+        if (look && (state == PageState::valid || !plan_.checksums || state == PageState::empty))
+            look->map.add(page, block);
+        if (state == PageState::empty)
+            return;
+        if (state != PageState::valid && plan_.checksums) {
+            if (look)
+                look->rows.add_unreadable();
+            const std::lock_guard lock(mutex_);
+            ++result_.corrupt;
+            if (result_.damage.size() < kMaxDamage)
+                result_.damage.push_back({relation.path, relation.place, block, "page",
+                                          state == PageState::bad_header
+                                              ? "the page has an invalid header"
+                                              : "the page does not match its checksum"});
+            return;
+        }
+        if (!look)
+            return;
+        if (is_users(relation))
+            look->rows.add_page(page);
+        const auto conflict = find_hint_conflict(page, [&](uint32_t xid) { return ended(xid); });
+        if (!conflict)
             return;
         const std::lock_guard lock(mutex_);
-        ++result_.corrupt;
-        if (result_.damage.size() >= kMaxDamage)
-            return;
-        result_.damage.push_back({relation.path, relation.place, block, "page",
-                                  state == PageState::bad_header
-                                      ? "the page has an invalid header"
-                                      : "the page does not match its checksum"});
+        if (result_.conflicts.size() < kMaxDamage)
+            result_.conflicts.push_back(
+                {relation.path, relation.place, block, "commit_log", in_words(*conflict), true});
     }
 
-    const std::string root_;
+    std::optional<bool> ended(uint32_t xid) const {
+        const auto status = log_.status(xid);
+        if (!status || status == XactStatus::sub_committed)
+            return std::nullopt;
+        return status == XactStatus::committed;
+    }
+
+    const PageCheckPlan& plan_;
+    const CommitLog& log_;
     const std::vector<RelationFile>& files_;
-    const uint32_t blocks_per_segment_;
     std::atomic<size_t> next_ = 0;
     std::atomic<uint64_t> checked_ = 0;
     std::atomic<uint64_t> bytes_ = 0;
@@ -178,13 +255,6 @@ class PageLanes {
     PageCheck result_;            // under mutex_
     std::exception_ptr failure_;  // under mutex_
 };
-
-std::string segment_path(const RelationFile& file, uint32_t segment) {
-    std::string base = file.path;
-    if (file.place.file.segment > 0)
-        base.resize(base.rfind('.'));
-    return segment == 0 ? base : base + "." + std::to_string(segment);
-}
 
 // One fork's files; what was truncated leaves files of no length behind the last.
 class ForkCheck {
@@ -221,6 +291,25 @@ class ForkCheck {
 
 }  // namespace
 
+void RowsSeen::add(const RowsSeen& other) {
+    nulls.add(other.nulls);
+    visible = visible && other.visible ? std::optional(*visible + *other.visible) : std::nullopt;
+}
+
+void RowsSeen::add_page(ByteView page) {
+    nulls.add(page);
+    const auto rows = count_rows(page);
+    if (!visible || !rows || (*rows > 0 && !is_marked_all_visible(page)))
+        visible.reset();
+    else
+        *visible += *rows;
+}
+
+void RowsSeen::add_unreadable() {
+    nulls.add_unreadable();
+    visible.reset();
+}
+
 std::vector<RelationFile> list_relation_files(const std::string& data_directory, Watch& watch) {
     try {
         return Lister(data_directory, watch).run();
@@ -244,10 +333,10 @@ std::vector<FileDamage> find_holes(const std::vector<RelationFile>& files,
     return out;
 }
 
-PageCheck check_pages(const std::string& data_directory, const std::vector<RelationFile>& files,
-                      uint32_t blocks_per_segment, int jobs, Watch& watch) {
-    PageLanes lanes(data_directory, files, blocks_per_segment);
-    lanes.run(jobs, watch);
+PageCheck check_pages(const PageCheckPlan& plan, const CommitLog& log,
+                      const std::vector<RelationFile>& files, Watch& watch) {
+    PageLanes lanes(plan, log, files);
+    lanes.run(watch);
     return lanes.take_result();
 }
 

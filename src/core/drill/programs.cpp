@@ -8,7 +8,6 @@
 #include <sstream>
 
 #include "core/base/error.hpp"
-#include "core/drill/guarded_process.hpp"
 
 namespace ark {
 
@@ -40,24 +39,37 @@ std::vector<std::string> usual_places(uint32_t major, const std::string& program
     return out;
 }
 
+// The output is appended to it.
+std::string without_file(std::string path) {
+    ::unlink(path.c_str());
+    return path;
+}
+
 }  // namespace
 
-ProgramOutput run_program(const std::string& guard, const std::vector<std::string>& command,
-                          const ScratchDirectory& scratch, Watch& watch, const std::string& input) {
-    const std::string output = scratch.path("output");
-    ::unlink(output.c_str());
-    GuardedProcess process({guard, command, scratch.path(), output, input});
+RunningProgram::RunningProgram(const std::string& guard, const std::vector<std::string>& command,
+                               const ScratchDirectory& scratch, const std::string& input)
+    : name_(command.front()),
+      output_(without_file(scratch.path("output"))),
+      process_({guard, command, scratch.path(), output_, input}) {}
+
+ProgramOutput RunningProgram::wait(Watch& watch) {
     std::optional<ProgramEnd> end;
-    while (!(end = process.poll()))
+    while (!(end = process_.poll()))
         watch.pause(kPauseMillis);
     if (!end->status && is_from_outside(end->signal)) {
-        throw Error(ErrorCode::unavailable, "\"" + command.front() + "\" was killed", {},
+        throw Error(ErrorCode::unavailable, "\"" + name_ + "\" was killed", {},
                     "Look for a lack of memory (dmesg), and test again.");
     }
     ProgramOutput out{end->status.value_or(-1),
-                      std::string(as_text(read_file(output, kOutputLimit)))};
-    ::unlink(output.c_str());
+                      std::string(as_text(read_file(output_, kOutputLimit)))};
+    ::unlink(output_.c_str());
     return out;
+}
+
+ProgramOutput run_program(const std::string& guard, const std::vector<std::string>& command,
+                          const ScratchDirectory& scratch, Watch& watch, const std::string& input) {
+    return RunningProgram(guard, command, scratch, input).wait(watch);
 }
 
 std::string version_in(const std::string& text) {

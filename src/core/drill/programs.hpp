@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/drill/guarded_process.hpp"
 #include "core/drill/scratch_directory.hpp"
 #include "core/drill/watch.hpp"
 
@@ -16,11 +17,27 @@ struct ServerPrograms {
     std::string verifybackup() const { return directory + "/pg_verifybackup"; }
 };
 
-/// Runs a program below a guard to its end; its output.
 struct ProgramOutput {
     int status = 0;  ///< its exit status; -1 when a signal ended it
     std::string text;
 };
+
+/// A program below a guard, at work. On the main thread, one at a time in a scratch directory.
+class RunningProgram {
+ public:
+    /// Error: system_error's.
+    RunningProgram(const std::string& guard, const std::vector<std::string>& command,
+                   const ScratchDirectory& scratch, const std::string& input = "/dev/null");
+    /// Waits for its end. Error: unavailable where somebody killed it; what the watch throws.
+    ProgramOutput wait(Watch& watch);
+
+ private:
+    const std::string name_;
+    const std::string output_;
+    GuardedProcess process_;
+};
+
+/// Runs it to its end.
 ProgramOutput run_program(const std::string& guard, const std::vector<std::string>& command,
                           const ScratchDirectory& scratch, Watch& watch,
                           const std::string& input = "/dev/null");

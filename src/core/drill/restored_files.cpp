@@ -1,8 +1,13 @@
 #include "core/drill/restored_files.hpp"
 
+#include <sys/stat.h>
+
+#include <algorithm>
+
 #include "core/base/error.hpp"
 #include "core/restore/destination.hpp"
 #include "core/restore/job.hpp"
+#include "core/restore/tree.hpp"
 
 namespace ark {
 
@@ -23,24 +28,33 @@ class RestoreWatch final : public RestoreListener {
     Watch& watch_;
 };
 
+// What is replayed may make the files grow by as much, and lies in pg_wal until the next
+// restartpoint. Of a long way little of either stays at once.
+uint64_t room_for_replay(const Resolved& source) {
+    constexpr uint64_t kLeast = 1ULL << 30;
+    const uint64_t wal = source.wal_segments * source.backup.wal_segment_size;
+    if (source.target.kind == TargetKind::immediate)
+        return wal;
+    return std::min(wal, std::max(kLeast, source.backup.database_bytes));
+}
+
 void check_room_for_all(const RestorePlan& plan, const DrillRequest& request) {
     uint64_t needed = kRoomForServer + (static_cast<uint64_t>(request.memory_mb) << 20);
     for (const auto& [root, bytes] : plan.survey.bytes_by_root)
         needed += bytes;
-    const BackupMarker& backup = plan.source.backup;
-    needed += plan.source.wal_segments * backup.wal_segment_size;
+    needed += room_for_replay(plan.source);
     check_room({{plan.destination.directory, needed}}, {});
 }
 
 }  // namespace
 
 RestoredFiles restore_to_scratch(Repository& repository, ArchivedWal& wal,
-                                 const BackupMarker& marker, const DrillRequest& request,
-                                 const ScratchDirectory& scratch, Watch& watch) {
+                                 const BackupMarker& marker, const RestoreWish& wish,
+                                 const DrillRequest& request, const ScratchDirectory& scratch,
+                                 Watch& watch) {
     RestoreRequest restore;
     restore.cluster = request.cluster;
-    restore.wish.backup_id = marker.backup_id;
-    restore.wish.target.kind = TargetKind::immediate;
+    restore.wish = wish;
     restore.action = TargetAction::promote;
     restore.destination.directory = scratch.path("data");
     for (const Tablespace& t : marker.tablespaces) {
@@ -55,12 +69,27 @@ RestoredFiles restore_to_scratch(Repository& repository, ArchivedWal& wal,
     check_room_for_all(plan, request);
     RestoreWatch listener(watch);
     const RestoreResult result = run_restore(repository, restore, plan, listener);
-    RestoredFiles out{result.files, result.bytes, 0, plan.source.way};
-    for (const LaterTablespace& t : wal.along(out.way, marker.wal_segment_size, kNoLastSegment)
-                                        ->tablespaces_created(marker.start_lsn, marker.stop_lsn)) {
+    RestoredFiles out{result.files, result.bytes, 0, plan.source};
+    // Of a longer way they are counted when it has been gone.
+    if (out.source.target.kind != TargetKind::immediate)
+        return out;
+    for (const LaterTablespace& t :
+         wal.along(out.source.way, marker.wal_segment_size, kNoLastSegment)
+             ->tablespaces_created(marker.start_lsn, marker.stop_lsn)) {
         out.tablespaces_contained += t.location.empty() ? 0 : 1;
     }
     return out;
+}
+
+uint64_t count_tablespaces_in_place(const std::string& data_directory) {
+    const std::string directory = data_directory + "/pg_tblspc";
+    uint64_t count = 0;
+    for (const std::string& name : names_in_directory(directory)) {
+        struct stat st {};
+        if (::lstat(join_path(directory, name).c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+            ++count;
+    }
+    return count;
 }
 
 void check_control(const ControlFile& control, const BackupMarker& marker) {

@@ -14,6 +14,7 @@
 #include "core/repo/evidence.hpp"
 #include "core/repo/marker.hpp"
 #include "core/restore/archived_wal.hpp"
+#include "core/restore/resolve.hpp"
 
 namespace ark {
 
@@ -22,15 +23,19 @@ struct RestoredFiles {
     uint64_t files = 0;
     uint64_t bytes = 0;
     uint64_t tablespaces_contained = 0;  ///< CREATE TABLESPACE in the WAL of the backup
-    TimelineHistory way{1};              ///< recovery follows it
+    Resolved source;                     ///< what recovery is to follow, and where to
 };
 
-/// Restores the backup to the scratch directory's `data` and `tablespaces/<oid>`, for recovery to
-/// its end; its configuration stays as it was. Error: as plan_restore and run_restore, disk_full
-/// where the WAL has no room.
+/// Restores the wish's backup, which `marker` is, to the scratch directory's `data` and
+/// `tablespaces/<oid>`, for recovery to the wish's target; its configuration stays as it was.
+/// Error: as plan_restore and run_restore, disk_full where the WAL has no room.
 RestoredFiles restore_to_scratch(Repository& repository, ArchivedWal& wal,
-                                 const BackupMarker& marker, const DrillRequest& request,
-                                 const ScratchDirectory& scratch, Watch& watch);
+                                 const BackupMarker& marker, const RestoreWish& wish,
+                                 const DrillRequest& request, const ScratchDirectory& scratch,
+                                 Watch& watch);
+
+/// Tablespaces of the copy that replay has made in place.
+uint64_t count_tablespaces_in_place(const std::string& data_directory);
 
 /// The control file is the one of the backup's cluster. Error: corrupt.
 void check_control(const ControlFile& control, const BackupMarker& marker);

@@ -47,13 +47,15 @@ class ScratchServer {
     /// settings, permissions and event triggers of its own; the output.
     ProgramOutput run_single_user(const std::string& database, const std::string& statements) const;
 
+    /// What it wrote since it was started (the last 4 MB).
+    std::string log() const;
+
     const ScratchServerPlan& plan() const { return plan_; }
     const ServerPrograms& programs() const { return programs_; }
 
  private:
     bool is_ready() const;
     uint64_t sign_of_life() const;
-    std::string log() const;
     std::string log_path() const { return scratch_.path("server.log"); }
 
     const std::string guard_;

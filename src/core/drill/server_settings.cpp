@@ -28,6 +28,13 @@ std::string megabytes(uint64_t count) {
     return std::to_string(count) + "MB";
 }
 
+// WAL behind the backup may be of a server that was started again with room for more.
+uint32_t prepared_transactions(const ScratchServerPlan& plan) {
+    constexpr uint32_t kLater = 200;
+    const uint32_t own = plan.control.max_prepared_transactions;
+    return plan.recovery.target.kind == TargetKind::immediate ? own : std::max(own, kLater);
+}
+
 void append_settings(std::vector<std::string>& command, const ScratchServerPlan& plan) {
     std::vector<ServerSetting> settings = isolation_settings(plan);
     for (ServerSetting& setting : size_settings(plan))
@@ -98,7 +105,7 @@ std::vector<ServerSetting> size_settings(const ScratchServerPlan& plan) {
         {"max_connections",
          std::to_string(std::max<uint32_t>(plan.control.max_connections,
                                            static_cast<uint32_t>(plan.jobs) + 10))},
-        {"max_prepared_transactions", std::to_string(plan.control.max_prepared_transactions)},
+        {"max_prepared_transactions", std::to_string(prepared_transactions(plan))},
         {"max_locks_per_transaction",
          std::to_string(std::max<uint32_t>(plan.control.max_locks_per_transaction, 64))},
         // Replaying a subscriber's commits takes a place for each replication origin.
@@ -150,7 +157,10 @@ std::string scratch_config(const ScratchServerPlan& plan) {
     add({"restore_command", scratch_restore_command(plan.recovery)});
     add({"recovery_target_timeline", std::to_string(plan.recovery.timeline)});
     add({"recovery_target_action", "promote"});
-    add({"recovery_target", "immediate"});
+    const ServerSetting target = target_setting(plan.recovery.target);
+    if (!target.first.empty())
+        add(target);
+    add({"recovery_target_inclusive", plan.recovery.target.exclusive ? "off" : "on"});
     return out;
 }
 

@@ -30,7 +30,7 @@ using ServerSetting = std::pair<std::string, std::string>;
 std::vector<ServerSetting> isolation_settings(const ScratchServerPlan& plan);
 /// The other settings: sizes that recovery needs (from pg_control), and little memory.
 std::vector<ServerSetting> size_settings(const ScratchServerPlan& plan);
-/// The whole of postgresql.conf: both, and recovery to the end of the backup.
+/// The whole of postgresql.conf: both, and recovery to its target.
 std::string scratch_config(const ScratchServerPlan& plan);
 /// Nobody but who may enter the socket's directory.
 std::string scratch_hba();

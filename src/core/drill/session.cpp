@@ -2,7 +2,9 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "core/base/clock.hpp"
 #include "core/drill/server_settings.hpp"
@@ -40,6 +42,23 @@ SqlRow row_of(const PGresult* result, int number) {
     return row;
 }
 
+std::vector<SqlColumn> columns_of(const PGresult* result) {
+    const int count = pq().n_fields(result);
+    std::vector<SqlColumn> columns;
+    columns.reserve(static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i)
+        columns.push_back({pq().f_name(result, i), pq().f_type(result, i)});
+    return columns;
+}
+
+// Of "SELECT 3" or "MOVE 3"; 0 where the statement counts nothing.
+uint64_t affected_by(PGresult* result) {
+    const std::string_view text = pq().cmd_tuples(result);
+    uint64_t count = 0;
+    std::from_chars(text.data(), text.data() + text.size(), count);
+    return count;
+}
+
 std::vector<SqlRow> rows_of(const PGresult* result) {
     std::vector<SqlRow> rows;
     rows.reserve(static_cast<size_t>(pq().n_tuples(result)));
@@ -55,6 +74,21 @@ const std::vector<SqlRow>& SqlResult::rows() const {
     return sets.empty() ? none : sets.back();
 }
 
+bool is_of_code(const SqlResult& result) {
+    constexpr std::array kOfServer{"XX", "58", "53", "57", "08"};
+    return !result.lost && result.sqlstate.size() == 5 &&
+           std::ranges::count(kOfServer, result.sqlstate.substr(0, 2)) == 0;
+}
+
+std::optional<Error> missing_library(const SqlResult& result, const std::string& database) {
+    if (!result.message.starts_with("could not access file \"") &&
+        !result.message.starts_with("could not load library \""))
+        return std::nullopt;
+    return Error(ErrorCode::not_found, "the scratch server misses a library",
+                 "In database " + database + ": " + result.message + ".",
+                 "Install on this host what the source has, and test again.");
+}
+
 struct Session::State {
     State() = default;
     State(const State&) = delete;
@@ -67,14 +101,18 @@ struct Session::State {
         if (result.message.empty())
             result.message = without_newline(pq().error_message(connection));
     }
-    void take(const PGresult* part) {
+    void take(PGresult* part) {
         const ExecStatusType status = pq().result_status(part);
         if (status == PGRES_SINGLE_TUPLE) {
             use_row(row_of(part, 0));
             return;
         }
-        if (status == PGRES_TUPLES_OK)
+        if (status == PGRES_TUPLES_OK) {
             result.sets.push_back(rows_of(part));
+            result.columns = columns_of(part);
+        }
+        if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+            result.affected = affected_by(part);
         if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY)
             return;
         // What comes after the first error is its consequence.
@@ -82,6 +120,7 @@ struct Session::State {
             result.sqlstate = field_of(part, PG_DIAG_SQLSTATE);
             result.message = field_of(part, PG_DIAG_MESSAGE_PRIMARY);
             result.detail = field_of(part, PG_DIAG_MESSAGE_DETAIL);
+            result.hint = field_of(part, PG_DIAG_MESSAGE_HINT);
             if (result.message.empty())
                 result.message = without_newline(pq().result_error_message(part));
         }
@@ -124,6 +163,8 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
     while (step != PGRES_POLLING_OK && step != PGRES_POLLING_FAILED) {
         pollfd fd{pq().socket(state->connection),
                   static_cast<short>(step == PGRES_POLLING_WRITING ? POLLOUT : POLLIN), 0};
+        if (fd.fd < 0)
+            break;  // refused before there was anything to wait for
         const int ready = ::poll(&fd, 1, kPauseMillis);
         watch.tick();
         if (ready > 0)
@@ -131,7 +172,7 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
         if (monotonic_nanos() > deadline)
             step = PGRES_POLLING_FAILED;
     }
-    if (step == PGRES_POLLING_FAILED) {
+    if (step != PGRES_POLLING_OK) {
         state->broke();
         return std::move(state->result);
     }
@@ -151,6 +192,13 @@ SqlResult Session::connect(const SessionTarget& target, const std::string& datab
 void Session::send(const std::string& sql) {
     state_->result = {};
     if (pq().send_query(state_->connection, sql.c_str()) == 0)
+        state_->broke();
+}
+
+void Session::send_alone(const std::string& sql) {
+    state_->result = {};
+    if (pq().send_query_params(state_->connection, sql.c_str(), 0, nullptr, nullptr, nullptr,
+                               nullptr, 0) == 0)
         state_->broke();
 }
 

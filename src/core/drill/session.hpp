@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.hpp"
 #include "core/drill/watch.hpp"
 
 namespace ark {
@@ -21,18 +22,34 @@ struct SessionTarget {
 
 using SqlRow = std::vector<std::optional<std::string>>;
 
+struct SqlColumn {
+    std::string name;
+    uint32_t type = 0;  ///< its oid
+};
+
 /// What became of the statements of one query.
 struct SqlResult {
     std::vector<std::vector<SqlRow>> sets;  ///< of each statement that gave rows
+    std::vector<SqlColumn> columns;         ///< of the last of them
+    uint64_t affected = 0;  ///< rows that the last statement says to have gone through
     bool failed = false;
     bool lost = false;  ///< the connection broke
     std::string sqlstate;
     std::string message;
     std::string detail;
+    std::string hint;
 
     /// The rows of the last statement that gave any.
     const std::vector<SqlRow>& rows() const;
 };
+
+/// Whether it failed in the backup's own code, and not the server, which speaks of damage as
+/// internal errors (XX), I/O (58), lack of resources (53), and of its own end (57, 08).
+bool is_of_code(const SqlResult& result);
+
+/// Of an operator class, say, whose package is not on this host: nothing is known of the backup
+/// then. The error to end with; nullopt for anything else.
+std::optional<Error> missing_library(const SqlResult& result, const std::string& database);
 
 /// One connection to the scratch server; non-blocking. For the thread that runs the drill.
 class Session {
@@ -46,6 +63,8 @@ class Session {
 
     /// Sends it; may hold several statements, which are one transaction.
     void send(const std::string& sql);
+    /// Sends one statement; a second one behind it is a syntax error (the extended protocol).
+    void send_alone(const std::string& sql);
     /// Reads what has come; the result once all of it is there.
     std::optional<SqlResult> poll();
     int socket() const;

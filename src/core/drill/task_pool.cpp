@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/clock.hpp"
 #include "core/drill/server_log.hpp"
 
 namespace ark {
@@ -14,6 +15,11 @@ constexpr int kPauseMillis = 50;
 constexpr int kMostQuestions = 2000;
 // A server with restart_after_crash=off ends its other sessions and itself.
 constexpr int kCrashMillis = 10000;
+constexpr double kNanosPerSecond = 1e9;
+
+// A rule runs the users' code, which may have changed its session, with all that it holds for
+// others: its role, its timeouts, its search_path.
+constexpr const char* kAsNew = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; ";
 
 // "server process (PID 1) was terminated by signal 11: Segmentation fault".
 std::string crash_in(const std::string& log) {
@@ -57,61 +63,76 @@ SqlResult TaskPool::ask_rows(const std::string& database, const std::string& sql
     return session ? session->query_rows(sql, use, watch_) : result;
 }
 
-bool TaskPool::run(const std::string& database, std::vector<CheckTask> tasks, int jobs,
-                   const Ask& question, const Answer& answer) {
+bool TaskPool::run(const std::string& database, std::vector<CheckTask> tasks, int jobs) {
     total_ += tasks.size();
-    // The longest first: they decide when all is done.
+    // Of what comes first by its tier the longest first: they decide when all is done.
     std::ranges::reverse(tasks);
-    std::ranges::stable_sort(tasks, {}, &CheckTask::bytes);
+    std::ranges::stable_sort(tasks, [](const CheckTask& a, const CheckTask& b) {
+        return std::tuple(b.tier, a.bytes) < std::tuple(a.tier, b.bytes);
+    });
     Tasks suspects;
-    while (!tasks.empty() || !suspects.empty()) {
+    const int64_t begin = monotonic_nanos();
+    bool whole = true;
+    while (whole && (!tasks.empty() || !suspects.empty())) {
         const bool alone = !suspects.empty();
         Tasks& now = alone ? suspects : tasks;
-        if (!run_lanes(database, now, suspects, alone ? 1 : jobs, question, answer))
-            return false;
+        whole = run_lanes(database, now, suspects, alone ? 1 : jobs);
     }
-    return true;
+    share(static_cast<double>(monotonic_nanos() - begin) / kNanosPerSecond);
+    return whole;
 }
 
-void TaskPool::finish(const CheckTask& task, const SqlResult& result, Tasks& queue,
-                      const Answer& answer) {
-    if (auto further = answer(task, result)) {
-        queue.push_back(std::move(*further));
-    } else {
-        ++done_;
-    }
+void TaskPool::share(double seconds) {
+    double all = 0;
+    for (const auto& [step, busy] : busy_)
+        all += busy;
+    for (const auto& [step, busy] : busy_)
+        seconds_[step] += all > 0 ? seconds * busy / all : 0;
+    busy_.clear();
+}
+
+void TaskPool::finish(const Lane& lane, const SqlResult& result, Tasks& queue) {
+    Asker& asker = *lane.task->asker;
+    busy_[asker.step_of(*lane.task)] +=
+        static_cast<double>(monotonic_nanos() - lane.begin) / kNanosPerSecond;
+    std::vector<CheckTask> further = asker.answer(*lane.task, result);
+    total_ += further.size();
+    std::ranges::move(further, std::back_inserter(queue));
+    ++done_;
 }
 
 // Gives the lane its next question, where there is one.
-void TaskPool::feed(const std::string& database, Lane& lane, Tasks& queue, const Ask& question) {
+void TaskPool::feed(const std::string& database, Lane& lane, Tasks& queue) {
     if (queue.empty())
         return;
     lane.task = std::move(queue.back());
     queue.pop_back();
+    lane.begin = monotonic_nanos();
     if (!lane.task->question)
-        lane.task->question = std::make_unique<Question>(question(*lane.task));
+        lane.task->question = std::make_unique<Question>(lane.task->asker->question(*lane.task));
     watch_.at(lane.task->question->what, done_, total_);
     if (++lane.questions > kMostQuestions)
         lane.session.reset();
     if (!lane.session) {
         lane.questions = 1;
+        lane.ran_code = false;
         SqlResult failed = Session::connect(reader_, database, watch_, lane.session);
         if (!lane.session) {
             lane.failed = std::move(failed);
             return;
         }
     }
-    lane.session->send(lane.task->question->sql);
+    lane.session->send((lane.ran_code ? kAsNew : "") + lane.task->question->sql);
+    lane.ran_code = lane.task->kind == TaskKind::rule;
 }
 
-bool TaskPool::run_lanes(const std::string& database, Tasks& queue, Tasks& suspects, int jobs,
-                         const Ask& question, const Answer& answer) {
+bool TaskPool::run_lanes(const std::string& database, Tasks& queue, Tasks& suspects, int jobs) {
     std::vector<Lane> lanes(static_cast<size_t>(std::max(jobs, 1)));
     for (;;) {
         std::vector<int> sockets;
         for (Lane& lane : lanes) {
             if (!lane.task)
-                feed(database, lane, queue, question);
+                feed(database, lane, queue);
             if (lane.task && lane.session)
                 sockets.push_back(lane.session->socket());
         }
@@ -127,16 +148,15 @@ bool TaskPool::run_lanes(const std::string& database, Tasks& queue, Tasks& suspe
             if (!result)
                 continue;
             if (result->lost)
-                return went_down(lanes, suspects, answer, std::move(*result));
-            const CheckTask task = std::move(*lane.task);
+                return went_down(lanes, suspects, std::move(*result));
+            finish(lane, *result, queue);
             lane.task.reset();
-            finish(task, *result, queue, answer);
+            lane.failed.reset();
         }
     }
 }
 
-bool TaskPool::went_down(std::vector<Lane>& lanes, Tasks& suspects, const Answer& answer,
-                         SqlResult result) {
+bool TaskPool::went_down(std::vector<Lane>& lanes, Tasks& suspects, SqlResult result) {
     Tasks running;
     for (Lane& lane : lanes) {
         if (lane.task)
@@ -149,7 +169,7 @@ bool TaskPool::went_down(std::vector<Lane>& lanes, Tasks& suspects, const Answer
         result.message = last_crash_;
     if (running.size() == 1) {
         // What it would go on with is not worth a further crash.
-        answer(running.front(), result);
+        running.front().asker->answer(running.front(), result);
         ++done_;
     } else {
         std::ranges::move(running, std::back_inserter(suspects));

@@ -13,9 +13,9 @@ constexpr int64_t kEveryNanos = 100 * 1000000LL;
 }
 
 const char* name_of(DrillPhase phase) noexcept {
-    constexpr std::array kNames{"preparing",       "restoring",  "verifying_objects",
-                                "verifying_files", "recovering", "checking_pages",
-                                "checking",        "cleaning",   "done"};
+    constexpr std::array kNames{"preparing",  "restoring", "verifying_objects", "verifying_files",
+                                "recovering", "asking",    "checking_pages",    "checking",
+                                "cleaning",   "done"};
     return kNames[static_cast<size_t>(phase)];
 }
 

@@ -12,6 +12,7 @@ struct LibPq {
     Library library{"libpq.so.5", "libpq5"};
     decltype(&::PQbackendPID) backend_pid = library["PQbackendPID"];
     decltype(&::PQclear) clear = library["PQclear"];
+    decltype(&::PQcmdTuples) cmd_tuples = library["PQcmdTuples"];
     decltype(&::PQconnectPoll) connect_poll = library["PQconnectPoll"];
     decltype(&::PQconnectStartParams) connect_start_params = library["PQconnectStartParams"];
     decltype(&::PQconninfoFree) conninfo_free = library["PQconninfoFree"];
@@ -20,7 +21,9 @@ struct LibPq {
     decltype(&::PQerrorMessage) error_message = library["PQerrorMessage"];
     decltype(&::PQfinish) finish = library["PQfinish"];
     decltype(&::PQflush) flush = library["PQflush"];
+    decltype(&::PQfname) f_name = library["PQfname"];
     decltype(&::PQfreemem) free_mem = library["PQfreemem"];
+    decltype(&::PQftype) f_type = library["PQftype"];
     decltype(&::PQgetCopyData) get_copy_data = library["PQgetCopyData"];
     decltype(&::PQgetResult) get_result = library["PQgetResult"];
     decltype(&::PQgetisnull) get_is_null = library["PQgetisnull"];
@@ -36,6 +39,7 @@ struct LibPq {
     decltype(&::PQresultErrorMessage) result_error_message = library["PQresultErrorMessage"];
     decltype(&::PQresultStatus) result_status = library["PQresultStatus"];
     decltype(&::PQsendQuery) send_query = library["PQsendQuery"];
+    decltype(&::PQsendQueryParams) send_query_params = library["PQsendQueryParams"];
     decltype(&::PQsetClientEncoding) set_client_encoding = library["PQsetClientEncoding"];
     decltype(&::PQsetNoticeProcessor) set_notice_processor = library["PQsetNoticeProcessor"];
     decltype(&::PQsetSingleRowMode) set_single_row_mode = library["PQsetSingleRowMode"];

@@ -66,11 +66,11 @@ class StoredWal {
         for (const TimelineId timeline : source_.way.timelines()) {
             const uint64_t from = std::max(first, source_.way.begin_of(timeline) / size_);
             find_stored_segments(repository_, {source_.cluster, timeline, size_, from},
-                                 [&](uint64_t number, uint64_t stored) {
+                                 [&](uint64_t number, const ObjectInfo& object) {
                                      if (number > last || !is_of(timeline, number))
                                          return false;
                                      has_last = has_last || number == last;
-                                     sum += stored;
+                                     sum += object.size;
                                      return true;
                                  });
         }

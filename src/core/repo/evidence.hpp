@@ -1,5 +1,6 @@
 #pragma once
 
+#include <climits>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,8 +17,10 @@ namespace ark {
 /// Something that is wrong with a backup, as precisely as it is known. Empty: not known, or does
 /// not apply.
 struct Finding {
-    /// What found it: marker, pack, index, manifest, config, census, wal, restore, files, recovery,
-    /// page, connect, catalog, heap, index_structure, rows.
+    /// What found it: marker, pack, index, manifest, config, census, answers, wal,
+    /// wal_after_backup, restore, files, recovery, page, connect, catalog, heap, index_structure,
+    /// rows; of a drill
+    /// target, foreign_key, constraint, unique_key, sequence, integrity, critical_function.
     std::string check = {};
     std::string object = {};             ///< name in the repository
     std::string path = {};               ///< file, relative to the data directory
@@ -27,6 +30,7 @@ struct Finding {
     std::string message = {};
     std::string detail = {};
     std::string hint = {};
+    int tier = INT_MIN;  ///< position of its relation's tier, for the order; not stored
 };
 
 /// A finding out of what a step threw.
@@ -46,7 +50,7 @@ struct Findings {
 /// "Evidence".
 struct Evidence {
     std::string test_id;  ///< uuid
-    std::string kind;     ///< verification | restore_test
+    std::string kind;     ///< verification | restore_test | drill
     std::string backup_id;
     std::string cluster;
     std::string host;

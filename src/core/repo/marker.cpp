@@ -164,6 +164,8 @@ void content_of_json(const json& j, BackupMarker& m) {
     m.manifest_sha256 = member<std::string>(j, "manifest_sha256");
     m.index_sha256 = member<std::string>(j, "index_sha256");
     m.census_sha256 = member<std::string>(j, "census_sha256");
+    if (j.contains("answers_sha256"))
+        m.answers_sha256 = member<std::string>(j, "answers_sha256");
     m.has_config_archive = member<bool>(j, "has_config_archive");
     m.program_version = member<std::string>(j, "program_version");
     const json& w = j.at("writer");
@@ -255,6 +257,8 @@ std::string to_json(const BackupMarker& m) {
              {"time", json_of_time(m.writer.time)}}}};
     if (!m.parent_index_sha256.empty())
         j["parent_index_sha256"] = m.parent_index_sha256;
+    if (!m.answers_sha256.empty())
+        j["answers_sha256"] = m.answers_sha256;
     if (m.resumed)
         j["resumed"] = true;
     if (!m.compacted_from.empty())

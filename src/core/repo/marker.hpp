@@ -100,7 +100,8 @@ struct BackupMarker {
     std::vector<PackInfo> packs;             ///< in number order, without a gap
     std::string manifest_sha256;             ///< of the exact manifest bytes
     std::string index_sha256;
-    std::string census_sha256;  ///< empty: there is no census
+    std::string census_sha256;        ///< empty: there is no census
+    std::string answers_sha256 = {};  ///< empty: there are no answers
     std::vector<Tablespace> tablespaces;
     std::string data_directory;  ///< of the source
     std::map<std::string, std::string>

@@ -31,9 +31,9 @@ constexpr int kFormat = 1;
 constexpr int kSmallLevel = 3;
 constexpr uint64_t kSmallLimit = 64 << 20;
 
-constexpr std::array<const char*, 14> kKindNames{
-    "wal",  "partial", "pack", "index",  "manifest", "config",  "census",
-    "tail", "changes", "part", "marker", "evidence", "history", "audit"};
+constexpr std::array<const char*, 16> kKindNames{
+    "wal",     "partial", "pack",     "index",   "manifest", "config",   "census",  "tail",
+    "changes", "part",    "verified", "answers", "marker",   "evidence", "history", "audit"};
 
 ObjectKind kind_of(const std::string& text, const std::string& name) {
     const auto found = std::find(kKindNames.begin(), kKindNames.end(), text);

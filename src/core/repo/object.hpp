@@ -52,6 +52,8 @@ enum class ObjectKind {
     tail,
     changes,
     part,
+    verified,
+    answers,
     // Objects with a header only where they are encrypted; see store_small.
     marker,
     evidence,

@@ -278,6 +278,10 @@ std::string census(const std::string& backup_id) {
     return backup(backup_id) + "/census.zst";
 }
 
+std::string answers(const std::string& backup_id) {
+    return backup(backup_id) + "/answers.zst";
+}
+
 std::string marker(const std::string& backup_id) {
     return backup(backup_id) + "/backup.json";
 }
@@ -290,6 +294,22 @@ std::string audit(UnixMicros at, const std::string& id) {
     const std::string time = to_iso8601(at);  // 2026-11-20T02:15:00.123456Z
     return std::string(kAudit) + "/" + time.substr(0, 10) + "/" + time.substr(11, 2) +
            time.substr(14, 2) + time.substr(17, 9) + "-" + id + ".json";
+}
+
+namespace {
+
+constexpr std::string_view kDamagedEnding = ".damaged.zst";
+
+}  // namespace
+
+std::string verified(UnixMicros at, const std::string& id, bool is_damage) {
+    std::string time = to_iso8601(at).substr(0, 19);  // 2026-11-20T02:15:00
+    std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
+    return std::string(kVerified) + "/" + time + "-" + id +
+           (is_damage ? std::string(kDamagedEnding) : ".zst");
+}
+bool is_verified_damage(std::string_view name) {
+    return name.ends_with(kDamagedEnding);
 }
 
 std::string keyring(uint64_t generation) {

@@ -86,6 +86,7 @@ std::string index(const std::string& backup_id);
 std::string manifest(const std::string& backup_id);
 std::string config(const std::string& backup_id);
 std::string census(const std::string& backup_id);
+std::string answers(const std::string& backup_id);
 std::string marker(const std::string& backup_id);
 /// backup/<id>/tests/<test id>.json
 std::string evidence(const std::string& backup_id, const std::string& test_id);
@@ -93,6 +94,11 @@ std::string evidence(const std::string& backup_id, const std::string& test_id);
 inline constexpr const char* kAudit = "audit";
 /// audit/<date>/<time>-<id>.json, the time in UTC
 std::string audit(UnixMicros at, const std::string& id);
+/// verified
+inline constexpr const char* kVerified = "verified";
+/// verified/<time>-<id>.zst; of what was found damaged verified/<time>-<id>.damaged.zst
+std::string verified(UnixMicros at, const std::string& id, bool is_damage);
+bool is_verified_damage(std::string_view name);
 /// keys
 inline constexpr const char* kKeys = "keys";
 /// keys/<generation>.json

@@ -28,13 +28,14 @@ std::optional<uint64_t> number_of(std::string_view name, uint64_t segment_size) 
 
 void find_stored_segments(Repository& repository, const SegmentSearch& search,
                           const std::function<bool(uint64_t number)>& visit) {
-    find_stored_segments(repository, search,
-                         [&](uint64_t number, uint64_t /*stored_bytes*/) { return visit(number); });
+    find_stored_segments(repository, search, [&](uint64_t number, const ObjectInfo& /*object*/) {
+        return visit(number);
+    });
 }
 
 void find_stored_segments(
     Repository& repository, const SegmentSearch& search,
-    const std::function<bool(uint64_t number, uint64_t stored_bytes)>& visit) {
+    const std::function<bool(uint64_t number, const ObjectInfo& object)>& visit) {
     const uint32_t lowest =
         parse_wal_file_name(segment_name({search.timeline, search.first}, search.segment_size))
             ->high;
@@ -50,7 +51,7 @@ void find_stored_segments(
             const auto number = number_of(
                 std::string_view(object.name).substr(directory.size() + 1), search.segment_size);
             if (number && *number >= search.first)
-                goes_on = visit(*number, object.size);
+                goes_on = visit(*number, object);
             return goes_on;
         });
     }

@@ -23,9 +23,10 @@ struct SegmentSearch {
 /// listing may lag.
 void find_stored_segments(Repository& repository, const SegmentSearch& search,
                           const std::function<bool(uint64_t number)>& visit);
-/// The same, with how many bytes of the store each takes.
-void find_stored_segments(Repository& repository, const SegmentSearch& search,
-                          const std::function<bool(uint64_t number, uint64_t stored_bytes)>& visit);
+/// The same, with what the listing says of each.
+void find_stored_segments(
+    Repository& repository, const SegmentSearch& search,
+    const std::function<bool(uint64_t number, const ObjectInfo& object)>& visit);
 
 /// The lowest segment from `first` on that anything is stored of, whole or in pieces. Costs one
 /// more listing.

@@ -61,8 +61,8 @@ std::optional<uint32_t> checksum_of(const ChainEntry& file, const FilePlan& plan
 /// Cuts what one backup gives to a file.
 class PartCutter {
  public:
-    /// `lowest`: nothing older gives anything, and no zeros lie between what it gives. `delta`:
-    /// what is there is not to be written over by what is older.
+    /// `lowest`: nothing older gives anything. `delta`: what is there is not to be written over by
+    /// what is older.
     PartCutter(const MemberPart& part, const BackupChain& chain, bool lowest, bool delta)
         : part_(part),
           block_bytes_(chain.tip().block_size),
@@ -86,9 +86,11 @@ class PartCutter {
     }
 
  private:
-    // The content of a whole member lies as in the file. All that the full backup has comes
-    // together, by the place in its packs; a small member of a later one shares its frame with what
-    // is not of the ground, and would have it read twice.
+    // The content of a whole member lies as in the file, and it gives every block before its end
+    // that nothing newer has: what lies between two of its extents is written by newer pieces, and
+    // zeros are behind it. All that the full backup has comes together, by the place in its packs;
+    // a small member of a later one shares its frame with what is not of the ground, and would have
+    // it read twice.
     bool suits_the_ground(const BackupChain& chain) const {
         return !part_.member->incremental &&
                (part_.backup + 1 == chain.backups.size() || frames_.size() > 1);
@@ -335,27 +337,13 @@ size_t FilePiece::memory() const {
            extents.size() * (sizeof(Extent) + sizeof(WrittenBytes));
 }
 
-namespace {
-
-// What lies between the extents of the ground is written by newer pieces, zeros are by none: they
-// are behind all that an older backup gives (a relation was cut, or has grown).
-bool zeros_are_behind(const FilePlan& plan, uint64_t block_bytes) {
-    const std::vector<Extent>& extents = plan.parts.back().extents;
-    return plan.zeros.empty() || extents.empty() ||
-           plan.zeros.front().first * block_bytes >= extents.back().to + extents.back().bytes;
-}
-
-}  // namespace
-
 std::vector<FilePiece> cut_into_pieces(const ChainEntry& file, const BackupChain& chain, bool delta,
                                        size_t number) {
     const FilePlan plan = plan_file(file, chain);
     std::vector<FilePiece> pieces;
     size_t ground = 0;
     for (const MemberPart& part : plan.parts) {
-        const bool lowest =
-            &part == &plan.parts.back() && zeros_are_behind(plan, chain.tip().block_size);
-        PartCutter cutter(part, chain, lowest, delta);
+        PartCutter cutter(part, chain, &part == &plan.parts.back(), delta);
         const size_t before = pieces.size();
         cutter.cut(delta, pieces);
         if (cutter.layer() == Layer::ground)

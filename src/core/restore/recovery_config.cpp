@@ -44,25 +44,6 @@ const std::set<std::string>& conflicting_settings() {
 
 using Setting = std::pair<std::string, std::string>;
 
-Setting target_setting(const RecoveryTarget& target) {
-    switch (target.kind) {
-        case TargetKind::latest:
-            break;
-        case TargetKind::immediate:
-            return {"recovery_target", "immediate"};
-        case TargetKind::time:
-            return {"recovery_target_time", to_postgres_time(target.time)};
-        case TargetKind::xid:
-            // The server compares 32 bits; the epoch is not part of what it reads.
-            return {"recovery_target_xid", std::to_string(static_cast<uint32_t>(target.xid))};
-        case TargetKind::lsn:
-            return {"recovery_target_lsn", to_text(target.lsn)};
-        case TargetKind::name:
-            return {"recovery_target_name", target.name};
-    }
-    return {};
-}
-
 std::string timeline_of(const RecoverySettings& s) {
     return s.standby ? "latest" : std::to_string(s.timeline);
 }
@@ -117,6 +98,25 @@ TargetAction parse_target_action(const std::string& text) {
     }
     throw Error(ErrorCode::invalid_argument, "invalid target action \"" + text + "\"", {},
                 "It is pause, promote or shutdown.");
+}
+
+std::pair<std::string, std::string> target_setting(const RecoveryTarget& target) {
+    switch (target.kind) {
+        case TargetKind::latest:
+            break;
+        case TargetKind::immediate:
+            return {"recovery_target", "immediate"};
+        case TargetKind::time:
+            return {"recovery_target_time", to_postgres_time(target.time)};
+        case TargetKind::xid:
+            // The server compares 32 bits; the epoch is not part of what it reads.
+            return {"recovery_target_xid", std::to_string(static_cast<uint32_t>(target.xid))};
+        case TargetKind::lsn:
+            return {"recovery_target_lsn", to_text(target.lsn)};
+        case TargetKind::name:
+            return {"recovery_target_name", target.name};
+    }
+    return {};
 }
 
 std::string restore_command(const RecoverySettings& s) {

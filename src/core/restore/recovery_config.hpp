@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/base/clock.hpp"
 #include "core/pgdata/wal_name.hpp"
@@ -38,6 +39,9 @@ struct RecoverySettings {
 /// shell, "%" doubled for the server. When the repository does not answer it fails in a way that
 /// stops recovery; a standby's waits, or lets the standby stream where it can.
 std::string restore_command(const RecoverySettings& settings);
+
+/// The setting that says where recovery stops, and its value; an empty name: no target.
+std::pair<std::string, std::string> target_setting(const RecoveryTarget& target);
 
 /// The content of postgresql.auto.conf: what was there, with recovery settings and paths of the
 /// source commented out, and the new settings after it. Every target parameter is set, all but one

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/pipeline/digest.hpp"
+
 namespace ark {
 
 namespace {
@@ -26,6 +28,8 @@ bool is_damage(const Error& error) {
 void DamageList::add(Finding finding) {
     const std::lock_guard lock(mutex_);
     ++counts_[finding.check];
+    if (!finding.object.empty())
+        objects_.insert(finding.object);
     const std::string kind = finding.check + (finding.path.empty() ? "" : "/");
     if (++of_kind_[kind] > kKeptOfAKind) {
         ++findings_.count;
@@ -40,9 +44,42 @@ uint64_t DamageList::count(const std::string& check) const {
     return found == counts_.end() ? 0 : found->second;
 }
 
+uint64_t DamageList::count_but(const std::string& check) const {
+    const std::lock_guard lock(mutex_);
+    uint64_t sum = 0;
+    for (const auto& [of, count] : counts_)
+        sum += of == check ? 0 : count;
+    return sum;
+}
+
+std::set<std::string> DamageList::objects() const {
+    const std::lock_guard lock(mutex_);
+    return objects_;
+}
+
 Findings DamageList::take() {
     const std::lock_guard lock(mutex_);
     return std::move(findings_);
+}
+
+std::string identity_of(const BackupMarker& backup) {
+    constexpr size_t kDigits = 32;
+    const std::string text = to_json(backup) + (backup.is_encrypted ? "encrypted" : "");
+    return sha256_hex(as_bytes(text)).substr(0, kDigits);
+}
+
+bool VerifyContext::is_fresh(const std::string& place) const {
+    return freshness != nullptr && freshness->is_fresh(place, identity);
+}
+
+void VerifyContext::read(const std::string& place) const {
+    if (freshness != nullptr)
+        freshness->read(place, identity);
+}
+
+void VerifyContext::skip(const std::string& place) const {
+    if (freshness != nullptr)
+        freshness->skip(place, identity);
 }
 
 }  // namespace ark

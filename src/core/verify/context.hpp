@@ -5,11 +5,13 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "core/repo/evidence.hpp"
 #include "core/repo/marker.hpp"
 #include "core/repo/repository.hpp"
+#include "core/verify/freshness.hpp"
 
 namespace ark {
 
@@ -24,6 +26,10 @@ class DamageList {
     void add(Finding finding);
     /// How many there are of this check.
     uint64_t count(const std::string& check) const;
+    /// How many there are of all others.
+    uint64_t count_but(const std::string& check) const;
+    /// Names of the objects that any of them is about.
+    std::set<std::string> objects() const;
     Findings take();
 
  private:
@@ -31,7 +37,15 @@ class DamageList {
     Findings findings_;
     std::map<std::string, uint64_t> counts_;
     std::map<std::string, uint64_t> of_kind_;
+    std::set<std::string> objects_;
 };
+
+/// What a finding is of where WAL behind the backup's stop is damaged or missing: the backup itself
+/// does without it.
+constexpr const char* kWalAfterBackup = "wal_after_backup";
+
+/// What objects of a backup are held against: which marker, and in what state.
+std::string identity_of(const BackupMarker& backup);
 
 /// What the parts of a verification share.
 struct VerifyContext {
@@ -41,8 +55,16 @@ struct VerifyContext {
     std::function<void()> tick;  ///< on the verifying thread; what it throws ends the verification
     DamageList damage = {};
     std::atomic<uint64_t> bytes = 0;  ///< checked so far, as VerifyProgress has them
+    Freshness* freshness = nullptr;   ///< none: everything is read
+    std::string identity = {};        ///< of `backup`, where there is `freshness`
 
     std::string name_of(const std::string& place) const { return backup.cluster + "/" + place; }
+
+    /// Whether an object of the backup need not be read again. On the verifying thread.
+    bool is_fresh(const std::string& place) const;
+    /// Takes down that it is read, or is not.
+    void read(const std::string& place) const;
+    void skip(const std::string& place) const;
 };
 
 }  // namespace ark

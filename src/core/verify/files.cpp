@@ -130,14 +130,18 @@ class BlockCheck {
 
 class CheckingLane final : public FileLane {
  public:
-    CheckingLane(VerifyContext& context, FileDamage& damage, Counters& counters)
+    CheckingLane(VerifyContext& context, const std::set<uint32_t>& fresh, FileDamage& damage,
+                 Counters& counters)
         : context_(context),
+          fresh_(fresh),
           damage_(damage),
           counters_(counters),
           chain_{{context.backup}},
           source_(context.repository, chain_) {}
 
     void take(const FileWork& work, const std::function<bool()>& abandoned) override {
+        if (fresh_.contains(work.pack))
+            return;
         std::optional<Error> unusable;
         try {
             source_.open(work);
@@ -223,6 +227,7 @@ class CheckingLane final : public FileLane {
     }
 
     VerifyContext& context_;
+    const std::set<uint32_t>& fresh_;
     FileDamage& damage_;
     Counters& counters_;
     const BackupChain chain_;  ///< the backup alone
@@ -232,11 +237,13 @@ class CheckingLane final : public FileLane {
 
 }  // namespace
 
-FilesRead check_files(VerifyContext& context, const BadPacks& bad) {
+FilesRead check_files(VerifyContext& context, const BadPacks& bad,
+                      const std::set<uint32_t>& fresh) {
     FileDamage damage(context);
     Counters counters;
     FileLanes lanes(
-        context.jobs, [&] { return std::make_unique<CheckingLane>(context, damage, counters); },
+        context.jobs,
+        [&] { return std::make_unique<CheckingLane>(context, fresh, damage, counters); },
         context.tick);
     bool whole = true;
     try {

@@ -1,12 +1,16 @@
 #include "core/verify/job.hpp"
 
 #include <array>
+#include <optional>
+#include <set>
 
 #include "core/base/clock.hpp"
 #include "core/pipeline/tar_reader.hpp"
+#include "core/repo/answers.hpp"
 #include "core/repo/census.hpp"
 #include "core/repo/vault_store.hpp"
 #include "core/verify/chain.hpp"
+#include "core/verify/freshness.hpp"
 #include "core/verify/manifest.hpp"
 #include "core/verify/packs.hpp"
 #include "core/verify/wal.hpp"
@@ -37,6 +41,7 @@ class Verification {
         enter(VerifyPhase::marker);
         if (read_marker())
             check();
+        remember();
         evidence_.errors = context_.damage.take();
         evidence_.success = evidence_.errors.count == 0;
         seconds_["total"] = seconds_since(begin);
@@ -114,19 +119,59 @@ class Verification {
         return vault ? vault->plain_objects() : 0;
     }
 
+    // What earlier verifications have read, and what there is now.
+    void look_around() {
+        const bool is_past = repository_.store().as_of().has_value();
+        freshness_.emplace(repository_, request_.cluster, is_past ? 0 : request_.freshness_seconds);
+        freshness_->see_all(place::backup(marker_.backup_id));
+        context_.freshness = &*freshness_;
+        context_.identity = identity_of(marker_);
+    }
+
+    bool is_fresh(const std::string& place) const { return context_.is_fresh(place); }
+
+    // What is fresh is taken down as passed over; true for what is to be read.
+    bool wants(const std::string& place) const {
+        const bool fresh = is_fresh(place);
+        if (fresh) {
+            context_.skip(place);
+        } else {
+            context_.read(place);
+        }
+        return !fresh;
+    }
+
+    void remember() {
+        evidence_.verified["backup_is_whole"] = context_.damage.count_but(kWalAfterBackup) == 0;
+        if (!freshness_)
+            return;
+        evidence_.verified["freshness_seconds"] = request_.freshness_seconds;
+        evidence_.verified.update(freshness_->told());
+        std::set<std::string> damaged;
+        for (const std::string& name : context_.damage.objects())
+            damaged.insert(name.substr(request_.cluster.size() + 1));
+        if (context_.damage.count("chain") > 0)
+            damaged.insert(place::index(marker_.backup_id));
+        const std::string why_not = freshness_->save(evidence_.started_at, damaged);
+        if (!why_not.empty())
+            evidence_.notes.push_back(why_not);
+    }
+
     void check() {
         const uint64_t plain_before = plain_objects();
+        look_around();
+        const std::set<uint32_t> fresh = fresh_packs(context_);
         uint64_t stored = 0;
-        for (const PackInfo& pack : marker_.packs)
-            stored += pack.stored_bytes;
+        for (uint32_t number = 0; number < marker_.packs.size(); ++number)
+            stored += fresh.contains(number) ? 0 : marker_.packs[number].stored_bytes;
         Patience patience(std::chrono::milliseconds(request_.patience_millis), [this] { tick(); });
         WalCheck wal(context_, patience);
         total_ = 2 * stored + wal.survey();
         FilesRead read;
         BadPacks bad;
-        timed(VerifyPhase::packs, "packs", [&] { bad = check_packs(context_); });
+        timed(VerifyPhase::packs, "packs", [&] { bad = check_packs(context_, fresh); });
         evidence_.verified["packs"] = marker_.packs.size() - bad.size();
-        timed(VerifyPhase::files, "files", [&] { read = check_files(context_, bad); });
+        timed(VerifyPhase::files, "files", [&] { read = check_files_of(bad, fresh); });
         const bool index_is_whole = context_.damage.count("index") == 0;
         if (!index_is_whole) {
             evidence_.notes.emplace_back(
@@ -135,9 +180,10 @@ class Verification {
         }
         timed(VerifyPhase::manifest, "manifest", [&] {
             check_chain_below(index_is_whole);
-            check_manifest(context_, index_is_whole);
+            check_manifest_and_index(index_is_whole);
             check_config();
             check_census();
+            check_answers();
         });
         timed(VerifyPhase::wal, "wal", [&] { wal.run(); });
         note_what_was_read(read);
@@ -149,12 +195,34 @@ class Verification {
         evidence_.verified["wal"] = wal.verified();
     }
 
+    // Which files are in the packs the index says: where all of them are fresh it says nothing new.
+    FilesRead check_files_of(const BadPacks& bad, const std::set<uint32_t>& fresh) {
+        const std::string index = place::index(marker_.backup_id);
+        if (fresh.size() == marker_.packs.size() && !wants(index))
+            return {};
+        context_.read(index);
+        return check_files(context_, bad, fresh);
+    }
+
+    void check_manifest_and_index(bool index_is_whole) {
+        const std::string manifest = place::manifest(marker_.backup_id);
+        const std::string index = place::index(marker_.backup_id);
+        if (is_fresh(manifest) && is_fresh(index)) {
+            context_.skip(manifest);
+            return;
+        }
+        context_.read(manifest);
+        context_.read(index);
+        check_manifest(context_, index_is_whole);
+    }
+
     void note_what_was_read(const FilesRead& read) {
         evidence_.verified["files"] = read.files;
         evidence_.verified["file_bytes"] = read.bytes;
         evidence_.verified["bytes"] = marker_.stored_bytes;
         evidence_.verified["objects"] = marker_.packs.size() + 3 + (has_config() ? 1 : 0) +
-                                        (marker_.census_sha256.empty() ? 0 : 1);
+                                        (marker_.census_sha256.empty() ? 0 : 1) +
+                                        (marker_.answers_sha256.empty() ? 0 : 1);
     }
 
     void check_chain_below(bool index_is_whole) {
@@ -184,9 +252,9 @@ class Verification {
     }
 
     void check_config() {
-        if (!has_config())
-            return;
         const std::string place = place::config(marker_.backup_id);
+        if (!has_config() || !wants(place))
+            return;
         look_at("config", place, [&](const std::string& name) {
             const auto stored = repository_.store().get(name, kConfigArchiveLimit);
             if (!stored)
@@ -197,8 +265,19 @@ class Verification {
         });
     }
 
+    void check_answers() {
+        if (marker_.answers_sha256.empty())
+            return;
+        look_at("answers", place::answers(marker_.backup_id), [&](const std::string& /*name*/) {
+            AnswersReader answers(repository_, marker_.cluster, marker_.backup_id,
+                                  marker_.answers_sha256);
+            while (answers.next())
+                tick();
+        });
+    }
+
     void check_census() {
-        if (marker_.census_sha256.empty())
+        if (marker_.census_sha256.empty() || !wants(place::census(marker_.backup_id)))
             return;
         look_at("census", place::census(marker_.backup_id), [&](const std::string& /*name*/) {
             CensusReader census(repository_, marker_.cluster, marker_.backup_id,
@@ -213,6 +292,7 @@ class Verification {
     VerifyListener& listener_;
     BackupMarker marker_;
     VerifyContext context_{repository_, marker_, request_.jobs, [this] { tick(); }};
+    std::optional<Freshness> freshness_;
     Evidence evidence_;
     VerifyPhase phase_ = VerifyPhase::marker;
     uint64_t total_ = 0;

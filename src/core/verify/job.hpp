@@ -15,6 +15,9 @@ struct VerifyRequest {
     int jobs = 2;
     /// For WAL that a running server may be storing at this moment, out of order.
     int patience_millis = 10000;
+    /// What was read and found good within so many seconds is not read again, as long as a listing
+    /// shows it as it was (core/verify/freshness.hpp). 0: everything is read.
+    int64_t freshness_seconds = 0;
 };
 
 enum class VerifyPhase { marker, packs, files, manifest, wal, done };
@@ -44,7 +47,13 @@ class VerifyListener {
 /// start to its stop and on to the newest, along the backup's timeline and those that follow it,
 /// without a gap, record by record. Of the backups that it builds on, markers and indexes. Where
 /// the marker is damaged nothing else can be checked. Damage is a finding, not an Error; memory
-/// does not grow with the backup.
+/// does not grow with the backup's content.
+///
+/// Damage of WAL behind the backup's stop is a finding of a kind of its own (kWalAfterBackup): the
+/// backup itself is whole, and recovery from it ends there.
+///
+/// What was read is written down in the repository, so that others need not read it again; of the
+/// past (ObjectStore::as_of) everything is read, and nothing written.
 ///
 /// Error: not_found for an unknown backup, unavailable and the like for a store that does not
 /// answer: then nothing is known, and no evidence made.

@@ -93,7 +93,16 @@ class HashingLane final : public FileLane {
 
 }  // namespace
 
-BadPacks check_packs(VerifyContext& context) {
+std::set<uint32_t> fresh_packs(const VerifyContext& context) {
+    std::set<uint32_t> fresh;
+    for (uint32_t number = 0; number < context.backup.packs.size(); ++number) {
+        if (context.is_fresh(place::pack(context.backup.backup_id, number)))
+            fresh.insert(number);
+    }
+    return fresh;
+}
+
+BadPacks check_packs(VerifyContext& context, const std::set<uint32_t>& fresh) {
     BadPacks bad;
     std::mutex mutex;
     FileLanes lanes(
@@ -101,8 +110,15 @@ BadPacks check_packs(VerifyContext& context) {
         context.tick);
     for (uint32_t number = 0; number < context.backup.packs.size(); ++number) {
         // What a failed backup has left lacks some.
-        if (context.backup.packs[number].stored_bytes > 0)
+        if (context.backup.packs[number].stored_bytes == 0)
+            continue;
+        const std::string place = place::pack(context.backup.backup_id, number);
+        if (fresh.contains(number)) {
+            context.skip(place);
+        } else {
+            context.read(place);
             lanes.push({number, 0, {}});
+        }
     }
     lanes.finish();
     return bad;

@@ -94,7 +94,7 @@ class Histories {
         } catch (const Error& error) {
             if (!is_damage(error))
                 throw;
-            report(timeline, finding_of("wal", error));
+            report(timeline, finding_of("", error));
         }
         return std::nullopt;
     }
@@ -110,7 +110,7 @@ class Histories {
     }
 
     void report(TimelineId timeline, Finding finding) {
-        finding.check = "wal";
+        finding.check = timeline == own_ ? "wal" : kWalAfterBackup;
         finding.object = context_.name_of(place::history(timeline));
         context_.damage.add(std::move(finding));
     }

@@ -6,6 +6,7 @@
 #include "core/archive/wal_source.hpp"
 #include "core/pgdata/wal_reader.hpp"
 #include "core/pgdata/wal_segment.hpp"
+#include "core/repo/stored_segments.hpp"
 #include "core/verify/timelines.hpp"
 
 namespace ark {
@@ -26,6 +27,8 @@ class WalCheck::Walk {
           way_(std::move(way)),
           size_(backup_.wal_segment_size),
           source_(context.repository, backup_.cluster, size_, way_),
+          // Names tell the place, and the first page the cluster, whatever backup it is for.
+          held_against_(std::to_string(backup_.system_identifier) + "/" + std::to_string(size_)),
           reader_(size_, [this](uint64_t number) { return segment(number); }) {}
 
     void list() {
@@ -37,17 +40,36 @@ class WalCheck::Walk {
         // of the segment that holds a fork, where nothing was archived yet since a promotion.
         while (!source_.end_inside(last_) && try_read(last_ + 1))
             ++last_;
+        look_what_is_fresh();
     }
-    uint64_t bytes() const { return (last_ - first_ + 1) * size_; }
+    // Of what is fresh a neighbour may be read once more.
+    uint64_t bytes() const {
+        uint64_t segments = 0;
+        for (uint64_t n = first_; n <= last_; ++n) {
+            const bool reads = !fresh_.contains(n);
+            const bool reads_neighbour =
+                (n > first_ && !fresh_.contains(n - 1)) || (n < last_ && !fresh_.contains(n + 1));
+            segments += reads || reads_neighbour ? 1 : 0;
+        }
+        return segments * size_;
+    }
 
     void run() {
         uint64_t next = first_;
+        bool behind_damage = false;
         while (next <= last_) {
-            reader_.seek(std::max(backup_.start_lsn, next * size_));
-            while (reader_.next()) {
+            if (fresh_.contains(next)) {
+                skip(next++);
+                behind_damage = false;
+                continue;
             }
-            next = handle(reader_.stop());
+            begin_at(next, behind_damage);
+            const std::optional<uint64_t> fresh = read_up_to_fresh(next);
+            behind_damage = !fresh;
+            next = fresh ? *fresh : handle(reader_.stop());
         }
+        if (!recoverable_ && is_consistent_)
+            recoverable_ = end_;
     }
 
     nlohmann::json verified() const {
@@ -56,13 +78,97 @@ class WalCheck::Walk {
             if (timeline >= backup_.timeline)
                 timelines.push_back(timeline);
         }
-        return {{"first", name_of(first_)},
-                {"last", name_of(last_)},
-                {"segments", read_},
-                {"timelines", timelines}};
+        nlohmann::json out{{"first", name_of(first_)},
+                           {"last", name_of(last_)},
+                           {"segments", read_},
+                           {"segments_fresh", skipped_},
+                           {"timelines", timelines}};
+        if (recoverable_)
+            out["recoverable_to"] = to_text(*recoverable_);
+        return out;
     }
 
  private:
+    // Of each segment the object that is read first: where it is not there, whatever serves in its
+    // place is read. It has all bytes: where the way leaves a timeline inside a segment, a later
+    // one has the segment.
+    void look_what_is_fresh() {
+        if (context_.freshness == nullptr)
+            return;
+        for (const TimelineId timeline : way_.timelines()) {
+            const uint64_t from = std::max(first_, way_.begin_of(timeline) / size_);
+            find_stored_segments(
+                context_.repository, {backup_.cluster, timeline, size_, from},
+                [&](uint64_t number, const ObjectInfo& object) {
+                    if (number > last_)
+                        return false;
+                    const std::string segment = segment_name({timeline, number}, size_);
+                    if (segment == name_of(number))
+                        see(number, place::segment(segment), object);
+                    return true;
+                });
+        }
+    }
+
+    void see(uint64_t number, const std::string& place, const ObjectInfo& object) {
+        context_.freshness->see(place, object);
+        stored_bytes_[number] = object.size;
+        // The newest one's last record says where recovery ends.
+        if (number < last_ && context_.freshness->is_fresh(place, held_against_, from_in(number)))
+            fresh_.insert(number);
+    }
+
+    // Of the first segment the backup needs the end alone.
+    uint64_t from_in(uint64_t number) const {
+        return number == first_ ? backup_.start_lsn - first_ * size_ : 0;
+    }
+
+    void skip(uint64_t number) {
+        context_.freshness->skip(place::segment(name_of(number)), held_against_, from_in(number));
+        ++skipped_;
+        end_ = (number + 1) * size_;
+    }
+
+    // Records reach across segments: the one before a segment that is read is read once more,
+    // though it be fresh; and those before it where one record is longer than a segment.
+    void begin_at(uint64_t number, bool behind_damage) {
+        uint64_t begin = number;
+        do {
+            if (begin > first_ && !behind_damage)
+                --begin;
+            reader_.seek(std::max(backup_.start_lsn, begin * size_));
+            record_ = reader_.next();
+        } while (record_ && !behind_damage && begin > first_ && begin < number &&
+                 record_->lsn / size_ > begin);
+        good_up_to_ = record_ ? record_->lsn / size_ : number;
+    }
+
+    // Reads on to a record that begins in a segment which is fresh, behind this one: then all that
+    // lies before it is good, and so is its link to that. nullopt where the reader has stopped.
+    std::optional<uint64_t> read_up_to_fresh(uint64_t number) {
+        while (record_) {
+            const uint64_t at = record_->lsn / size_;
+            take_down_up_to(at);
+            end_ = record_->end;
+            if (at > number && fresh_.contains(at))
+                return at;
+            record_ = reader_.next();
+            // A record may end in a segment of which nothing follows.
+            if (!record_)
+                take_down_up_to(end_ / size_);
+        }
+        return std::nullopt;
+    }
+
+    // Segments in which all records were read, those that reach into the next one too.
+    void take_down_up_to(uint64_t number) {
+        for (; good_up_to_ < number; ++good_up_to_) {
+            if (context_.freshness != nullptr && stored_bytes_.contains(good_up_to_))
+                context_.freshness->found_whole(place::segment(name_of(good_up_to_)), held_against_,
+                                                from_in(good_up_to_));
+        }
+    }
+
     // A segment in which the way changes timelines has the name of the later one.
     std::string name_of(uint64_t number) const {
         return segment_name({way_.timeline_at((number + 1) * size_ - 1), number}, size_);
@@ -71,6 +177,13 @@ class WalCheck::Walk {
     bool is_there(const std::string& place) const {
         return context_.repository.store().head(context_.name_of(place)).has_value();
     }
+
+    // A segment that the reader could not be given, since it is damaged.
+    struct Unusable {
+        uint64_t number = 0;
+        std::string place;
+        Finding finding;
+    };
 
     struct Source {
         std::string segment;
@@ -125,14 +238,27 @@ class WalCheck::Walk {
                 next_to_count_ = number + 1;
                 ++read_;
                 context_.bytes += size_;
+                count(number);
             }
             return bytes;
         } catch (const Error& error) {
             if (!is_damage(error))
                 throw;
-            report(source_of(number).place, finding_of("wal", error));
-            reported_ = number;
+            unusable_ = {number, source_of(number).place, finding_of("", error)};
             return std::nullopt;
+        }
+    }
+
+    void count(uint64_t number) {
+        if (context_.freshness == nullptr)
+            return;
+        const auto stored = stored_bytes_.find(number);
+        const auto end = source_.end_inside(number);
+        if (stored != stored_bytes_.end()) {
+            context_.freshness->count_read(place::segment(name_of(number)), stored->second);
+        } else {  // in pieces
+            context_.freshness->count_read(place::tail_directory(name_of(number)),
+                                           end ? *end - number * size_ : size_);
         }
     }
 
@@ -149,7 +275,11 @@ class WalCheck::Walk {
     // Reports why the reader stopped; the segment to go on with.
     uint64_t handle(const WalStop& stop) {
         const uint64_t number = stop.at / size_;
-        if (number > last_ || reported_ == number)
+        if (const auto unusable = std::exchange(unusable_, std::nullopt)) {
+            report(unusable->place, unusable->finding, unusable->number * size_);
+            return unusable->number + 1;
+        }
+        if (number > last_)
             return number + 1;
         if (ends_with_archive(stop))
             return last_ + 1;
@@ -159,7 +289,7 @@ class WalCheck::Walk {
         Finding finding;
         finding.message = "WAL segment \"" + source.segment + "\" is damaged";
         finding.detail = "At " + to_text(stop.at) + ": " + stop.reason + ".";
-        report(source.place, std::move(finding));
+        report(source.place, std::move(finding), stop.at);
         return number + 1;
     }
 
@@ -220,19 +350,31 @@ class WalCheck::Walk {
             finding.message = "WAL segments \"" + name_of(number) + "\" to \"" +
                               name_of(up_to - 1) + "\" are missing";
         }
-        if (number <= needed_) {
+        if (end < backup_.stop_lsn) {
             finding.detail = "The backup needs \"" + backup_.start_segment + "\" to \"" +
                              backup_.stop_segment + "\": it cannot become consistent.";
         } else {
-            finding.detail = "Segment \"" + name_of(next) + "\" is there: recovery ends at " +
-                             to_text(end) + ", before the gap.";
+            finding.detail = "Segment \"" + name_of(next) + "\" is there, behind the gap.";
         }
-        report(place::segment(name_of(number)), std::move(finding));
+        report(place::segment(name_of(number)), std::move(finding), end);
         return up_to;
     }
 
-    void report(const std::string& place, Finding finding) {
-        finding.check = "wal";
+    // `at`: the first byte that cannot be read. What lies behind the backup's stop the backup
+    // itself does without.
+    void report(const std::string& place, Finding finding, Lsn at) {
+        const bool is_after = at >= backup_.stop_lsn;
+        finding.check = is_after ? kWalAfterBackup : "wal";
+        is_consistent_ = is_consistent_ && is_after;
+        if (is_consistent_) {
+            if (!recoverable_)
+                recoverable_ = end_ > backup_.stop_lsn ? std::min(at, end_) : at;
+            finding.detail += (finding.detail.empty() ? "" : " ") +
+                              std::string(
+                                  "The backup itself does not need it: recovery from it "
+                                  "is possible up to ") +
+                              to_text(*recoverable_) + ", and no further.";
+        }
         finding.object = context_.name_of(place);
         finding.hint =
             "If a server or another archive still has the segment, put it into the repository; "
@@ -247,12 +389,21 @@ class WalCheck::Walk {
     const TimelineHistory way_;
     const uint64_t size_;
     RepositoryWal source_;
+    const std::string held_against_;
     WalReader reader_;
     uint64_t first_ = 0;
     uint64_t needed_ = 0;  ///< the last that the backup itself needs
     uint64_t last_ = 0;
     std::set<uint64_t> listed_;
-    std::optional<uint64_t> reported_;  ///< the segment that was reported last
+    std::optional<Unusable> unusable_;
+    std::set<uint64_t> fresh_;
+    std::map<uint64_t, uint64_t> stored_bytes_;  ///< of what the listing shows
+    std::optional<WalRecord> record_;            ///< the reader's last
+    uint64_t good_up_to_ = 0;                    ///< segments before it are taken down
+    uint64_t skipped_ = 0;
+    Lsn end_ = 0;                     ///< of the last record that was read, or segment passed over
+    bool is_consistent_ = true;       ///< the WAL up to the backup's stop is whole
+    std::optional<Lsn> recoverable_;  ///< up to where recovery comes
     uint64_t next_to_count_ = 0;
     uint64_t read_ = 0;
 };

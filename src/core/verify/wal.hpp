@@ -24,10 +24,12 @@ class WalCheck {
 
     /// Reads the WAL from the backup's start to the newest, along the way that recovery takes: each
     /// segment's object and origin, each record's checksum and its link to the one before. Reports
-    /// each segment that is missing or damaged, and goes on behind it.
+    /// each segment that is missing or damaged, and goes on behind it. Segments that are fresh are
+    /// not read, but as neighbours of those that are: records reach across.
     void run();
 
-    /// {first, last, segments, timelines}, of what run has read.
+    /// {first, last, segments (that were read), segments_fresh, timelines, recoverable_to (an LSN;
+    /// absent where the backup itself lacks WAL)}, after run.
     nlohmann::json verified() const;
 
  private:

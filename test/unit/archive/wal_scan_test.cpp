@@ -109,6 +109,22 @@ TEST(WalScan, ListsTablespacesCreatedInARange) {
     EXPECT_EQ(tablespaces_created(wal, first + 1).size(), 1U);
 }
 
+TEST(WalScan, KnowsWhetherARecordFollows) {
+    WalBuilder builder(5);
+    builder.add_of_size(100);
+    builder.add_switch();
+    const Lsn last = builder.add_commit(1, 100);
+    BuiltWal wal(builder, 5, 6);
+    EXPECT_TRUE(has_record_from(wal, 5 * kSize));
+    // In what the switch has left empty: recovery goes on in the next segment.
+    EXPECT_TRUE(has_record_from(wal, 5 * kSize + 100000));
+    EXPECT_TRUE(has_record_from(wal, 6 * kSize - 1));
+    EXPECT_TRUE(has_record_from(wal, last));
+    EXPECT_FALSE(has_record_from(wal, last + 1));
+    BuiltWal cut(builder, 5, 5);
+    EXPECT_FALSE(has_record_from(cut, 5 * kSize + 100000));
+}
+
 TEST(WalScan, KnowsWhereReplayEnds) {
     WalBuilder builder(5);
     builder.fill_segment();

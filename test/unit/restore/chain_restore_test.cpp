@@ -239,6 +239,22 @@ TEST_F(ChainRestore, WhatNoBackupHasIsZeros) {
     EXPECT_TRUE(read("base/1/2") == std::string(size_t{200} * kBlock, '\0'));
 }
 
+// The ground is written over gaps between its own blocks, and never over what is to be zeros.
+TEST_F(ChainRestore, ZerosBehindTheGround) {
+    std::string content = blocks_of(600, 1);
+    chain.backups[0].files[kFile] = content;
+    const std::string longer = blocks_of(900, 2);
+    std::vector<BlockRun> runs;
+    for (uint32_t block = 3; block < 900; block += 5)
+        runs.push_back({block, 1});
+    add_change(kFile, longer, runs);
+    chain.store();
+    restore();
+    content.resize(size_t{900} * kBlock, '\0');
+    test::patch(content, longer, runs);
+    EXPECT_TRUE(read(kFile) == content);
+}
+
 TEST_F(ChainRestore, PartOfABlockIsNoBlock) {
     chain.backups[0].files[kFile] = blocks_of(3, 1) + "torn";
     const std::string longer = blocks_of(5, 2);

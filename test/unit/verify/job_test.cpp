@@ -338,7 +338,8 @@ TEST_F(VerifyTest, DamagedIndexLeavesTheRestToBeChecked) {
     const std::string index = all.name_of(place::index(all.backup.marker.backup_id));
     all.flip(index, 0.9);
     all.base->remove(all.segment_name(test::WalBuilder::name(33)));
-    expect_findings({"index " + index, "wal " + all.segment_name(test::WalBuilder::name(33))});
+    expect_findings(
+        {"index " + index, "wal_after_backup " + all.segment_name(test::WalBuilder::name(33))});
     EXPECT_EQ(all.verify().notes.size(), 1U);
     all.base->remove(index);
     EXPECT_TRUE(mentions(findings_of(all.verify()), "index " + index));

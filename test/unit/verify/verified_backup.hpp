@@ -115,6 +115,7 @@ class VerifiedBackup : public VerifyListener {
         request.cluster = backup.marker.cluster;
         request.backup_id = backup.marker.backup_id;
         request.patience_millis = patience;
+        request.freshness_seconds = freshness;
         return verify_backup(*repository, request, *this);
     }
     void progress(const VerifyProgress& p) override {
@@ -125,22 +126,27 @@ class VerifiedBackup : public VerifyListener {
 
     std::shared_ptr<ObjectStore> base = make_memory_store();
     std::function<void(const std::string& call, const std::string& name)> before_call;
-    std::unique_ptr<Repository> repository = Repository::open(
-        std::make_unique<StoreDecorator>(base,
-                                         [this](const std::string& call, const std::string& name) {
-                                             if (before_call)
-                                                 before_call(call, name);
-                                         }),
-        OpenMode::create);
+    StoreDecorator* decorator = nullptr;  ///< the repository's
+    std::unique_ptr<Repository> repository = Repository::open(decorated(), OpenMode::create);
     std::shared_ptr<const OpenKeyring> keyring;
     std::shared_ptr<const Vault> vault;
     StoredBackup backup;
     WalBuilder wal;
     int patience = 0;
+    int64_t freshness = 0;  ///< seconds
     std::function<void(const VerifyProgress&)> on_progress;
     VerifyProgress last;
 
  private:
+    std::unique_ptr<ObjectStore> decorated() {
+        auto store = std::make_unique<StoreDecorator>(
+            base, [this](const std::string& call, const std::string& name) {
+                if (before_call)
+                    before_call(call, name);
+            });
+        decorator = store.get();
+        return store;
+    }
     void put_config() {
         Bytes archive = tar_file_header("etc/postgresql.conf", 5, 0600, 0);
         const ByteView text = as_bytes("x = 1");

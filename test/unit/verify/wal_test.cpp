@@ -19,7 +19,8 @@ class VerifyWalTest : public testing::Test {
         all.base->remove(all.segment_name(WalBuilder::name(number, timeline)));
     }
     std::string finding(uint64_t number, TimelineId timeline = 1) const {
-        return "wal " + all.segment_name(WalBuilder::name(number, timeline)) + "\n";
+        return (number == test::VerifiedBackup::kFirst ? "wal " : "wal_after_backup ") +
+               all.segment_name(WalBuilder::name(number, timeline)) + "\n";
     }
     std::string history_name_of(TimelineId timeline) const {
         return all.name_of(place::history(timeline));
@@ -80,6 +81,14 @@ TEST_F(VerifyWalTest, SegmentsInTheMiddleAreMissing) {
                                        "\" are missing; Segment \"" + WalBuilder::name(35)))
         << texts(e);
     EXPECT_EQ(e.verified.at("wal").at("segments"), 2);
+    // The backup itself can be restored, and is no further good than to there.
+    EXPECT_FALSE(e.success);
+    EXPECT_EQ(e.verified.at("backup_is_whole"), true);
+    const Lsn end = parse_lsn(e.verified.at("wal").at("recoverable_to").get<std::string>()).value();
+    EXPECT_LE(end, 33 * WalBuilder::kSegmentSize);
+    EXPECT_GT(end, 33 * WalBuilder::kSegmentSize - 10000);
+    EXPECT_TRUE(mentions(texts(e), "recovery from it is possible up to " + to_text(end)))
+        << texts(e);
 }
 
 TEST_F(VerifyWalTest, TheNewestMayEndAnywhere) {
@@ -95,6 +104,8 @@ TEST_F(VerifyWalTest, TheBackupsOwnIsMissing) {
     const Evidence e = all.verify();
     EXPECT_EQ(findings_of(e), finding(32));
     EXPECT_TRUE(mentions(texts(e), "cannot become consistent")) << texts(e);
+    EXPECT_EQ(e.verified.at("backup_is_whole"), false);
+    EXPECT_FALSE(e.verified.at("wal").contains("recoverable_to"));
     for (uint64_t n = 33; n <= 35; ++n)
         remove(n);
     EXPECT_EQ(findings_of(all.verify()), finding(32));
@@ -163,19 +174,36 @@ TEST_F(VerifyWalTest, FollowsTheNewestTimeline) {
     EXPECT_EQ(e.verified.at("wal").at("timelines").size(), 2U);
     remove(36, 2);
     EXPECT_EQ(findings_of(all.verify()), finding(36, 2));
+    all.put_segment(WalBuilder::name(36, 2), all.wal.segment(35));
+    EXPECT_EQ(findings_of(all.verify()), finding(36, 2));
+}
+
+// The first segment of the new timeline, which has what the old one wrote before the fork too.
+TEST_F(VerifyWalTest, AGapAtAChangeOfTimelines) {
+    branch();
+    remove(34, 2);
+    remove(34);
+    const Evidence e = all.verify();
+    EXPECT_EQ(findings_of(e), finding(34, 2)) << texts(e);
+    EXPECT_EQ(e.verified.at("backup_is_whole"), true);
+    EXPECT_TRUE(mentions(texts(e), "\"" + WalBuilder::name(34, 2) + "\" is missing")) << texts(e);
+    EXPECT_LE(parse_lsn(e.verified.at("wal").at("recoverable_to").get<std::string>()).value(),
+              34 * WalBuilder::kSegmentSize);
 }
 
 TEST_F(VerifyWalTest, MissingHistoryOfALaterTimeline) {
     branch();
     all.base->remove(history_name_of(2));
     const Evidence e = all.verify();
-    EXPECT_TRUE(mentions(findings_of(e), "wal " + history_name_of(2) + "\n")) << findings_of(e);
+    EXPECT_TRUE(mentions(findings_of(e), "wal_after_backup " + history_name_of(2) + "\n"))
+        << findings_of(e);
 }
 
 TEST_F(VerifyWalTest, DamagedHistory) {
     branch();
     all.put(history_name_of(2), as_bytes("1\t0/zzz\tno reason\n"));
-    EXPECT_TRUE(mentions(findings_of(all.verify()), "wal " + history_name_of(2) + "\n"));
+    EXPECT_TRUE(
+        mentions(findings_of(all.verify()), "wal_after_backup " + history_name_of(2) + "\n"));
 }
 
 TEST_F(VerifyWalTest, MissingHistoryOfTheBackupsOwnTimeline) {
@@ -261,8 +289,9 @@ TEST_F(VerifyWalTest, ATornPieceBeforeAnotherIsDamage) {
     put_piece(35, 30000, 60000);
     put_piece(35, 60000, 70000);
     all.flip(all.name_of(place::tail(WalBuilder::name(35), 30000)), 0.9);
-    EXPECT_EQ(findings_of(all.verify()),
-              "wal " + all.name_of(place::tail_directory(WalBuilder::name(35))) + "\n");
+    EXPECT_EQ(
+        findings_of(all.verify()),
+        "wal_after_backup " + all.name_of(place::tail_directory(WalBuilder::name(35))) + "\n");
 }
 
 TEST_F(VerifyWalTest, ARecordInPiecesWithAWrongChecksum) {
@@ -271,8 +300,9 @@ TEST_F(VerifyWalTest, ARecordInPiecesWithAWrongChecksum) {
     Bytes bytes = all.wal.segment(35);
     bytes[40500] ^= std::byte{1};
     put_piece_of(35, bytes, 0, 60000);
-    EXPECT_EQ(findings_of(all.verify()),
-              "wal " + all.name_of(place::tail_directory(WalBuilder::name(35))) + "\n");
+    EXPECT_EQ(
+        findings_of(all.verify()),
+        "wal_after_backup " + all.name_of(place::tail_directory(WalBuilder::name(35))) + "\n");
 }
 
 TEST_F(VerifyWalTest, CompleteChainsAreSegments) {
@@ -327,7 +357,8 @@ TEST_F(VerifyWalTest, PiecesOfTheBackupsOwn) {
 TEST_F(VerifyWalTest, PiecesOfALaterTimelineWithoutItsHistory) {
     all.store();
     put_piece_of(36, all.wal.segment(35), 0, 100, 2);
-    EXPECT_TRUE(mentions(findings_of(all.verify()), "wal " + history_name_of(2) + "\n"));
+    EXPECT_TRUE(
+        mentions(findings_of(all.verify()), "wal_after_backup " + history_name_of(2) + "\n"));
 }
 
 // Nothing archived on the new timeline yet: the old one's segment serves up to the fork.
