@@ -133,7 +133,8 @@ sub found {
     my ($all) = verify();
     is($all, 6, "$what: found among all backups too");
     my ($text_status, $text) = ark('verify', $id, '--repo', $url, '--wait', 0);
-    like($text, qr/DAMAGED.*\b$check: /s, "$what: as text");
+    my $verdict = $check eq 'wal_after_backup' ? 'is whole, but recovery from it ends' : 'DAMAGED';
+    like($text, qr/\b$verdict\b.*\b$check: /s, "$what: as text");
 
     my $dir = PostgreSQL::Test::Utils::tempdir('restored') . '/data';
     my @map = map { ('--tablespace-map', "$_->{location}=$dir.space") } @{ $marker->{tablespaces} };
@@ -174,10 +175,10 @@ found('a marker of another backup', 'marker', qr{/backup\.json$}, sub {
 my $needed = "$marker->{start_segment}.zst";
 found('a flipped bit in a segment that the backup needs', 'wal', qr{/\Q$needed\E$}, sub { flip_bit("$wal_directory/$needed") });
 found('a segment that the backup needs is missing', 'wal', qr{/\Q$needed\E$}, sub { put("$wal_directory/$needed", undef) });
-found('a flipped bit in a later segment', 'wal', qr{/\Q$later[0]\E$}, sub { flip_bit("$wal_directory/$later[0]") });
-found('a missing segment in the middle', 'wal', qr{/\Q$later[0]\E$}, sub { put("$wal_directory/$later[0]", undef) });
-found('the newest is behind a gap', 'wal', qr{/\Q$later[-2]\E$}, sub { put("$wal_directory/$later[-2]", undef) });
-found('two segments changed places', 'wal', qr{/(?:\Q$later[0]\E|\Q$later[1]\E)$}, sub {
+found('a flipped bit in a later segment', 'wal_after_backup', qr{/\Q$later[0]\E$}, sub { flip_bit("$wal_directory/$later[0]") });
+found('a missing segment in the middle', 'wal_after_backup', qr{/\Q$later[0]\E$}, sub { put("$wal_directory/$later[0]", undef) });
+found('the newest is behind a gap', 'wal_after_backup', qr{/\Q$later[-2]\E$}, sub { put("$wal_directory/$later[-2]", undef) });
+found('two segments changed places', 'wal_after_backup', qr{/(?:\Q$later[0]\E|\Q$later[1]\E)$}, sub {
     my @contents = map { slurp_file("$wal_directory/$_") } @later[ 0, 1 ];
     put("$wal_directory/$later[0]", $contents[1]);
     put("$wal_directory/$later[1]", $contents[0]);

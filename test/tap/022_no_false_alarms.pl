@@ -1,6 +1,6 @@
 # A sound backup is never called damaged, whatever goes on while it is taken: rows, files and catalogs change, with
-# every kind of table and index, prepared transactions, and several collations. PG_ARK_ROUNDS says how often
-# (2; `make soak` does 20).
+# every kind of table and index, prepared transactions, and several collations. Each round has a restore test and a
+# drill, to each kind of target in its turn. PG_ARK_ROUNDS says how often (3; `make soak` does 100).
 use strict;
 use warnings;
 use JSON::PP ();
@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use PgArk::Test;
 
-my $rounds = $ENV{PG_ARK_ROUNDS} // 2;
+my $rounds = $ENV{PG_ARK_ROUNDS} // 3;
 my $source = $ENV{PG_ARK_SOURCE} // '.';
 my $node = ark_cluster('source', initdb => [ '--wal-segsize=4', '--encoding=UTF8', '--locale=C.UTF-8' ], conf => <<'CONF');
 max_prepared_transactions = 20
@@ -48,6 +48,15 @@ for my $round (1 .. $rounds) {
     cmp_ok($v->{rows}{compared}, '>=', 1, "round $round: and a table to compare");
     cmp_ok($v->{other_indexes}{by_pages_alone} + $v->{gin}{indexes}, '>=', 10, "round $round: and other indexes");
     is($test->{notes} // '', '', "round $round: nothing was left out");
+    my $target = (qw(latest random consistency))[ $round % 3 ];
+    my $drilled = $node->safe_psql('postgres', "CALL ark.drill(p_target => '$target')");
+    like($drilled, qr/\|t$/, "round $round: nor does a drill to $target") or diag($node->safe_psql('postgres', q{SELECT jsonb_pretty(to_jsonb(t)) FROM ark.backup_tests t ORDER BY started_at DESC LIMIT 1}));
+    $test = JSON::PP::decode_json($node->safe_psql('postgres', q{SELECT to_jsonb(t) FROM ark.backup_tests t ORDER BY started_at DESC LIMIT 1}));
+    is($test->{data_verified}{target}{kind}, $target, "round $round: that is its target");
+    cmp_ok($test->{data_verified}{rules}{foreign_keys}, '>=', 2, "round $round: foreign keys were checked");
+    # What is being changed cannot be what it was.
+    like($test->{notes} // '', qr/\A(?:\d+ of \d+ recorded \w+ changed since, and were not compared with what they were\n?)*\z/, "round $round: and nothing else was left out");
+    cmp_ok($test->{data_verified}{census}{tables}{compared}, '>=', 1, "round $round: what rests is what it was");
     $node->safe_psql('postgres', "SELECT ark.verify_backup('$id')");
     is($node->safe_psql('postgres', "SELECT success FROM ark.backup_verification WHERE backup_id = '$id' AND verification_type = 'checksum' ORDER BY verification_date DESC LIMIT 1"),
         't', "round $round: nor does a verification");

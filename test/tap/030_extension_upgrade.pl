@@ -74,7 +74,7 @@ my @changes = (
     ['a type',       'ALTER TABLE ark.backup_tests ALTER test_environment TYPE varchar(99);', 'ALTER TABLE ark.backup_tests ALTER test_environment TYPE text;', qr/^- ark\.backup_tests\.test_environment \| column/m],
     ['a default',    'ALTER TABLE ark.backup_verification ALTER verification_date SET DEFAULT now();', 'ALTER TABLE ark.backup_verification ALTER verification_date SET DEFAULT pg_catalog.clock_timestamp();', qr/^- ark\.backup_verification\.verification_date \| column/m],
     ['a constraint', 'ALTER TABLE ark.backup_tests DROP CONSTRAINT backup_tests_type_check;',
-        q{ALTER TABLE ark.backup_tests ADD CONSTRAINT backup_tests_type_check CHECK (test_type IN ('restore_test', 'integrity_check', 'spot_check'));}, qr/^- ark\.backup_tests \| constraint backup_tests_type_check/m],
+        q{ALTER TABLE ark.backup_tests ADD CONSTRAINT backup_tests_type_check CHECK (test_type IN ('restore_test', 'drill', 'integrity_check', 'spot_check'));}, qr/^- ark\.backup_tests \| constraint backup_tests_type_check/m],
     ['an index',     'DROP INDEX ark.backup_log_started_at;', q{CREATE INDEX backup_log_started_at ON ark.backup_log (started_at); COMMENT ON INDEX ark.backup_log_started_at IS 'For the newest backups';}, qr/^- ark\.backup_log \| index/m],
     ['a privilege',  'REVOKE EXECUTE ON FUNCTION ark.running_backups() FROM pg_monitor;', 'GRANT EXECUTE ON FUNCTION ark.running_backups() TO pg_monitor;', qr/^- ark\.running_backups\(\) \| owner, privileges/m],
     ['a view',       'CREATE OR REPLACE VIEW ark.archiver_status AS SELECT s.* FROM ark.archiver_state() s WHERE true;', 'CREATE OR REPLACE VIEW ark.archiver_status AS SELECT * FROM ark.archiver_state();', qr/^- ark\.archiver_status \| view/m],

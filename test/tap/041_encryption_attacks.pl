@@ -121,15 +121,15 @@ my ($status, @findings) = verify();
 is($status, 0, 'nothing is wrong before') or diag(JSON::PP->new->pretty->encode(\@findings));
 my @objects = grep { m{^backup/\Q$id\E/(?!tests/)} } sort keys %stored;
 my @kinds = map { (/(\w+)[^\/]*$/)[0] } grep { !m{/data/} } @objects;
-is(join(' ', sort @kinds), 'backup census config index manifest', 'the backup has every kind of object');
+is(join(' ', sort @kinds), 'answers backup census config index manifest', 'the backup has every kind of object');
 my @packs = grep { m{/data/} } @objects;
 cmp_ok(scalar @packs, '>=', 2, 'and several packs');
 my ($largest) = sort { length $stored{$b} <=> length $stored{$a} } @packs;
 my ($marker) = JSON::PP::decode_json(ark_ok([ 'info', $id, '--repo', $url, '--key-file', $key, '--output', 'json' ], 'its marker is read'));
 my ($first_segment) = grep { /\Q$marker->{start_segment}\E\.zst$/ } keys %stored;
 ok($first_segment, 'its WAL is there');
-# A restore needs no census. Of the packs the largest has to do: one with nothing but directories is not read.
-sub options_of { my ($name) = @_; return $name =~ /census/ || ($name =~ m{/data/} && $name ne $largest) ? (restores => 1) : () }
+# A restore needs neither census nor answers. Of the packs the largest has to do: one with nothing but directories is not read.
+sub options_of { my ($name) = @_; return $name =~ /census|answers/ || ($name =~ m{/data/} && $name ne $largest) ? (restores => 1) : () }
 
 # ---- what is changed
 
