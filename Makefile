@@ -5,7 +5,8 @@
 #   make quickstart      install what is needed, build, install, and show a loss and a recovery
 #   make check           build and run every test, in a work directory of its own
 #   make check-versions  the same on every supported PostgreSQL that Debian has
-#   make soak            hours of backups and restore tests under changing load (PG_ARK_ROUNDS, default 20),
+#   make soak            hours of backups of hard data (PG_ARK_ROUNDS, default 20), of restore tests and drills
+#                        under changing load, which have to find nothing (PG_ARK_DRILLS, default 100 of each),
 #                        and of a cluster of many relations (PG_ARK_RELATIONS, default 100000); random chains of
 #                        incremental backups, held against a standby (PG_ARK_CHAINS, default 200 backups); what a
 #                        bucket of many objects (PG_ARK_OBJECTS, default 100000) costs in requests; a thousand
@@ -38,7 +39,8 @@ quickstart: ; @scripts/quickstart
 check:      ; @scripts/check
 check-versions: ; @scripts/check-versions
 soak:       ; @PG_ARK_ROUNDS=$${PG_ARK_ROUNDS:-20} PG_ARK_RELATIONS=$${PG_ARK_RELATIONS:-100000} PG_ARK_TEST_DEADLINE=3600 \
-              PG_ARK_SEGMENT_SIZES='256 1024' TESTS='test/tap/004_segment_sizes.pl test/tap/022_no_false_alarms.pl test/tap/024_hard_dataset.pl test/tap/069_incremental_many_relations.pl test/tap/071_incremental_known_defects.pl' scripts/check tap
+              PG_ARK_SEGMENT_SIZES='256 1024' TESTS='test/tap/004_segment_sizes.pl test/tap/024_hard_dataset.pl test/tap/069_incremental_many_relations.pl test/tap/071_incremental_known_defects.pl' scripts/check tap
+	@PG_ARK_ROUNDS=$${PG_ARK_DRILLS:-100} PG_ARK_TEST_DEADLINE=36000 TESTS=test/tap/022_no_false_alarms.pl scripts/check tap
 	@PG_ARK_ROUNDS=$${PG_ARK_CHAINS:-200} PG_ARK_TEST_DEADLINE=3600 TESTS=test/tap/063_incremental_random.pl scripts/check tap
 	@PG_ARK_ROUNDS=$${PG_ARK_KILLS:-1000} PG_ARK_TEST_DEADLINE=36000 TESTS=test/tap/032_wal_streaming.pl scripts/check tap
 	@PG_ARK_OBJECTS=$${PG_ARK_OBJECTS:-100000} STORE_TESTS=test/stores/s3_requests.pl scripts/check stores
