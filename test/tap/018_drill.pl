@@ -2,7 +2,7 @@
 # whoever is killed. What it finds in damaged ones: 019_drill_damage.pl.
 use strict;
 use warnings;
-use File::Basename qw(dirname);
+use File::Basename qw(basename dirname);
 use IPC::Run ();
 use JSON::PP ();
 use PostgreSQL::Test::Cluster;
@@ -199,19 +199,61 @@ nothing_left($scratch, 'a sound backup');
     is(join(' ', map { $_->{phase} } @events[ 0, -1 ]), 'preparing done', 'from beginning to end');
 }
 
-# Text for people, the newest backup, and a place whose name is too long for a socket.
+# Text for people, the newest backup, and a place whose name is too long for a socket, which goes below /tmp then.
+my $deep = "$scratch/" . join '/', ('a-rather-long-name-of-a-directory') x 4;
 {
-    my $deep = "$scratch/" . join '/', ('a-rather-long-name-of-a-directory') x 4;
     my ($status, $out, $err) = ark('drill', '--repo', $repository, '--scratch', $deep, '--jobs', 4);
     is($status, 0, 'a long scratch directory') or diag($out . $err);
     like($out, qr/^a server has come up from backup \Q$id\E and answered$/m, 'and a sentence for people');
     nothing_left($deep, 'a long scratch directory');
-    my @sockets = glob '/tmp/pg_ark-test-*';    # those of tests beside this one go with their servers
-    for (1 .. 900) {
-        last unless @sockets = grep { -e } @sockets;
-        usleep(100_000);
-    }
-    is_deeply(\@sockets, [], 'nor a socket directory');
+}
+{
+    my $drill = stopped_drill($node, $deep, 'drill_server_started');
+    my ($left) = glob "$deep/pg_ark-test-*";
+    my $socket = '/tmp/' . basename($left);
+    ok(-d $socket, 'the directory of its socket is below /tmp');
+    kill 'CONT', $drill->{pid};
+    is(end_of($drill), 0, 'it ends well');
+    ok(!-e $socket, 'the socket directory is gone');
+
+    # What is left after a kill -9 goes with the next drill, wherever that works, and also where somebody has removed the rest.
+    $drill = stopped_drill($node, $deep, 'drill_server_started');
+    ($left) = glob "$deep/pg_ark-test-*";
+    $socket = '/tmp/' . basename($left);
+    my $long_ago = time - 120;
+    my $sweep = sub {
+        utime $long_ago, $long_ago, $socket or die $!;
+        ark_fails([ 'drill', '--repo', $repository, '--scratch', $scratch, '--backup', 'no_such' ], qr/does not exist/, 'a drill elsewhere');
+    };
+    $sweep->();
+    ok(-e $socket, 'the socket directory of a drill that runs is left alone');
+    kill 'KILL', $drill->{pid};
+    is(end_of($drill), -9, 'kill -9 of the drill');
+    poll_until('its processes have ended', sub { !processes_in($deep) }, 15);
+    PostgreSQL::Test::Utils::system_or_bail('rm', '-r', $left);
+    ok(-e $socket, 'the socket directory is left');
+    $sweep->();
+    ok(!-e $socket, 'until the next drill');
+}
+
+# What a person wants to look at stays, and can be started.
+{
+    my $checks = PostgreSQL::Test::Utils::tempdir('checks') . '/checks.sql';
+    append_to_file($checks, "-- name: never true\nSELECT 1\n");
+    my $found = drill_finds($node, 'a check that finds', [ { check => 'integrity', object => 'never true' } ], '--scratch', $deep, '--checks', $checks, '--keep');
+    my ($kept) = map { /the restored cluster was left in "(.*?)"/ } @{ $found->{notes} };
+    ok(-d "$kept/data", 'with --keep the cluster is left, and it is told where');
+    ok(!-e '/tmp/' . basename($kept), 'without a directory that nobody would find');
+    ark_fails([ 'drill', '--repo', $repository, '--scratch', $deep, '--backup', 'no_such' ], qr/does not exist/, 'a sweep');
+    ok(-d "$kept/data", 'sweeps leave it alone');
+    my $place = PostgreSQL::Test::Utils::tempdir_short();
+    my @pg_ctl = ('pg_ctl', '-D', "$kept/data", '-s', '-w', '-l', "$place/log", '-o',
+        "-c config_file=$kept/conf/postgresql.conf -c hba_file=$kept/conf/pg_hba.conf -c listen_addresses= -k $place -p 5432");
+    PostgreSQL::Test::Utils::system_or_bail(@pg_ctl, 'start');
+    is((PostgreSQL::Test::Utils::run_command([ 'psql', '-XqAt', '-h', $place, '-p', 5432, '-d', 'trapped', '-U', 'postgres', '-c', 'SHOW archive_mode' ]))[0], 'off', 'a server starts in it as the manual says, and archives nothing');
+    PostgreSQL::Test::Utils::system_or_bail(@pg_ctl, '-m', 'fast', 'stop');
+    PostgreSQL::Test::Utils::system_or_bail('rm', '-r', $kept);
+    rmdir $deep;
 }
 
 # ---- places that are refused

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <ctime>
 #include <optional>
 
 #include "core/base/error.hpp"
@@ -53,6 +54,14 @@ void make_private_directory(const std::string& path) {
 
 bool try_lock(const File& file) {
     return ::flock(file.fd(), LOCK_EX | LOCK_NB) == 0;
+}
+
+// It says whose it is, so that it can go where the test's own directory has been removed by hand.
+File lock_socket_directory(const std::string& path) {
+    File lock = File::open(path + "/" + kLockName, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (!try_lock(lock))
+        throw system_error(errno, "could not lock \"" + lock.path() + "\"");
+    return lock;
 }
 
 // Held while a test's directory is made and locked, and while a sweep looks: nobody sees one that
@@ -124,12 +133,20 @@ ScratchDirectory::ScratchDirectory(const std::string& scratch, const std::string
         if (socket_directory_.size() > kLongestSocketDirectory)
             socket_directory_ = short_socket_directory(name);
         make_private_directory(socket_directory_);
+        if (is_below_tmp())
+            socket_lock_ = lock_socket_directory(socket_directory_);
         for (const char* inside : {"conf", "tablespaces"})
             make_private_directory(path_ + "/" + inside);
     } catch (...) {
+        if (socket_lock_.is_open())
+            remove_tree(socket_directory_);
         remove_tree(path_);
         throw;
     }
+}
+
+bool ScratchDirectory::is_below_tmp() const {
+    return !socket_directory_.starts_with(path_ + "/");
 }
 
 ScratchDirectory::~ScratchDirectory() {
@@ -144,6 +161,9 @@ ScratchDirectory::~ScratchDirectory() {
 void ScratchDirectory::keep() {
     File::open(path_ + "/" + kKeepName, O_WRONLY | O_CREAT, 0600);
     kept_ = true;
+    // Its server has ended, and who starts another says where its socket is to be.
+    if (is_below_tmp())
+        remove_tree(socket_directory_);
 }
 
 void ScratchDirectory::remove() {
@@ -155,7 +175,37 @@ void ScratchDirectory::remove() {
         ::rmdir(scratch_.c_str());  // unless another test works there
 }
 
+namespace {
+
+// A minute is more than making one and locking it takes.
+bool is_left_over_socket_directory(const std::string& path) {
+    constexpr time_t kYoung = 60;
+    struct stat st {};
+    if (!is_own_directory(path) || ::lstat(path.c_str(), &st) != 0 ||
+        st.st_mtime > ::time(nullptr) - kYoung) {
+        return false;
+    }
+    const auto lock = File::open_if_exists(path + "/" + kLockName, O_RDWR | O_NOFOLLOW);
+    return !lock || try_lock(*lock);
+}
+
+// Nobody needs what is left, and it is nearly nothing: what cannot be removed harms no test.
+void sweep_socket_directories() {
+    try {
+        for (const std::string& name : names_in_directory("/tmp")) {
+            const std::string path = short_socket_directory(name);
+            if (is_name_of_test(name) && is_left_over_socket_directory(path))
+                remove_tree(path);
+        }
+    } catch (const Error&) {
+        // Another sweep's, perhaps.
+    }
+}
+
+}  // namespace
+
 int sweep_scratch_directory(const std::string& scratch_directory) {
+    sweep_socket_directories();
     if (!exists(scratch_directory))
         return 0;
     const std::string scratch = canonical_path(scratch_directory);

@@ -32,10 +32,13 @@ class ScratchDirectory {
     void remove();
 
  private:
+    bool is_below_tmp() const;
+
     std::string scratch_;
     std::string path_;
     std::string socket_directory_;
     File lock_;
+    File socket_lock_;  // of a directory below /tmp
     bool made_scratch_ = false;
     bool kept_ = false;
     bool removed_ = false;
