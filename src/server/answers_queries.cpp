@@ -111,6 +111,7 @@ const char kCatalogsQuery[] =
     "'pg_database.datconnlimit', 'pg_database.datacl', 'pg_database.dathasloginevt', "
     "'pg_authid.rolsuper', "
     "'pg_authid.rolcreaterole', 'pg_authid.rolcreatedb', 'pg_authid.rolreplication', "
+    "'pg_authid.rolcanlogin', 'pg_authid.rolconnlimit', "
     "'pg_authid.rolpassword', 'pg_event_trigger.evtenabled', 'pg_subscription.subconninfo'])) AS a "
     "WHERE c.relnamespace = 11 AND c.relkind = 'r' AND c.oid < 16384 AND c.relname <> ALL "
     "(ARRAY['pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_subscription_rel', "

@@ -40,6 +40,7 @@ void write_order(char* bytes, const CheckQuery& query) {
     CheckOrder order = {};
     strlcpy(order.database, query.database, sizeof(order.database));
     strlcpy(order.role, query.role, sizeof(order.role));
+    order.owner = query.owner;
     order.timeout_ms = query.timeout_ms;
     order.lock_timeout_ms = Min(kLockMs, query.timeout_ms);
     order.without_indexes = query.without_indexes;

@@ -11,6 +11,7 @@ namespace ark {
 struct CheckQuery {
     const char* database;
     const char* role;
+    Oid owner;        ///< as CheckOrder's
     const char* sql;  ///< UTF-8
     int timeout_ms;
     bool without_indexes;

@@ -17,6 +17,7 @@ namespace ark {
 struct CheckOrder {
     char database[NAMEDATALEN];
     char role[NAMEDATALEN];
+    Oid owner;  ///< of the tables whose own code the query runs: it is run as him; or invalid
     int timeout_ms;
     int lock_timeout_ms;
     bool without_indexes;  ///< tables are read themselves: indexes are what is in doubt

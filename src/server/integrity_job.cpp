@@ -170,8 +170,8 @@ CheckOutcome ask(const IntegrityCheck& check, const char* query, int rows, int r
                  uint64 bound) {
     const bool without_indexes =
         check.object != nullptr && check.ready_made != nullptr && check.ready_made->without_indexes;
-    return run_check_query({check.database, settings.check_role, query, check.timeout_ms,
-                            without_indexes, rows, row_bytes, bound});
+    return run_check_query({check.database, settings.check_role, check.owner, query,
+                            check.timeout_ms, without_indexes, rows, row_bytes, bound});
 }
 
 void run_one(IntegrityJob* job, const IntegrityCheck& check) {

@@ -120,7 +120,7 @@ List* load_checks(const JobRequest& request, const char* role, MemoryContext con
 
 List* made_checks(const IntegrityCheck& from, const List* rows, MemoryContext context) {
     const uint64 count =
-        sql("SELECT e->>'object', e->>'sql', e->>'skip', e->>'locked' FROM "
+        sql("SELECT e->>'object', e->>'sql', e->>'skip', e->>'locked', e->>'owner' FROM "
             "pg_catalog.jsonb_array_elements("
             "$1::pg_catalog.jsonb) WITH ORDINALITY AS made (e, n) ORDER BY n",
             json_array(rows));
@@ -133,6 +133,8 @@ List* made_checks(const IntegrityCheck& from, const List* rows, MemoryContext co
         check->skip = kept(context, i, 3);
         const char* locked = result(i, 4);
         check->locked = locked != nullptr && strcmp(locked, "true") == 0;
+        const char* owner = result(i, 5);
+        check->owner = owner == nullptr ? InvalidOid : strtoul(owner, nullptr, 10);
         if (check->sql == nullptr && check->skip == nullptr)
             check->skip = "the catalogs say too little about it";
         checks = append(checks, check, context);

@@ -19,6 +19,7 @@ struct IntegrityCheck {
     const char* unreachable;       ///< why its database takes no connection of the role; else NULL
     const char* unreachable_hint;  ///< and what to do
     const char* skip;              ///< why it cannot be run; else NULL
+    Oid owner;                     ///< of all of its tables, where it runs as him; or invalid
     bool locked;                   ///< its table was, when the check was to be made
     uint64 threshold;
     int timeout_ms;

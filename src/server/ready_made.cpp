@@ -77,6 +77,16 @@ fed AS (
                          'pg_catalog.int8'::pg_catalog.regtype, 'pg_catalog.numeric'::pg_catalog.regtype))
 )";
 
+// Of all tables of a check: it runs as him, unless he is a superuser, who may do without.
+constexpr char kOwners[] = R"(), owned AS (
+    SELECT m.number, CASE WHEN pg_catalog.count(DISTINCT c.relowner) = 1 AND NOT pg_catalog.bool_or(r.rolsuper)
+                          THEN pg_catalog.min(c.relowner::pg_catalog.int8) END AS owner
+    FROM made AS m CROSS JOIN LATERAL pg_catalog.unnest(m.tables) AS t (name)
+    JOIN (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relowner
+          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')) AS c ON c.name = t.name
+    JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner GROUP BY m.number)
+SELECT made.*, owned.owner FROM made LEFT JOIN owned ON owned.number = made.number ORDER BY made.number)";
+
 constexpr char kForeignKeys[] = R"(
 SELECT pg_catalog.format('%I on %s', conname, name) AS object,
        pg_catalog.format('SELECT f.tableoid::pg_catalog.regclass AS "table", f.ctid AS "row", %s FROM %s AS f LEFT JOIN %s AS k ON %s WHERE %s IS NULL AND (%s)',
@@ -250,24 +260,25 @@ const char kWraparoundBound[] = WRAPAROUND_BOUND;
 
 const ReadyMade kReadyMade[kReadyMadeCount] = {
     {"foreign_keys", "referential", "error", "Rows that refer to no row, for every foreign key",
-     false, true, kForeignKeys},
+     false, true, kForeignKeys, true},
     {"not_null", "validation", "error", "Null values in columns that are NOT NULL", false, true,
-     kNotNull},
+     kNotNull, true},
     {"check_constraints", "validation", "error",
      "Rows that a CHECK constraint, or the bounds of their partition, do not allow", false, true,
-     kCheckConstraints},
+     kCheckConstraints, true},
     {"duplicate_keys", "consistency", "error",
-     "Keys that a unique index should have once, counted without it", true, true, kDuplicateKeys},
+     "Keys that a unique index should have once, counted without it", true, true, kDuplicateKeys,
+     true},
     {"invalid_indexes", "consistency", "warning",
      "Indexes that no query uses: a build of theirs failed", false, true, kInvalidIndexes},
     {"tenant_isolation", "isolation", "critical", "Rows that refer to another tenant's row", false,
-     true, kTenantIsolation},
+     true, kTenantIsolation, true},
     {"email_shape", "validation", "warning",
      "Values that do not look like an e-mail address, in columns with @ark:email in their comment",
-     false, true, kEmailShape},
+     false, true, kEmailShape, true},
     {"required_columns", "validation", "error",
      "Null and blank values in columns with @ark:required in their comment", false, true,
-     kRequiredColumns},
+     kRequiredColumns, true},
     {"sequences_behind", "consistency", "error",
      "Sequences whose next value their column has, or is past, already", false, true,
      kSequencesBehind},
@@ -288,8 +299,13 @@ const ReadyMade* find_ready_made(const char* kind) {
 }
 
 char* ready_made_query(const ReadyMade& ready_made, const char* options) {
-    return psprintf("WITH options AS (SELECT %s::pg_catalog.jsonb AS o)%s%s",
-                    quote_literal_cstr(options), kTables, ready_made.query);
+    char* query = psprintf("WITH options AS (SELECT %s::pg_catalog.jsonb AS o)%s%s",
+                           quote_literal_cstr(options), kTables, ready_made.query);
+    if (!ready_made.runs_as_owner)
+        return query;
+    return psprintf(
+        "WITH made AS (SELECT pg_catalog.row_number() OVER () AS number, q.* FROM (%s) AS q%s",
+        query, kOwners);
 }
 
 char* ready_made_kinds() {

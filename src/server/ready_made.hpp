@@ -15,6 +15,7 @@ struct ReadyMade {
     /// After WITH clauses that give `options` (o jsonb) and `tables`; yields object, sql, tables,
     /// skip (why it cannot be checked, else null), and, where it needs to know, locked.
     const char* query;
+    bool runs_as_owner = false;  ///< it may run code that its tables' owner wrote
 };
 
 inline constexpr int kReadyMadeCount = 12;

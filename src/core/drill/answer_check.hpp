@@ -1,5 +1,9 @@
 #pragma once
 
+#include <functional>
+#include <string>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 #include "core/drill/inventory.hpp"
@@ -20,6 +24,8 @@ struct AnswerCheckContext {
     Findings* findings = nullptr;
     std::vector<std::string>* notes = nullptr;
     nlohmann::json* told = nullptr;  ///< for the evidence
+    /// Called for a database before the first query in it that a user wrote; false: none is asked.
+    std::function<bool(const std::string& database)> before_values;
 };
 
 /// Asks again and compares, what WAL between the answer and the place that recovery came to has not

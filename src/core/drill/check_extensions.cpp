@@ -18,32 +18,30 @@ void throw_unless_installed(const SqlResult& result, uint32_t major) {
         "Install PostgreSQL's contrib modules (Debian: postgresql-" + std::to_string(major) + ").");
 }
 
-// What constraints, indexes and bounds of partitions compute, with the functions that those are
-// made of as far as the catalog knows them: who may insert a row may execute them, the reader of a
-// function that was taken from PUBLIC may not.
-constexpr const char* kComputed = R"(
-WITH RECURSIVE used (oid) AS (
-    SELECT CASE d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN d.refobjid
-                ELSE (SELECT o.oprcode FROM pg_catalog.pg_operator AS o WHERE o.oid = d.refobjid) END
-    FROM pg_catalog.pg_depend AS d
-    WHERE d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)
-      AND d.classid IN ('pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass)
-    UNION
-    SELECT CASE d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN d.refobjid
-                ELSE (SELECT o.oprcode FROM pg_catalog.pg_operator AS o WHERE o.oid = d.refobjid) END
-    FROM used AS u JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = u.oid
-    WHERE d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass))
-SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') FROM pg_catalog.pg_proc AS p
-WHERE p.oid IN (SELECT u.oid FROM used AS u) AND NOT pg_catalog.has_function_privilege(')";
+// Rules about a table's own rows are looked at as its owner, who may do with it, and with the
+// functions that they compute with, what anybody may who inserts; not more, as the code is that of
+// whoever wrote them. What an owner has lost, or never had, is given back: the way to his own
+// tables. That a table's policies bind him, too, is for the live server.
+constexpr const char* kOwners = R"(
+SELECT pg_catalog.string_agg(pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', o.nspname, o.rolname), '; ')
+FROM (SELECT DISTINCT n.nspname, a.rolname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_authid AS a ON a.oid = c.relowner
+      WHERE c.relkind IN ('r', 'p', 'm') AND c.oid >= 16384 AND NOT pg_catalog.has_schema_privilege(a.oid, n.oid, 'USAGE')) AS o)";
+constexpr const char* kOwnTables = R"(
+SELECT pg_catalog.string_agg(pg_catalog.format('GRANT SELECT ON %s TO %I', c.oid::pg_catalog.regclass, a.rolname), '; ')
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_authid AS a ON a.oid = c.relowner
+WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND NOT pg_catalog.has_table_privilege(a.oid, c.oid, 'SELECT'))";
 
 // Where it fails the rules that it is for are noted as not checked.
-void let_reader_compute(const CheckContext& context, TaskPool& pool, const std::string& database) {
-    const SqlResult functions =
-        pool.ask(database, kComputed + context.reader + "', p.oid, 'EXECUTE')");
-    if (functions.failed || functions.rows().empty() || !functions.rows().front()[0])
-        return;
-    (void)pool.ask(database, "GRANT EXECUTE ON ROUTINE " + *functions.rows().front()[0] + " TO " +
-                                 context.reader);
+void let_owners_read(TaskPool& pool, const std::string& database) {
+    for (const char* grants : {kOwners, kOwnTables}) {
+        const SqlResult result = pool.ask(database, grants);
+        if (!result.failed && !result.rows().empty() && result.rows().front()[0])
+            (void)pool.ask(database, *result.rows().front()[0]);
+    }
+    (void)pool.ask(database,
+                   "UPDATE pg_catalog.pg_class SET relforcerowsecurity = false WHERE "
+                   "relforcerowsecurity");
 }
 
 }  // namespace
@@ -70,7 +68,7 @@ std::optional<SqlResult> make_check_functions(const CheckContext& context, TaskP
                                     context.schema + " TO " + context.reader);
     if (result.failed)
         return result;
-    let_reader_compute(context, pool, database);
+    let_owners_read(pool, database);
     return std::nullopt;
 }
 

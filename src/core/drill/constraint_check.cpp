@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <unordered_map>
 #include <utility>
 
 #include "core/drill/inventory.hpp"
@@ -47,11 +48,12 @@ class ConstraintCheck final : public Asker {
         const Group& group = groups_[task.relation];
         const Rule& first = rules_[group.first];
         if (step_ != DrillStep::constraints)
-            return {first.relation, settings() + first.sql};
+            return {first.relation, settings() + first.sql, role_of(first)};
         const auto begin = rules_.begin() + static_cast<ptrdiff_t>(group.first);
         return {
             first.relation,
-            settings() + row_rules_question({begin, begin + static_cast<ptrdiff_t>(group.count)})};
+            settings() + row_rules_question({begin, begin + static_cast<ptrdiff_t>(group.count)}),
+            role_of(first)};
     }
 
     std::vector<CheckTask> answer(const CheckTask& task, const SqlResult& result) override {
@@ -102,17 +104,33 @@ class ConstraintCheck final : public Asker {
                 rule.bytes, nullptr,        tier_of(rule.relation)};
     }
 
+    // Who asks: the table's owner where the code of the table's rules runs. A foreign key's two
+    // tables may have two owners; its operators are the server's or of a superuser's.
+    std::string role_of(const Rule& rule) const {
+        const auto found = owners_.find(rule.relation);
+        return found == owners_.end() ? "" : found->second;
+    }
+
+    SqlResult list_owners() {
+        if (step_ != DrillStep::constraints && step_ != DrillStep::unique_keys)
+            return {};
+        return pool_.ask_rows(database_, owners_query(), [&](const SqlRow& row) {
+            owners_.emplace(row[0].value_or(""), row[1].value_or(""));
+        });
+    }
+
     bool list() {
         if (step_ == DrillStep::unique_keys && !wants_unique_keys())
             return true;
-        const SqlResult result =
-            pool_.ask_rows(database_, std::string(without_indexes()) + "; " + list_query(),
-                           [&](const SqlRow& row) {
-                               ++count();
-                               Rule rule = rule_of(row);
-                               if (!is_kept_by_pages(rule))
-                                   rules_.push_back(std::move(rule));
-                           });
+        SqlResult result = list_owners();
+        if (!result.failed)
+            result = pool_.ask_rows(database_, std::string(without_indexes()) + "; " + list_query(),
+                                    [&](const SqlRow& row) {
+                                        ++count();
+                                        Rule rule = rule_of(row);
+                                        if (!is_kept_by_pages(rule))
+                                            rules_.push_back(std::move(rule));
+                                    });
         if (result.failed) {
             lost_ = result.lost;
             Finding finding = failure("pg_catalog.pg_constraint", result);
@@ -280,6 +298,7 @@ class ConstraintCheck final : public Asker {
     const DrillStep step_;
     std::vector<Rule> rules_;
     std::vector<Group> groups_;
+    std::unordered_map<std::string, std::string> owners_;  ///< of relations
     bool lost_ = false;
 };
 

@@ -192,6 +192,15 @@ const char* sequences_query() {
     return sql.c_str();
 }
 
+const char* owners_query() {
+    static const std::string sql =
+        std::string("SELECT ") + kRelation +
+        ", a.rolname FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "r.relnamespace JOIN pg_catalog.pg_authid a ON a.oid = r.relowner WHERE r.relkind IN "
+        "('r', 'p') AND r.oid >= 16384";
+    return sql.c_str();
+}
+
 Rule rule_of(const SqlRow& row) {
     Rule rule;
     rule.relation = row[0].value_or("");

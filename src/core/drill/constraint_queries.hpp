@@ -10,7 +10,8 @@ namespace ark {
 
 // What the copy's own rules are, and the questions whether its rows keep them. The catalog makes
 // the SQL; names in it are complete, so that no search_path decides. Rows of a "list" query come
-// from the superuser's session, the questions go to the reader's: they run code of the backup.
+// from the superuser's session, the questions go to a reader's or, where
+// they run the table owner's code, to his.
 
 /// One rule that rows have to keep.
 struct Rule {
@@ -39,6 +40,9 @@ std::string large_unique_keys_query(uint64_t most_bytes);
 /// Sequences of columns (identity, OWNED BY, or named by a default) that would give a value again
 /// that the column has.
 const char* sequences_query();
+
+/// Relations, as Rule has them, and their owners.
+const char* owners_query();
 
 Rule rule_of(const SqlRow& row);
 

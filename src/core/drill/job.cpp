@@ -466,7 +466,16 @@ class Drill {
             return false;
         if (request_.is_drill)
             cut_off_foreign_servers(pool, databases);
-        if (!ask_users_checks(pool) || !ask_again(pool, databases))
+        if (!ask_again(pool, databases))
+            return false;
+        if (!take_away_files(pool, databases))
+            prepared_.reader.clear();
+        return check_copy(databases);
+    }
+
+    bool check_copy(const std::vector<DatabaseInfo>& databases) {
+        TaskPool pool(*server_, owner_, prepared_.reader.empty() ? owner_ : reader_, watch_);
+        if (!ask_users_checks(pool))
             return false;
         const auto ask = [&] { return question(pool, databases); };
         const bool whole = timed(DrillPhase::checking, "check", ask);
@@ -540,6 +549,42 @@ class Drill {
         }
     }
 
+    // The superusers of the source are none in the copy, but what reads and writes files is still
+    // theirs: their functions (SECURITY DEFINER) and expressions of their indexes may have it. Not
+    // before the catalogs were compared: this changes them. 12 and 13 are the languages internal
+    // and C. Where it cannot be done nobody's code is to run.
+    bool take_away_files(TaskPool& pool, const std::string& database) {
+        if (taken_away_.contains(database))
+            return true;
+        const SqlResult result = pool.ask(
+            database,
+            "UPDATE pg_catalog.pg_proc AS p SET proowner = r.oid, proacl = "
+            "ARRAY[pg_catalog.makeaclitem(r.oid, r.oid, 'EXECUTE', false)] FROM "
+            "pg_catalog.pg_authid AS r WHERE r.rolname = current_user AND p.proacl IS NOT NULL AND "
+            "p.prolang IN (12, 13) AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) AS "
+            "a WHERE a.grantee = 0)");
+        if (!result.failed) {
+            taken_away_.insert(database);
+            return true;
+        }
+        Finding finding;
+        finding.check = "catalog";
+        finding.database = database;
+        finding.relation = "pg_catalog.pg_proc";
+        finding.message = result.message;
+        finding.detail = "No code of the copy was run.";
+        finding.block = block_in(result.message);
+        finding.path = path_in(result.message).value_or("");
+        evidence_.errors.add(std::move(finding));
+        return false;
+    }
+
+    bool take_away_files(TaskPool& pool, const std::vector<DatabaseInfo>& databases) {
+        return std::ranges::all_of(databases, [&](const DatabaseInfo& database) {
+            return database.half_dropped || take_away_files(pool, database.name);
+        });
+    }
+
     bool ask_users_checks(TaskPool& pool) {
         if (request_.checks.empty())
             return true;
@@ -575,8 +620,15 @@ class Drill {
             prepared_.reader.empty())
             return true;
         AnswerCheckContext context{
-            repository_, marker_,           restored_.source.way, *reached_lsn_,
-            reader_,     &evidence_.errors, &evidence_.notes,     &evidence_.verified["census"]};
+            repository_,
+            marker_,
+            restored_.source.way,
+            *reached_lsn_,
+            reader_,
+            &evidence_.errors,
+            &evidence_.notes,
+            &evidence_.verified["census"],
+            [&](const std::string& database) { return take_away_files(pool, database); }};
         if (timed(DrillPhase::checking, "census",
                   [&] { return check_answers(context, pool, databases, watch_); }))
             return true;
@@ -733,7 +785,8 @@ class Drill {
     nlohmann::json seconds_;
     nlohmann::json isolation_;
     BackupMarker marker_;
-    RestoreWish wish_;  ///< what to restore, and where recovery is to go
+    std::set<std::string> taken_away_;  ///< databases, see take_away_files
+    RestoreWish wish_;                  ///< what to restore, and where recovery is to go
     std::unique_ptr<ScratchDirectory> scratch_;
     ServerPrograms programs_;
     RestoredFiles restored_;

@@ -86,7 +86,17 @@ void ScratchServer::configure() const {
     write_file(plan_.data_directory + "/postgresql.auto.conf", "");
 }
 
+// What the copy's code may have written there would be taken for settings of the server, and for
+// the wish to recover once more.
+void ScratchServer::forget_recovery() const {
+    write_file(plan_.data_directory + "/postgresql.auto.conf", "");
+    for (const char* signal : {"/standby.signal", "/recovery.signal"})
+        ::unlink((plan_.data_directory + signal).c_str());
+}
+
 void ScratchServer::start() {
+    if (has_been_ready_)
+        forget_recovery();
     log_offset_ = size_of(log_path());
     process_ = std::make_unique<GuardedProcess>(ProgramCall{
         guard_, server_command(programs_.postgres(), plan_), scratch_.path(), log_path()});
@@ -138,6 +148,7 @@ std::optional<ServerEnd> ScratchServer::wait_until_ready() {
         }
         watch_.pause(kPauseMillis);
     }
+    has_been_ready_ = true;
     return std::nullopt;
 }
 

@@ -54,6 +54,7 @@ class ScratchServer {
     const ServerPrograms& programs() const { return programs_; }
 
  private:
+    void forget_recovery() const;
     bool is_ready() const;
     uint64_t sign_of_life() const;
     std::string log_path() const { return scratch_.path("server.log"); }
@@ -65,6 +66,7 @@ class ScratchServer {
     Watch& watch_;
     std::unique_ptr<GuardedProcess> process_;
     uint64_t log_offset_ = 0;
+    bool has_been_ready_ = false;  ///< recovery is over, once and for all
 };
 
 }  // namespace ark

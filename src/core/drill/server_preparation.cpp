@@ -21,7 +21,8 @@ std::string statements(const std::string& superuser, const std::string& reader) 
     return "CREATE ROLE " + superuser + " SUPERUSER LOGIN\n" + "CREATE ROLE " + reader +
            " LOGIN BYPASSRLS IN ROLE pg_read_all_data\n" +
            "UPDATE pg_catalog.pg_authid SET rolsuper = false, rolcreaterole = false, rolcreatedb = "
-           "false, rolreplication = false WHERE rolname <> '" +
+           "false, rolreplication = false, rolcanlogin = true, rolconnlimit = -1 WHERE rolname <> "
+           "'" +
            superuser +
            "'\n"
            "DELETE FROM pg_catalog.pg_auth_members WHERE roleid IN (4569, 4570, 4571)\n"

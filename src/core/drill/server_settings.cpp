@@ -187,8 +187,8 @@ std::vector<std::string> single_user_command(const std::string& postgres,
 std::string session_options(uint32_t major, bool superuser) {
     std::string out;
     for (const char* setting :
-         {"local_preload_libraries=", "search_path=pg_catalog", "role=none", "statement_timeout=0",
-          "lock_timeout=0", "idle_in_transaction_session_timeout=0",
+         {"local_preload_libraries=", "search_path=pg_catalog,pg_temp", "role=none",
+          "statement_timeout=0", "lock_timeout=0", "idle_in_transaction_session_timeout=0",
           "default_transaction_read_only=off", "default_transaction_deferrable=off",
           "default_transaction_isolation=read\\ committed", "row_security=off",
           "client_min_messages=warning",

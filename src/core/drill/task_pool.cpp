@@ -18,8 +18,9 @@ constexpr int kCrashMillis = 10000;
 constexpr double kNanosPerSecond = 1e9;
 
 // A rule runs the users' code, which may have changed its session, with all that it holds for
-// others: its role, its timeouts, its search_path.
-constexpr const char* kAsNew = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; ";
+// others: its role, its timeouts, its search_path, and temporary objects, which come before the
+// catalogs.
+constexpr const char* kAsNew = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DISCARD TEMP; ";
 
 // "server process (PID 1) was terminated by signal 11: Segmentation fault".
 std::string crash_in(const std::string& log) {
@@ -111,19 +112,29 @@ void TaskPool::feed(const std::string& database, Lane& lane, Tasks& queue) {
     if (!lane.task->question)
         lane.task->question = std::make_unique<Question>(lane.task->asker->question(*lane.task));
     watch_.at(lane.task->question->what, done_, total_);
-    if (++lane.questions > kMostQuestions)
-        lane.session.reset();
-    if (!lane.session) {
-        lane.questions = 1;
-        lane.ran_code = false;
-        SqlResult failed = Session::connect(reader_, database, watch_, lane.session);
-        if (!lane.session) {
-            lane.failed = std::move(failed);
-            return;
-        }
-    }
+    if (!connect(database, lane))
+        return;
     lane.session->send((lane.ran_code ? kAsNew : "") + lane.task->question->sql);
     lane.ran_code = lane.task->kind == TaskKind::rule;
+}
+
+// A session of whom the lane's question is for.
+bool TaskPool::connect(const std::string& database, Lane& lane) {
+    const std::string& role = lane.task->question->role;
+    if (++lane.questions > kMostQuestions || role != lane.role)
+        lane.session.reset();
+    if (lane.session)
+        return true;
+    lane.role = role;
+    lane.questions = 1;
+    lane.ran_code = false;
+    SessionTarget target = reader_;
+    if (!role.empty())
+        target.user = role;
+    SqlResult failed = Session::connect(target, database, watch_, lane.session);
+    if (!lane.session)
+        lane.failed = std::move(failed);
+    return lane.session != nullptr;
 }
 
 bool TaskPool::run_lanes(const std::string& database, Tasks& queue, Tasks& suspects, int jobs) {

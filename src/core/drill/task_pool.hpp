@@ -21,6 +21,7 @@ class Asker;
 struct Question {
     std::string what;  ///< the relation or catalog, for people
     std::string sql;
+    std::string role{};  ///< who asks; empty: the reader
 };
 
 /// A question to the scratch server about one thing. Small: there are several for each relation.
@@ -83,7 +84,8 @@ class TaskPool {
     using Tasks = std::vector<CheckTask>;
     struct Lane {
         std::unique_ptr<Session> session;
-        int questions = 0;      ///< that the session has had
+        std::string role;       ///< whose session it is
+        int questions = 0;      ///< that it has had
         bool ran_code = false;  ///< its last question may have changed its settings
         std::optional<CheckTask> task;
         int64_t begin = 0;                ///< of the task
@@ -93,6 +95,7 @@ class TaskPool {
     bool run_lanes(const std::string& database, Tasks& queue, Tasks& suspects, int jobs);
     void share(double seconds);
     void feed(const std::string& database, Lane& lane, Tasks& queue);
+    bool connect(const std::string& database, Lane& lane);
     bool went_down(std::vector<Lane>& lanes, Tasks& suspects, SqlResult result);
     void finish(const Lane& lane, const SqlResult& result, Tasks& queue);
 
