@@ -252,6 +252,8 @@ my $deep = "$scratch/" . join '/', ('a-rather-long-name-of-a-directory') x 4;
     my @pg_ctl = ('pg_ctl', '-D', "$kept/data", '-s', '-w', '-l', "$place/log", '-o',
         "-c config_file=$kept/conf/postgresql.conf -c hba_file=$kept/conf/pg_hba.conf -c listen_addresses= -k $place -p 5432");
     PostgreSQL::Test::Utils::system_or_bail(@pg_ctl, 'start');
+    # pg_ctl may take the word of a server that was killed a second ago for its own's.
+    poll_until('it is ready', sub { PostgreSQL::Test::Utils::run_log([ 'pg_isready', '-q', '-h', $place, '-p', 5432 ]) });
     my ($mode, $trouble) = PostgreSQL::Test::Utils::run_command([ 'psql', '-XqAt', '-h', $place, '-p', 5432, '-d', 'trapped', '-U', 'postgres', '-c', 'SHOW archive_mode' ]);
     is($mode, 'off', 'a server starts in it as the manual says, and archives nothing') or diag($trouble . slurp_file("$place/log"));
     PostgreSQL::Test::Utils::system_or_bail(@pg_ctl, '-m', 'fast', 'stop');
