@@ -31,13 +31,13 @@ struct Answers {
     dsm_segment* segment;  ///< NULL: nobody is asking
     BackgroundWorkerHandle* worker;
     shm_mq_handle* queue;
+    bool heard;  ///< the worker has said something
 };
 
 namespace {
 
 // After the copying.
 constexpr int kMostWaitMs = 10 * 1000;
-constexpr int kEndMs = 10 * 1000;
 constexpr long kSliceMs = 100;
 // They wait in memory until the backup's stop.
 constexpr int kMostAnswers = 64 * 1024 * 1024;
@@ -152,6 +152,7 @@ bool start_worker(Answers* answers, const AnsweringDatabase& database) {
         return false;
     }
     answers->shared_asked = true;
+    answers->heard = false;
     answers->queue = shm_mq_attach(mq, answers->segment, answers->worker);
     return true;
 }
@@ -178,6 +179,9 @@ bool ask_next(Answers* answers) {
 }
 
 void end_of_worker(Answers* answers) {
+    // It cannot have connected: somebody is about to rename the database, say.
+    if (!answers->heard)
+        leave_out(answers, "did not answer");
     answers->bytes_left -= Min(answers->bytes_left, order_of(*answers)->read);
     dsm_detach(answers->segment);
     answers->segment = nullptr;
@@ -257,6 +261,7 @@ void take_answers(Answers* answers) {
         if (got == SHM_MQ_WOULD_BLOCK)
             return;
         if (got == SHM_MQ_SUCCESS) {
+            answers->heard = true;
             add_line(answers, static_cast<const char*>(data), length);
             continue;
         }
@@ -278,6 +283,8 @@ void finish_answers(Answers* answers, Child* child) {
             order_of(*answers)->hurry = true;
             if (GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(answers->deadline, 1000)) {
                 abandon_answers(answers);
+                leave_out(answers, "out of time");
+                (void)ask_next(answers);  // only counts them: the time is over
                 break;
             }
         }
@@ -297,12 +304,7 @@ void finish_answers(Answers* answers, Child* child) {
 void abandon_answers(Answers* answers) {
     if (answers == nullptr || answers->segment == nullptr)
         return;
-    TerminateBackgroundWorker(answers->worker);
-    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndMs);
-    pid_t pid = 0;
-    while (GetBackgroundWorkerPid(answers->worker, &pid) != BGWH_STOPPED &&
-           GetCurrentTimestamp() < end)
-        pg_usleep(10 * 1000);
+    stop_worker(answers->worker);
     dsm_detach(answers->segment);
     answers->segment = nullptr;
 }

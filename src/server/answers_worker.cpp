@@ -553,6 +553,7 @@ void pg_ark_answers_main(Datum handle) {
     auto* mq = reinterpret_cast<shm_mq*>(bytes + ark::kAnswersQueueOffset);
     shm_mq_set_sender(mq, MyProc);
     shm_mq_handle* queue = shm_mq_attach(mq, segment, nullptr);
+    ark::limit_lock_waits();
     BackgroundWorkerInitializeConnection(order->database, order->role, 0);
     ark::set_settings();
     auto* asking =

@@ -2,13 +2,17 @@
 
 #include <sys/stat.h>
 
+#include <csignal>
+
 #include "server/protocol.hpp"
+#include "server/settings.hpp"
 #include "server/sql_call.hpp"
 #include "server/worker.hpp"
 
 extern "C" {
 #include "common/relpath.h"
 #include "executor/spi.h"
+#include "libpq/pqsignal.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -17,6 +21,7 @@ extern "C" {
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -30,12 +35,32 @@ constexpr int kBatchBytes = 32 * 1024;
 constexpr int kMostUnsent = 1024 * 1024;
 constexpr long kRowsAtOnce = 1000;
 // A cluster of thousands of databases must not wait for its census.
-constexpr int kBudgetMs = 60 * 1000;
+constexpr int kMostBudgetMs = 60 * 1000;
+// Nor the backup for whoever holds up the worker: by a lock on its database, or on a catalog.
+constexpr int kSilenceMs = 10 * 1000;
+constexpr long kSliceMs = 100;
 
 /// What the worker is told; the queue follows.
 struct CensusTask {
     Oid database;
+    volatile bool complete;  ///< set by the worker: it has told all
 };
+
+struct CountedDatabase {
+    Oid oid;
+    char* name;
+};
+
+/// The worker of one database.
+struct Counting {
+    dsm_segment* segment;
+    BackgroundWorkerHandle* worker;
+    shm_mq_handle* queue;
+};
+
+CensusTask* task_of(dsm_segment* segment) {
+    return static_cast<CensusTask*>(dsm_segment_address(segment));
+}
 
 shm_mq* queue_of(dsm_segment* segment) {
     return reinterpret_cast<shm_mq*>(static_cast<char*>(dsm_segment_address(segment)) +
@@ -143,7 +168,18 @@ bool is_still_missing(const Missing& one) {
     return same;
 }
 
-void report_missing(StringInfo out, List* missing) {
+// False: nobody listens any more.
+bool send_batch(shm_mq_handle* queue, StringInfo batch) {
+    if (batch->len == 0)
+        return true;
+    const shm_mq_result sent =
+        shm_mq_send(queue, static_cast<Size>(batch->len), batch->data, false, true);
+    resetStringInfo(batch);
+    return sent == SHM_MQ_SUCCESS;
+}
+
+// False as well. Each is told at once: many looks would be a long silence.
+bool report_missing(shm_mq_handle* queue, StringInfo out, List* missing) {
     ListCell* cell;
     foreach (cell, missing) {
         const auto* one = static_cast<const Missing*>(lfirst(cell));
@@ -155,20 +191,14 @@ void report_missing(StringInfo out, List* missing) {
         message_begin(out, "table");
         message_text(out, "missing", one->path);
         message_end(out);
+        if (!send_batch(queue, out))
+            return false;
     }
+    return true;
 }
 
-// False: nobody listens any more.
-bool send_batch(shm_mq_handle* queue, StringInfo batch) {
-    if (batch->len == 0)
-        return true;
-    const shm_mq_result sent =
-        shm_mq_send(queue, static_cast<Size>(batch->len), batch->data, false, true);
-    resetStringInfo(batch);
-    return sent == SHM_MQ_SUCCESS;
-}
-
-void count_tables(shm_mq_handle* queue) {
+// Whether all has been told.
+bool count_tables(shm_mq_handle* queue) {
     MemoryContext context = CurrentMemoryContext;
     List* missing = NIL;
     StringInfoData batch;
@@ -198,13 +228,11 @@ void count_tables(shm_mq_handle* queue) {
             break;
     }
     if (heard)
-        (void)send_batch(queue, &batch);
+        heard = send_batch(queue, &batch);
     SPI_cursor_close(cursor);
     commit_sql();
     MemoryContextSwitchTo(context);
-    report_missing(&batch, missing);
-    if (heard)
-        (void)send_batch(queue, &batch);
+    return heard && report_missing(queue, &batch, missing);
 }
 
 BackgroundWorkerHandle* start_worker(dsm_handle segment) {
@@ -237,20 +265,65 @@ void pass_on(Child* child, const void* data, Size size) {
         child_wait(child, 100);
 }
 
-void census_of(Child* child, Oid database) {
-    dsm_segment* segment = dsm_create(MAXALIGN(sizeof(CensusTask)) + kQueueBytes, 0);
-    static_cast<CensusTask*>(dsm_segment_address(segment))->database = database;
-    shm_mq* queue = shm_mq_create(queue_of(segment), kQueueBytes);
+Counting begin_counting(Oid database) {
+    Counting counting = {};
+    counting.segment = dsm_create(MAXALIGN(sizeof(CensusTask)) + kQueueBytes, 0);
+    *task_of(counting.segment) = {database, false};
+    shm_mq* queue = shm_mq_create(queue_of(counting.segment), kQueueBytes);
     shm_mq_set_receiver(queue, MyProc);
-    BackgroundWorkerHandle* worker = start_worker(dsm_segment_handle(segment));
-    shm_mq_handle* handle = shm_mq_attach(queue, segment, worker);
-    Size size = 0;
-    void* data = nullptr;
-    while (!child->ended && shm_mq_receive(handle, &size, &data, false) == SHM_MQ_SUCCESS)
-        pass_on(child, data, size);
-    shm_mq_detach(handle);
-    (void)WaitForBackgroundWorkerShutdown(worker);
-    dsm_detach(segment);
+    counting.worker = start_worker(dsm_segment_handle(counting.segment));
+    counting.queue = shm_mq_attach(queue, counting.segment, counting.worker);
+    return counting;
+}
+
+// NULL, or why not all of it came.
+const char* take_counts(Child* child, const Counting& counting, TimestampTz end) {
+    TimestampTz patience = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kSilenceMs);
+    while (!child->ended) {
+        Size size = 0;
+        void* data = nullptr;
+        const shm_mq_result got = shm_mq_receive(counting.queue, &size, &data, true);
+        if (got == SHM_MQ_DETACHED)
+            return task_of(counting.segment)->complete
+                       ? nullptr
+                       : "Its worker ended early; the log says why before this.";
+        if (GetCurrentTimestamp() >= end)
+            return "The time for all databases was over.";
+        if (got == SHM_MQ_SUCCESS) {
+            pass_on(child, data, size);
+            patience = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kSilenceMs);
+            continue;
+        }
+        if (GetCurrentTimestamp() >= patience)
+            return psprintf("Its worker told nothing for %d s.", kSilenceMs / 1000);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kSliceMs,
+                        wait_event());
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
+    return nullptr;
+}
+
+void end_counting(const Counting& counting) {
+    stop_worker(counting.worker);
+    dsm_detach(counting.segment);
+}
+
+void census_of(Child* child, const CountedDatabase& database, TimestampTz end) {
+    const Counting counting = begin_counting(database.oid);
+    PG_TRY();
+    {
+        const char* why = take_counts(child, counting, end);
+        if (why != nullptr)
+            ereport(LOG, (errmsg("the backup's census of tables leaves out database \"%s\"",
+                                 database.name),
+                          errdetail_internal("%s", why)));
+        else if (!child->ended)
+            (void)WaitForBackgroundWorkerShutdown(counting.worker);
+    }
+    PG_FINALLY();
+    { end_counting(counting); }
+    PG_END_TRY();
 }
 
 List* databases() {
@@ -258,24 +331,32 @@ List* databases() {
     List* found = NIL;
     begin_sql("pg_ark: census of the tables");
     // -2: a DROP DATABASE that did not come to its end has left it unusable.
-    const uint64 count =
-        sql("SELECT oid FROM pg_catalog.pg_database WHERE datconnlimit <> -2 ORDER BY oid");
+    const uint64 count = sql(
+        "SELECT oid, datname FROM pg_catalog.pg_database WHERE datconnlimit <> -2 ORDER BY oid");
     MemoryContext old = MemoryContextSwitchTo(context);
-    for (uint64 i = 0; i < count; i++)
-        found = lappend_oid(found, static_cast<Oid>(strtou64(result(i, 1), nullptr, 10)));
+    for (uint64 i = 0; i < count; i++) {
+        auto* one = static_cast<CountedDatabase*>(palloc(sizeof(CountedDatabase)));
+        one->oid = static_cast<Oid>(strtou64(result(i, 1), nullptr, 10));
+        one->name = pstrdup(result(i, 2));
+        found = lappend(found, one);
+    }
     MemoryContextSwitchTo(old);
     commit_sql();
     return found;
 }
 
 void send_all(Child* child) {
-    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBudgetMs);
+    const int64 budget = Min(settings.census_timeout_s * INT64CONST(1000), kMostBudgetMs);
+    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), budget);
     ListCell* cell;
     foreach (cell, databases()) {
-        if (GetCurrentTimestamp() >= end)
-            ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
-                            errmsg("it took longer than %d s", kBudgetMs / 1000)));
-        census_of(child, lfirst_oid(cell));
+        if (GetCurrentTimestamp() >= end) {
+            ereport(LOG, (errmsg("the backup's census of tables is incomplete: it took longer "
+                                 "than %d s",
+                                 static_cast<int>(budget / 1000))));
+            return;
+        }
+        census_of(child, *static_cast<const CountedDatabase*>(lfirst(cell)), end);
     }
 }
 
@@ -284,7 +365,6 @@ void send_all(Child* child) {
 void send_census(Child* child) {
     MemoryContext context = CurrentMemoryContext;
     MemoryContext own = AllocSetContextCreate(context, "pg_ark census", ALLOCSET_DEFAULT_SIZES);
-    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kBudgetMs);
     PG_TRY();
     {
         MemoryContextSwitchTo(own);
@@ -293,8 +373,7 @@ void send_census(Child* child) {
     PG_CATCH();
     {
         ErrorData* error = take_error(context);
-        const bool out_of_time = GetCurrentTimestamp() >= end;
-        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !out_of_time)
+        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || worker_is_ending())
             ReThrowError(error);
         ereport(LOG, (errmsg("the backup's census of tables is incomplete: %s", error->message)));
     }
@@ -306,20 +385,23 @@ void send_census(Child* child) {
 }  // namespace ark
 
 void pg_ark_census_main(Datum handle) {
-    ark::install_worker_signals();
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
     dsm_segment* segment = dsm_attach(DatumGetUInt32(handle));
     if (segment == nullptr)
         proc_exit(0);
-    const Oid database =
-        static_cast<const ark::CensusTask*>(dsm_segment_address(segment))->database;
+    ark::CensusTask* task = ark::task_of(segment);
     shm_mq* queue = ark::queue_of(segment);
     shm_mq_set_sender(queue, MyProc);
     shm_mq_handle* sender = shm_mq_attach(queue, segment, nullptr);
-    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
+    ark::limit_lock_waits();
+    BackgroundWorkerInitializeConnectionByOid(task->database, InvalidOid,
+                                              BGWORKER_BYPASS_ALLOWCONN);
     ark::set_session_defaults();
+    ark::limit_lock_waits();
     // Each is asked for once: a copy of it would be kept until the end.
     SetConfigOption("stats_fetch_consistency", "none", PGC_SUSET, PGC_S_OVERRIDE);
-    ark::count_tables(sender);
+    task->complete = ark::count_tables(sender);
     shm_mq_detach(sender);
     dsm_detach(segment);
     proc_exit(0);

@@ -1,6 +1,7 @@
 #include "server/check_client.hpp"
 
 #include "server/check_worker.hpp"
+#include "server/worker.hpp"
 
 extern "C" {
 #include "miscadmin.h"
@@ -16,7 +17,6 @@ constexpr long kSliceMs = 200;
 constexpr int kStartMs = 30 * 1000;
 // A query can catch the end of its time, and go on; not that of its process.
 constexpr int kGraceMs = 3 * 1000;
-constexpr int kEndMs = 10 * 1000;
 constexpr int kLockMs = 5 * 1000;
 
 struct Run {
@@ -52,19 +52,9 @@ void write_order(char* bytes, const CheckQuery& query) {
     memcpy(bytes + kSqlOffset, query.sql, order.sql_length);
 }
 
-bool worker_has_gone(const Run& run) {
-    pid_t pid = 0;
-    return GetBackgroundWorkerPid(run.handle, &pid) == BGWH_STOPPED;
-}
-
-// Code that looks at no signal cannot be ended without ending the server: it is left alone then.
 void end_worker(const Run& run) {
-    if (run.handle == nullptr || worker_has_gone(run))
-        return;
-    TerminateBackgroundWorker(run.handle);
-    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndMs);
-    while (!worker_has_gone(run) && GetCurrentTimestamp() < end)
-        pg_usleep(10 * 1000);
+    if (run.handle != nullptr)
+        stop_worker(run.handle);
 }
 
 // The fields of an error's message; what is missing is empty.

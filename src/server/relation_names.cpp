@@ -140,9 +140,11 @@ void pg_ark_names_main(Datum handle) {
     if (segment == nullptr)
         proc_exit(0);
     auto* table = static_cast<ark::NameTable*>(dsm_segment_address(segment));
+    ark::limit_lock_waits();
     BackgroundWorkerInitializeConnectionByOid(table->database, InvalidOid,
                                               BGWORKER_BYPASS_ALLOWCONN);
     ark::set_session_defaults();
+    ark::limit_lock_waits();
     ark::begin_sql("pg_ark: naming damaged relations");
     for (int i = 0; i < table->count; i++) {
         ark::NameEntry* entry = &table->entries[i];

@@ -9,7 +9,6 @@ extern "C" {
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -17,10 +16,13 @@ extern "C" {
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 }
 
 namespace ark {
 namespace {
+
+constexpr int kEndMs = 10 * 1000;
 
 // Ends of transactions leave us in TopMemoryContext, where nothing is ever freed.
 MemoryContext context_outside_sql = nullptr;
@@ -71,6 +73,20 @@ void set_session_defaults() {
     override_setting("datestyle", "ISO");
     override_setting("timezone", "UTC");
     override_setting("session_replication_role", "origin");
+}
+
+void limit_lock_waits() {
+    override_setting("lock_timeout", "2s");
+}
+
+void stop_worker(BackgroundWorkerHandle* worker) {
+    pid_t pid = 0;
+    if (GetBackgroundWorkerPid(worker, &pid) == BGWH_STOPPED)
+        return;
+    TerminateBackgroundWorker(worker);
+    const TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndMs);
+    while (GetBackgroundWorkerPid(worker, &pid) != BGWH_STOPPED && GetCurrentTimestamp() < end)
+        pg_usleep(10 * 1000);
 }
 
 void begin_sql(const char* activity) {

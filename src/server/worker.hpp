@@ -3,6 +3,10 @@
 /// exit.
 #include "server/shared.hpp"
 
+extern "C" {
+#include "postmaster/bgworker.h"
+}
+
 namespace ark {
 
 /// Installs the handlers of a worker that does SQL and unblocks signals: SIGTERM makes the next
@@ -15,6 +19,16 @@ bool worker_is_ending();
 /// Sets what a long job needs, over what ALTER DATABASE and ALTER ROLE say. After the connection is
 /// made.
 void set_session_defaults();
+
+/// Of a worker that somebody waits for: a lock is waited for two seconds, and the wait throws then.
+/// Before the connection is made, which waits for whoever renames the database; and again after
+/// set_session_defaults.
+void limit_lock_waits();
+
+/// Ends a worker that this process has started, and waits some seconds for it. One that runs code
+/// that looks at no signal cannot be ended without ending the server: it is left alone then. Throws
+/// nothing.
+void stop_worker(BackgroundWorkerHandle* worker);
 
 /// A short transaction with SPI and a snapshot. Errors are cleaned up by take_error.
 void begin_sql(const char* activity);

@@ -1,6 +1,7 @@
 #include "core/drill/answer_check.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 #include <unordered_map>
@@ -64,10 +65,19 @@ struct Recorded {
 struct Count {
     uint64_t compared = 0;
     uint64_t differing = 0;
-    uint64_t left_out = 0;
+    uint64_t left_out = 0;   ///< changed since
+    uint64_t not_asked = 0;  ///< could not be, in the copy
 
     json told() const {
-        return {{"compared", compared}, {"differing", differing}, {"left_out", left_out}};
+        return {{"compared", compared},
+                {"differing", differing},
+                {"left_out", left_out},
+                {"not_asked", not_asked}};
+    }
+
+    Count operator+(const Count& other) const {
+        return {compared + other.compared, differing + other.differing, left_out + other.left_out,
+                not_asked + other.not_asked};
     }
 };
 
@@ -86,6 +96,19 @@ uint64_t number_of(const std::optional<std::string>& text) {
     if (text)
         std::from_chars(text->data(), text->data() + text->size(), value);
     return value;
+}
+
+// The source has answered, code of PostgreSQL's own made the answer, and nothing has changed since:
+// an error is damage, whatever it calls itself (a value that its own type cannot show, say). But
+// what says something of the server that was asked, or of its host, and nothing of the copy:
+// a query cancelled, a shutdown, resources, rights, a library or a compression that is not there,
+// a smaller stack.
+bool is_of_server(const SqlResult& result, const std::string& database) {
+    constexpr std::array kOfServer{"57014", "57P01", "57P02", "57P03", "57P04",
+                                   "57P05", "42501", "42883", "0A000", "54001"};
+    return result.sqlstate.starts_with("53") ||
+           std::ranges::find(kOfServer, result.sqlstate) != kOfServer.end() ||
+           missing_library(result, database);
 }
 
 std::string rows_text(uint64_t count) {
@@ -253,15 +276,15 @@ class AnswerCheck {
         return out;
     }
 
-    // Damage is a finding; code of the backup's that does not run in the copy is a note.
     void add_failure(const RecordedDatabase& database, const std::string& relation,
                      const SqlResult& result, Count& count) {
-        if (is_of_code(result) || missing_library(result, name_)) {
-            ++count.left_out;
+        if (is_of_server(result, name_)) {
+            ++count.not_asked;
             context_.notes->push_back(name_ + ": " + relation +
                                       " was not compared with what it was: " + result.message);
             return;
         }
+        ++count.compared;
         ++count.differing;
         add(database, relation, result.message, result.detail);
     }
@@ -439,8 +462,9 @@ class AnswerCheck {
         std::vector<std::string> rows;
         for (const SqlRow& row : result.rows())
             rows.push_back(row[0].value_or("null"));
+        // Code of the users' that does not run in the copy is no damage.
         if (result.failed && is_of_code(result)) {
-            ++values_.left_out;
+            ++values_.not_asked;
             tell(value, "error");
             context_.notes->push_back(name_ + ": the recorded value \"" + value.name +
                                       "\" could not be asked in the copy: " + result.message);
@@ -498,10 +522,7 @@ class AnswerCheck {
 
     void tell() {
         json& told = *context_.told;
-        const Count all{objects_.compared + tables_.compared + values_.compared,
-                        objects_.differing + tables_.differing + values_.differing,
-                        objects_.left_out + tables_.left_out + values_.left_out};
-        told = all.told();
+        told = (objects_ + tables_ + values_).told();
         told["objects"] = objects_.told();
         told["tables"] = tables_.told();
         told["values"] = values_.told();
@@ -509,11 +530,16 @@ class AnswerCheck {
         told["not_recorded"] = json::array();
         for (const auto& [why, count] : recorded_.left_out)
             told["not_recorded"].push_back({{"why", why}, {"count", count}});
-        if (tables_.left_out > 0)
-            context_.notes->push_back(
-                std::to_string(tables_.left_out) + " of " +
-                std::to_string(tables_.left_out + tables_.compared) +
-                " recorded tables changed since, and were not compared with what they were");
+        note_tables(tables_.left_out, "changed since, and were not compared with what they were");
+        note_tables(tables_.not_asked,
+                    "could not be asked in the copy, and were not compared with what they were");
+    }
+
+    void note_tables(uint64_t count, const std::string& what) {
+        const uint64_t all = tables_.left_out + tables_.not_asked + tables_.compared;
+        if (count > 0)
+            context_.notes->push_back(std::to_string(count) + " of " + std::to_string(all) +
+                                      " recorded tables " + what);
     }
 
     AnswerCheckContext& context_;

@@ -46,7 +46,7 @@ struct CheckContext {
     const std::vector<FileDamage>* damage = nullptr;    ///< of files, to be named
     /// By tables' pages; none where those were not looked at.
     const std::map<RelationId, RowsSeen>* rows = nullptr;
-    const std::vector<ExpectedTable>* census = nullptr;  ///< none where the backup has none
+    const Expected* census = nullptr;  ///< none where the backup has none
     DrillSteps steps = DrillSteps::all();
     const TierOrder* tiers = nullptr;
     CheckCounts counts;

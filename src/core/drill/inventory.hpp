@@ -46,6 +46,12 @@ struct ExpectedTable {
     std::string name;    ///< with its schema's
 };
 
+/// What the backup's census knows.
+struct Expected {
+    std::vector<ExpectedTable> tables;
+    std::set<uint32_t> databases;  ///< of which it knows anything
+};
+
 /// Queries, and what their rows mean. The first throws nothing; the rows come from the query beside
 /// it.
 const char* databases_query();

@@ -799,7 +799,7 @@ class Drill {
     std::set<std::string> init_forks_;
     std::vector<FileDamage> damage_;
     std::map<RelationId, RowsSeen> rows_;  ///< of users' tables, by their pages
-    std::optional<std::vector<ExpectedTable>> census_;
+    std::optional<Expected> census_;
     std::optional<Lsn> reached_lsn_;
     bool recovered_ = false;
     bool finished_ = false;

@@ -121,9 +121,8 @@ void wal_is_there(ArchivedWal& wal, const BackupMarker& marker, const TimelineHi
     }
 }
 
-std::optional<std::vector<ExpectedTable>> read_census(Repository& repository,
-                                                      const BackupMarker& marker,
-                                                      Evidence& evidence) {
+std::optional<Expected> read_census(Repository& repository, const BackupMarker& marker,
+                                    Evidence& evidence) {
     if (marker.census_sha256.empty()) {
         evidence.notes.emplace_back(
             "the backup has no census: tables were not compared with what they were");
@@ -131,11 +130,12 @@ std::optional<std::vector<ExpectedTable>> read_census(Repository& repository,
     }
     try {
         CensusReader reader(repository, marker.cluster, marker.backup_id, marker.census_sha256);
-        std::vector<ExpectedTable> out;
+        Expected out;
         while (const auto entry = reader.next()) {
             const TableState& table = entry->table;
+            out.databases.insert(table.database_oid);
             if (entry->unchanged)
-                out.push_back(
+                out.tables.push_back(
                     {table.database_oid, table.oid, table.bytes, table.schema + "." + table.name});
         }
         return out;

@@ -45,8 +45,7 @@ void wal_is_there(ArchivedWal& wal, const BackupMarker& marker, const TimelineHi
 
 /// What the backup's census says of tables that did not change; nullopt where it has none, or a
 /// damaged one, which is a finding then.
-std::optional<std::vector<ExpectedTable>> read_census(Repository& repository,
-                                                      const BackupMarker& marker,
-                                                      Evidence& evidence);
+std::optional<Expected> read_census(Repository& repository, const BackupMarker& marker,
+                                    Evidence& evidence);
 
 }  // namespace ark
