@@ -29,7 +29,8 @@ annotated AS (
            pg_catalog.col_description(t.oid, a.attnum) AS note
     FROM tables AS t JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE pg_catalog.col_description(t.oid, a.attnum) LIKE '%@ark:%'),
--- How the rows of both sides of a foreign key meet: by its own operators, as the server compares them.
+-- How the rows of both sides of a foreign key meet: by its own operators, as the server compares them. Types by
+-- their names in pg_type: "character" and "bit" in a cast are of length 1.
 foreign_keys AS (
     SELECT con.oid, con.conname, con.conrelid, con.confrelid, con.conkey, con.confkey, t.name, t.own_rows,
            pg_catalog.format('%I.%I', n.nspname, k.relname) AS key_name,
@@ -40,9 +41,9 @@ foreign_keys AS (
     JOIN pg_catalog.pg_class AS k ON k.oid = con.confrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = k.relnamespace
     CROSS JOIN LATERAL (
         SELECT pg_catalog.string_agg(pg_catalog.format('k.%I%s OPERATOR(%I.%s) f.%I%s%s', ka.attname,
-                   CASE WHEN ka.atttypid <> op.oprleft AND lt.typtype <> 'p' THEN '::' || pg_catalog.format_type(op.oprleft, NULL) ELSE '' END,
+                   CASE WHEN ka.atttypid <> op.oprleft AND lt.typtype <> 'p' THEN pg_catalog.format('::%I.%I', ltn.nspname, lt.typname) ELSE '' END,
                    opn.nspname, op.oprname, fa.attname,
-                   CASE WHEN fa.atttypid <> op.oprright AND rt.typtype <> 'p' THEN '::' || pg_catalog.format_type(op.oprright, NULL) ELSE '' END,
+                   CASE WHEN fa.atttypid <> op.oprright AND rt.typtype <> 'p' THEN pg_catalog.format('::%I.%I', rtn.nspname, rt.typname) ELSE '' END,
                    CASE WHEN ka.attcollation <> fa.attcollation AND ka.attcollation <> 0
                         THEN (SELECT pg_catalog.format(' COLLATE %I.%I', cn.nspname, c.collname) FROM pg_catalog.pg_collation AS c
                               JOIN pg_catalog.pg_namespace AS cn ON cn.oid = c.collnamespace WHERE c.oid = ka.attcollation) ELSE '' END),
@@ -55,7 +56,8 @@ foreign_keys AS (
         JOIN pg_catalog.pg_attribute AS fa ON fa.attrelid = con.conrelid AND fa.attnum = u.f
         JOIN pg_catalog.pg_attribute AS ka ON ka.attrelid = con.confrelid AND ka.attnum = u.k
         JOIN pg_catalog.pg_operator AS op ON op.oid = u.op JOIN pg_catalog.pg_namespace AS opn ON opn.oid = op.oprnamespace
-        JOIN pg_catalog.pg_type AS lt ON lt.oid = op.oprleft JOIN pg_catalog.pg_type AS rt ON rt.oid = op.oprright) AS pairs
+        JOIN pg_catalog.pg_type AS lt ON lt.oid = op.oprleft JOIN pg_catalog.pg_namespace AS ltn ON ltn.oid = lt.typnamespace
+        JOIN pg_catalog.pg_type AS rt ON rt.oid = op.oprright JOIN pg_catalog.pg_namespace AS rtn ON rtn.oid = rt.typnamespace) AS pairs
     -- Those of partitions are the partitioned tables'. One that is NOT ENFORCED promises nothing.
     WHERE con.contype = 'f' AND con.conparentid = 0 AND COALESCE((pg_catalog.to_jsonb(con) ->> 'conenforced')::boolean, true)),
 -- Sequences that give a column its values: owned by it, or in its default.

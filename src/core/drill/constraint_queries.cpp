@@ -39,7 +39,8 @@ std::string unique_indexes() {
 }  // namespace
 
 // As RI_Initial_Check asks (src/backend/utils/adt/ri_triggers.c): the key's own operators, with
-// their types; of tables with children that are no partitions the table alone.
+// their types; of tables with children that are no partitions the table alone. Types by their names
+// in pg_type, as its add_cast_to has it: "character" and "bit" in a cast are of length 1.
 const char* foreign_keys_query() {
     static const std::string sql =
         std::string("SELECT ") + kRelation +
@@ -79,11 +80,15 @@ const char* foreign_keys_query() {
         "JOIN pg_catalog.pg_operator o ON o.oid = u.op "
         "JOIN pg_catalog.pg_namespace opn ON opn.oid = o.oprnamespace "
         "JOIN pg_catalog.pg_type lt ON lt.oid = o.oprleft "
-        "JOIN pg_catalog.pg_type rt ON rt.oid = o.oprright, "
+        "JOIN pg_catalog.pg_namespace ln ON ln.oid = lt.typnamespace "
+        "JOIN pg_catalog.pg_type rt ON rt.oid = o.oprright "
+        "JOIN pg_catalog.pg_namespace rn ON rn.oid = rt.typnamespace, "
         "LATERAL (SELECT CASE WHEN lt.typtype = 'p' OR lt.oid = pa.atttypid THEN '' ELSE '::' || "
-        "pg_catalog.format_type(lt.oid, NULL) END AS cast_to) AS l, "
+        "pg_catalog.quote_ident(ln.nspname) || '.' || pg_catalog.quote_ident(lt.typname) END AS "
+        "cast_to) AS l, "
         "LATERAL (SELECT CASE WHEN rt.typtype = 'p' OR rt.oid = fa.atttypid THEN '' ELSE '::' || "
-        "pg_catalog.format_type(rt.oid, NULL) END AS cast_to) AS ri "
+        "pg_catalog.quote_ident(rn.nspname) || '.' || pg_catalog.quote_ident(rt.typname) END AS "
+        "cast_to) AS ri "
         ", LATERAL (SELECT (SELECT pg_catalog.quote_ident(cn.nspname) || '.' || "
         "pg_catalog.quote_ident(cl.collname) FROM pg_catalog.pg_collation cl JOIN "
         "pg_catalog.pg_namespace cn ON cn.oid = cl.collnamespace WHERE cl.oid = pa.attcollation) "
@@ -121,23 +126,25 @@ const char* row_rules_query() {
     return sql.c_str();
 }
 
+// By names: GROUP BY takes a constant for the number of a column.
 std::string unique_keys_query(uint64_t most_bytes) {
     return std::string("SELECT ") + kRelation +
            ", 'unique key \"' || x.relname || '\"', "
            "'SELECT pg_catalog.count(*), pg_catalog.min(d.place)::pg_catalog.text, NULL FROM "
-           "(SELECT pg_catalog.min(t.ctid) AS place FROM ONLY ' || " +
+           "(SELECT pg_catalog.min(t.place) AS place FROM (SELECT ctid AS place, ' || "
+           "k.expressions || ' FROM ONLY ' || " +
            kRelation +
-           " || ' AS t WHERE true' || CASE WHEN i.indpred IS NULL THEN '' ELSE ' AND (' || "
-           "pg_catalog.pg_get_expr(i.indpred, i.indrelid) || ')' END || CASE WHEN "
-           "i.indnullsnotdistinct THEN '' ELSE ' AND pg_catalog.num_nulls(' || k.keys || ') = 0' "
-           "END || ' GROUP BY ' || k.grouped || ' HAVING pg_catalog.count(*) > 1) AS d HAVING "
+           " || CASE WHEN i.indpred IS NULL THEN '' ELSE ' WHERE ' || "
+           "pg_catalog.pg_get_expr(i.indpred, i.indrelid) END || ') AS t' || CASE WHEN "
+           "i.indnullsnotdistinct THEN '' ELSE ' WHERE pg_catalog.num_nulls(' || k.names || ') = "
+           "0' END || ' GROUP BY ' || k.names || ' HAVING pg_catalog.count(*) > 1) AS d HAVING "
            "pg_catalog.count(*) > 0', " +
            kBytes + ", false " +
            unique_indexes().insert(
                unique_indexes().find("WHERE"),
-               ", LATERAL (SELECT pg_catalog.string_agg(e.expr, ', ' ORDER BY e.k) AS keys, "
-               "pg_catalog.string_agg('(' || e.expr || ')' || e.collated, ', ' ORDER BY e.k) AS "
-               "grouped "
+               ", LATERAL (SELECT pg_catalog.string_agg('key' || e.k, ', ' ORDER BY e.k) AS names, "
+               "pg_catalog.string_agg('(' || e.expr || ')' || e.collated || ' AS key' || e.k, ', ' "
+               "ORDER BY e.k) AS expressions "
                "FROM (SELECT g.k, pg_catalog.pg_get_indexdef(i.indexrelid, g.k, false) AS expr, "
                "coalesce((SELECT ' COLLATE ' || pg_catalog.quote_ident(cn.nspname) || '.' || "
                "pg_catalog.quote_ident(cl.collname) FROM pg_catalog.pg_collation cl JOIN "

@@ -141,6 +141,60 @@ std::vector<CatalogCheck> reference_checks_of(const SqlResult& result) {
     return out;
 }
 
+namespace {
+
+// A constraint below another (conparentid) has one side's: that of the partition which it is for,
+// be it of the referenced table or of the referencing one. The functions are RI_FKey_check_ins and
+// _upd, and those from RI_FKey_cascade_del to RI_FKey_noaction_upd
+// (src/include/catalog/pg_proc.dat). A trigger that is disabled has its row.
+const char* foreign_key_triggers_query() {
+    return "SELECT pg_catalog.count(*), "
+           "pg_catalog.min(c.conrelid::pg_catalog.regclass::pg_catalog.text || ' (' || "
+           "c.conname || ')') FROM pg_catalog.pg_constraint c LEFT JOIN pg_catalog.pg_constraint p "
+           "ON p.oid = c.conparentid LEFT JOIN (SELECT tgconstraint, pg_catalog.count(*) FILTER "
+           "(WHERE tgfoid IN (1644, 1645)) AS checks, pg_catalog.count(*) FILTER (WHERE tgfoid "
+           "BETWEEN 1646 AND 1655) AS actions FROM pg_catalog.pg_trigger WHERE tgconstraint <> 0 "
+           "GROUP BY tgconstraint) t ON t.tgconstraint = c.oid WHERE c.contype = 'f' AND "
+           "(c.conparentid = 0 OR p.oid IS NOT NULL) AND "
+           "coalesce(pg_catalog.to_jsonb(c) ->> 'conenforced', 'true') = 'true' AND "
+           "(coalesce(t.checks, 0) < CASE WHEN c.conrelid = p.conrelid THEN 0 ELSE 2 END OR "
+           "coalesce(t.actions, 0) < CASE WHEN c.conrelid <> p.conrelid THEN 0 ELSE 2 END) HAVING "
+           "pg_catalog.count(*) > 0";
+}
+
+// User mappings, memberships and settings are none of these: the drill itself takes rows of theirs
+// away.
+constexpr const char* kWithDependencies =
+    "pg_am pg_amop pg_amproc pg_attrdef pg_cast pg_class pg_collation pg_constraint pg_conversion "
+    "pg_extension pg_foreign_data_wrapper pg_foreign_server pg_language pg_namespace pg_opclass "
+    "pg_operator pg_opfamily pg_policy pg_proc pg_publication pg_publication_rel pg_rewrite "
+    "pg_statistic_ext pg_trigger pg_ts_config pg_ts_dict pg_ts_parser pg_type";
+
+// What a lost row depended on, and what depended on it, is still written down: of a trigger or a
+// rule there is hardly another trace.
+std::string dependencies_query() {
+    std::string names;
+    std::string objects;
+    std::istringstream catalogs(kWithDependencies);
+    for (std::string catalog; catalogs >> catalog;) {
+        names += (names.empty() ? "'pg_catalog." : ", 'pg_catalog.") + catalog +
+                 "'::pg_catalog.regclass";
+        objects += (objects.empty() ? "" : " UNION ALL ") +
+                   ("SELECT tableoid, oid FROM pg_catalog." + catalog);
+    }
+    return "SELECT pg_catalog.count(*), "
+           "pg_catalog.min(d.catalog::pg_catalog.regclass::pg_catalog.text || ' ' || "
+           "d.object) FROM (SELECT classid AS catalog, objid AS object FROM pg_catalog.pg_depend "
+           "UNION SELECT refclassid, refobjid FROM pg_catalog.pg_depend UNION SELECT classid, "
+           "objid FROM pg_catalog.pg_shdepend WHERE dbid = (SELECT oid FROM "
+           "pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) d WHERE "
+           "d.object <> 0 AND d.catalog IN (" +
+           names + ") AND NOT EXISTS (SELECT 1 FROM (" + objects +
+           ") o WHERE o.tableoid = d.catalog AND o.oid = d.object) HAVING pg_catalog.count(*) > 0";
+}
+
+}  // namespace
+
 std::vector<CatalogCheck> agreement_checks() {
     return {
         {"pg_class and pg_attribute: the number of columns",
@@ -156,6 +210,19 @@ std::vector<CatalogCheck> agreement_checks() {
          "SELECT count(*), min(a.attrelid::pg_catalog.text) FROM pg_catalog.pg_attribute a WHERE "
          "a.atthasdef AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attrdef d WHERE d.adrelid = "
          "a.attrelid AND d.adnum = a.attnum) HAVING count(*) > 0"},
+        {"pg_class and pg_constraint: the number of check constraints",
+         "SELECT pg_catalog.count(*), pg_catalog.min(c.oid::pg_catalog.regclass::pg_catalog.text) "
+         "FROM pg_catalog.pg_class c LEFT JOIN (SELECT conrelid, pg_catalog.count(*) AS n FROM "
+         "pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 GROUP BY conrelid) k ON "
+         "k.conrelid = c.oid WHERE c.relchecks <> coalesce(k.n, 0) HAVING pg_catalog.count(*) > 0"},
+        {"pg_constraint and pg_trigger: triggers of foreign keys", foreign_key_triggers_query()},
+        // relhasrules is no promise: it stays true when the last rule is dropped.
+        {"pg_class and pg_rewrite: queries of views",
+         "SELECT pg_catalog.count(*), pg_catalog.min(c.oid::pg_catalog.regclass::pg_catalog.text) "
+         "FROM pg_catalog.pg_class c WHERE c.relkind IN ('v', 'm') AND NOT EXISTS (SELECT 1 FROM "
+         "pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN') HAVING "
+         "pg_catalog.count(*) > 0"},
+        {"pg_depend and pg_shdepend: what objects depend on", dependencies_query()},
     };
 }
 
