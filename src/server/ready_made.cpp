@@ -14,7 +14,7 @@ namespace {
 // Tables of users; options say which.
 constexpr char kTables[] = R"(,
 tables AS (
-    SELECT c.oid, c.relkind, n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
+    SELECT c.oid, c.relkind, c.relowner, n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
            CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%I.%I', n.nspname, c.relname) AS own_rows,
            -- What is an expression cannot be shown as text then without waiting.
            EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'relation' AND l.relation = c.oid AND l.mode = 'AccessExclusiveLock' AND l.granted
@@ -35,7 +35,8 @@ foreign_keys AS (
     SELECT con.oid, con.conname, con.conrelid, con.confrelid, con.conkey, con.confkey, t.name, t.own_rows,
            pg_catalog.format('%I.%I', n.nspname, k.relname) AS key_name,
            CASE k.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%I.%I', n.nspname, k.relname) AS key_rows,
-           COALESCE((pg_catalog.to_jsonb(con) ->> 'conperiod')::boolean, false) AS temporal,
+           CASE WHEN COALESCE((pg_catalog.to_jsonb(con) ->> 'conperiod')::boolean, false) THEN 'a foreign key with PERIOD is not checked'
+                WHEN pairs.converted AND k.relowner <> t.relowner THEN 'a user''s cast converts its columns, and its tables have two owners' END AS skip,
            pairs.meet, pairs.filled, pairs.columns, pairs.first_key
     FROM pg_catalog.pg_constraint AS con JOIN tables AS t ON t.oid = con.conrelid
     JOIN pg_catalog.pg_class AS k ON k.oid = con.confrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = k.relnamespace
@@ -51,7 +52,10 @@ foreign_keys AS (
                pg_catalog.string_agg(pg_catalog.format('f.%I IS NOT NULL', fa.attname),
                    CASE con.confmatchtype WHEN 'f' THEN ' OR ' ELSE ' AND ' END ORDER BY u.n) AS filled,
                pg_catalog.string_agg(pg_catalog.format('f.%I', fa.attname), ', ' ORDER BY u.n) AS columns,
-               pg_catalog.min(pg_catalog.format('k.%I', ka.attname)) AS first_key
+               pg_catalog.min(pg_catalog.format('k.%I', ka.attname)) AS first_key,
+               -- Whose code that would be is not known; both tables' owner may run it.
+               pg_catalog.bool_or((ka.atttypid <> op.oprleft OR fa.atttypid <> op.oprright) AND EXISTS (
+                   SELECT FROM pg_catalog.pg_cast AS ca WHERE ca.castfunc >= 16384 AND ca.casttarget IN (op.oprleft, op.oprright))) AS converted
         FROM ROWS FROM (pg_catalog.unnest(con.conkey), pg_catalog.unnest(con.confkey), pg_catalog.unnest(con.conpfeqop)) WITH ORDINALITY AS u (f, k, op, n)
         JOIN pg_catalog.pg_attribute AS fa ON fa.attrelid = con.conrelid AND fa.attnum = u.f
         JOIN pg_catalog.pg_attribute AS ka ON ka.attrelid = con.confrelid AND ka.attnum = u.k
@@ -94,7 +98,7 @@ SELECT pg_catalog.format('%I on %s', conname, name) AS object,
        pg_catalog.format('SELECT f.tableoid::pg_catalog.regclass AS "table", f.ctid AS "row", %s FROM %s AS f LEFT JOIN %s AS k ON %s WHERE %s IS NULL AND (%s)',
            columns, own_rows, key_rows, meet, first_key, filled) AS sql,
        ARRAY[name, key_name] AS tables,
-       CASE WHEN temporal THEN 'a foreign key with PERIOD is not checked' END AS skip
+       skip
 FROM foreign_keys ORDER BY 1)";
 
 // num_nulls: of a column that is NOT NULL the planner takes IS NULL for false without looking.
@@ -179,7 +183,7 @@ SELECT pg_catalog.format('%I on %s', fk.conname, fk.name) AS object,
                          'FROM %s AS f JOIN %s AS k ON %s WHERE f.%I IS NOT NULL AND k.%I IS NOT NULL AND f.%I IS DISTINCT FROM k.%I',
            fk.columns, f.attname, k.attname, fk.own_rows, fk.key_rows, fk.meet, f.attname, k.attname, f.attname, k.attname) AS sql,
        ARRAY[fk.name, fk.key_name] AS tables,
-       CASE WHEN fk.temporal THEN 'a foreign key with PERIOD is not checked' END AS skip
+       fk.skip
 FROM foreign_keys AS fk JOIN tenant_columns AS f ON f.oid = fk.conrelid JOIN tenant_columns AS k ON k.oid = fk.confrelid
 -- A key that the tenant is a part of cannot refer to another's row.
 WHERE NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(fk.conkey), pg_catalog.unnest(fk.confkey)) AS u (f, k)

@@ -46,6 +46,15 @@ CREATE FUNCTION mallory.shadow() RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN
     EXCEPTION WHEN OTHERS THEN RETURN true; END \$\$;
 CREATE TABLE mallory.shadowed (n int); INSERT INTO mallory.shadowed VALUES (1);
 ALTER TABLE mallory.shadowed ADD CHECK (mallory.shadow()) NOT VALID;
+CREATE TYPE mallory.mood AS ENUM ('good', 'bad');
+CREATE FUNCTION mallory.told(mallory.mood) RETURNS text STABLE LANGUAGE plpgsql AS \$\$ BEGIN
+    IF current_user <> 'mallory' THEN RAISE EXCEPTION 'I am %', current_user; END IF; RETURN format('%s', \$1); END \$\$;
+CREATE CAST (mallory.mood AS text) WITH FUNCTION mallory.told(mallory.mood) AS IMPLICIT;
+RESET ROLE;
+CREATE TABLE words (word text PRIMARY KEY); INSERT INTO words VALUES ('good'); GRANT REFERENCES, SELECT ON words TO mallory;
+SET ROLE mallory;
+CREATE TABLE mallory.own_words (word text PRIMARY KEY); INSERT INTO mallory.own_words VALUES ('good');
+CREATE TABLE mallory.moods (a mallory.mood CONSTRAINT own_key REFERENCES mallory.own_words, b mallory.mood CONSTRAINT foreign_key REFERENCES public.words);
 RESET ROLE;
 -- His tables where he cannot go, and with policies that bind him, too.
 CREATE TABLE alien.his (n int CHECK (n > 0)); INSERT INTO alien.his VALUES (1); ALTER TABLE alien.his OWNER TO mallory; REVOKE ALL ON alien.his FROM mallory;
@@ -64,6 +73,8 @@ is($found{'mine on mallory.t'}, 'passed|0|', 'live: a constraint has its owner\'
 is($found{'peeked_peek_idx on mallory.peeked'}, 'passed|0|', 'live: so has an index');
 is($found{'positive on mallory.forced'}, 'failed|1|', 'live: policies hide no row');
 is($found{'his_n_check on alien.his'}, 'error||42501', 'live: a table that its owner may not read is an error in its row, and nobody else reads it for him');
+is($found{'own_key on mallory.moods'}, 'passed|0|', 'live: a cast of his between his own tables');
+is($found{'foreign_key on mallory.moods'}, 'skipped||', 'live: to another\'s table nobody runs it');
 is(sql('SELECT count(*) FROM ark.integrity_results WHERE violations IS NULL AND status = \'passed\''), 0, 'each has its count');
 is(sql('SELECT pg_postmaster_start_time() < min(started_at) FROM ark.integrity_runs'), 't', 'the server has not crashed');
 
@@ -75,7 +86,8 @@ append_to_file($checks, "-- name: carries\n-- severity: warning\nSELECT carry_fo
 my $evidence = drill_finds($node, 'a drill', [ { check => 'constraint', relation => 'mallory.forced', message => qr/^1 row breaks check constraint "positive"/ } ],
     '--scratch', $scratch, '--checks', $checks, '--jobs', 1);
 is($evidence->{error_count}, 1, 'and nothing else') or diag(JSON::PP::encode_json($evidence->{errors}));
-is_deeply([ grep { !/"carries"|check carries|carried_carry_idx|recorded tables changed/ } @{ $evidence->{notes} } ], [], 'all of his was looked at');
+is_deeply([ grep { !/"carries"|check carries|carried_carry_idx|recorded tables changed|user's cast/ } @{ $evidence->{notes} } ], [], 'all of his was looked at');
+is((grep { /user's cast converts its columns/ } @{ $evidence->{notes} }), 2, 'but for his casts, which are noted');
 ok(!-e "$outside/of_index", 'an index\'s function writes no file');
 ok(!-e "$outside/of_function", 'nor does one of a superuser\'s that anybody may call');
 $evidence = (PgArk::Drill::run_drill($node, '--scratch', $scratch, '--jobs', 1, '--only', 'catalog,constraints'))[1];

@@ -124,13 +124,17 @@ class ConstraintCheck final : public Asker {
             return true;
         SqlResult result = list_owners();
         if (!result.failed)
-            result = pool_.ask_rows(database_, std::string(without_indexes()) + "; " + list_query(),
-                                    [&](const SqlRow& row) {
-                                        ++count();
-                                        Rule rule = rule_of(row);
-                                        if (!is_kept_by_pages(rule))
-                                            rules_.push_back(std::move(rule));
-                                    });
+            result = pool_.ask_rows(
+                database_, std::string(without_indexes()) + "; " + list_query(),
+                [&](const SqlRow& row) {
+                    ++count();
+                    Rule rule = rule_of(row);
+                    if (rule.sql.empty())
+                        note(rule.what + " of " + rule.relation +
+                             " was not checked, since a user's cast converts its columns");
+                    else if (!is_kept_by_pages(rule))
+                        rules_.push_back(std::move(rule));
+                });
         if (result.failed) {
             lost_ = result.lost;
             Finding finding = failure("pg_catalog.pg_constraint", result);

@@ -46,6 +46,7 @@ const char* foreign_keys_query() {
         std::string("SELECT ") + kRelation +
         ", 'foreign key \"' || c.conname || '\"' || CASE WHEN c.convalidated THEN '' ELSE ' (NOT "
         "VALID)' END, "
+        "CASE WHEN k.converted THEN '' ELSE "
         "'SELECT pg_catalog.count(*), pg_catalog.min(v.place), NULL FROM (SELECT "
         "fk.tableoid::pg_catalog.regclass::pg_catalog.text || '' '' || "
         "fk.ctid::pg_catalog.text AS place FROM ' || CASE r.relkind WHEN 'p' THEN '' ELSE 'ONLY ' "
@@ -55,7 +56,7 @@ const char* foreign_keys_query() {
         "pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(p.relname) || "
         "' AS pk ON ' || k.joined || ' WHERE pk.' || k.first_key || ' IS NULL AND (' || "
         "CASE c.confmatchtype WHEN 'f' THEN k.any_given ELSE k.all_given END || ')) AS v HAVING "
-        "pg_catalog.count(*) > 0', " +
+        "pg_catalog.count(*) > 0' END, " +
         kBytes +
         ", false FROM pg_catalog.pg_constraint c "
         "JOIN pg_catalog.pg_class r ON r.oid = c.conrelid "
@@ -69,6 +70,9 @@ const char* foreign_keys_query() {
         "pa.attcollation <> fa.attcollation AND pa.attcollation <> 0 THEN ' COLLATE ' || "
         "col.name ELSE '' END, ' AND ' ORDER BY u.i) AS joined, "
         "(pg_catalog.array_agg(pg_catalog.quote_ident(pa.attname) ORDER BY u.i))[1] AS first_key, "
+        "pg_catalog.bool_or((l.cast_to <> '' OR ri.cast_to <> '') AND EXISTS (SELECT FROM "
+        "pg_catalog.pg_cast ca WHERE ca.castfunc >= 16384 AND ca.casttarget IN (lt.oid, rt.oid))) "
+        "AS converted, "
         "pg_catalog.string_agg('fk.' || pg_catalog.quote_ident(fa.attname) || ' IS NOT NULL', "
         "' OR ' ORDER BY u.i) AS any_given, "
         "pg_catalog.string_agg('fk.' || pg_catalog.quote_ident(fa.attname) || ' IS NOT NULL', "

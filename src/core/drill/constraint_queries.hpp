@@ -18,7 +18,8 @@ struct Rule {
     std::string relation;  ///< schema.name, quoted where SQL needs it
     std::string what;      ///< "foreign key \"orders_customer_fkey\"", for people
     /// Of a rule about single rows: an expression that is true where the row breaks it. Of others:
-    /// a query for one row (how many break it, where one is, more about it), none where none does.
+    /// a query for one row (how many break it, where one is, more about it), none where none does;
+    /// empty where a user's cast would be run for it.
     std::string sql;
     uint64_t bytes = 0;                ///< of the relation, as far as the catalog knows
     bool is_note = false;              ///< what breaks it may be as it was meant
