@@ -26,7 +26,9 @@ tables AS (
       AND NOT COALESCE(o -> 'exclude' ? pg_catalog.format('%s.%s', n.nspname, c.relname), false)),
 annotated AS (
     SELECT t.oid, t.name, a.attnum, a.attname, pg_catalog.format('t.%I', a.attname) AS "column",
-           pg_catalog.col_description(t.oid, a.attnum) AS note
+           pg_catalog.col_description(t.oid, a.attnum) AS note,
+           CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_cast AS ca WHERE ca.castsource = a.atttypid AND ca.casttarget = 'pg_catalog.text'::pg_catalog.regtype
+                             AND ca.castfunc >= 16384) THEN 'a user''s cast makes the column text' END AS skip
     FROM tables AS t JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE pg_catalog.col_description(t.oid, a.attnum) LIKE '%@ark:%'),
 -- How the rows of both sides of a foreign key meet: by its own operators, as the server compares them. Types by
@@ -194,14 +196,14 @@ constexpr char kEmailShape[] = R"(
 SELECT pg_catalog.format('%I of %s', attname, name) AS object,
        pg_catalog.format('SELECT t.tableoid::pg_catalog.regclass AS "table", t.ctid AS "row", %1$s AS value FROM %2$s AS t WHERE NOT (%1$s::pg_catalog.text ~ %3$L)',
            "column", name, '^[^@[:space:]]+@[^@[:space:].]+(\.[^@[:space:].]+)+$') AS sql,
-       ARRAY[name] AS tables, NULL::text AS skip
+       ARRAY[name] AS tables, skip
 FROM annotated WHERE note ~ '(^|\s)@ark:email(\s|$)' ORDER BY 1)";
 
 constexpr char kRequiredColumns[] = R"(
 SELECT pg_catalog.format('%I of %s', attname, name) AS object,
        pg_catalog.format('SELECT t.tableoid::pg_catalog.regclass AS "table", t.ctid AS "row" FROM %2$s AS t WHERE pg_catalog.num_nulls(%1$s) > 0 OR pg_catalog.btrim(%1$s::pg_catalog.text, %3$L) = %4$L',
            "column", name, E' \t\r\n', '') AS sql,
-       ARRAY[name] AS tables, NULL::text AS skip
+       ARRAY[name] AS tables, skip
 FROM annotated WHERE note ~ '(^|\s)@ark:required(\s|$)' ORDER BY 1)";
 
 // What the sequence gives next must lie beyond what the column has. The table is seen as it was a

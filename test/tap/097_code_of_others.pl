@@ -69,7 +69,7 @@ sql('SELECT ark.add_ready_made_checks()');
 sql('CALL ark.check_integrity()');
 my %found = map { my ($object, $rest) = split /\|/, $_, 2; ($object => $rest) }
     split /\n/, sql(q{SELECT object, status, violations, coalesce(error ->> 'sqlstate', '') FROM ark.integrity_results WHERE object LIKE '%mallory.%' OR object LIKE '%alien.%'});
-is($found{'mine on mallory.t'}, 'passed|0|', 'live: a constraint has its owner\'s rights');
+is($found{'mine on mallory.t'}, 'passed|0|', "live: a constraint has its owner's rights");
 is($found{'peeked_peek_idx on mallory.peeked'}, 'passed|0|', 'live: so has an index');
 is($found{'positive on mallory.forced'}, 'failed|1|', 'live: policies hide no row');
 is($found{'his_n_check on alien.his'}, 'error||42501', 'live: a table that its owner may not read is an error in its row, and nobody else reads it for him');
@@ -88,8 +88,8 @@ my $evidence = drill_finds($node, 'a drill', [ { check => 'constraint', relation
 is($evidence->{error_count}, 1, 'and nothing else') or diag(JSON::PP::encode_json($evidence->{errors}));
 is_deeply([ grep { !/"carries"|check carries|carried_carry_idx|recorded tables changed|user's cast/ } @{ $evidence->{notes} } ], [], 'all of his was looked at');
 is((grep { /user's cast converts its columns/ } @{ $evidence->{notes} }), 2, 'but for his casts, which are noted');
-ok(!-e "$outside/of_index", 'an index\'s function writes no file');
-ok(!-e "$outside/of_function", 'nor does one of a superuser\'s that anybody may call');
+ok(!-e "$outside/of_index", "an index's function writes no file");
+ok(!-e "$outside/of_function", "nor does one of a superuser's that anybody may call");
 $evidence = (PgArk::Drill::run_drill($node, '--scratch', $scratch, '--jobs', 1, '--only', 'catalog,constraints'))[1];
 is($evidence->{error_count}, 1, 'temporary objects of his hide nothing') or diag(JSON::PP::encode_json($evidence->{errors}));
 
