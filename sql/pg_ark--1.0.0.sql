@@ -128,7 +128,7 @@ COMMENT ON COLUMN ark.backup_tests.started_at IS 'When it began';
 COMMENT ON COLUMN ark.backup_tests.completed_at IS 'When it ended; null while it runs';
 COMMENT ON COLUMN ark.backup_tests.success IS 'true: a server came up from the backup and nothing was wrong; false: damage was found; null while it runs, and where nothing is known: errors and notes say why';
 COMMENT ON COLUMN ark.backup_tests.errors IS 'What was wrong, each with relation and block where there is one';
-COMMENT ON COLUMN ark.backup_tests.data_verified IS 'What was checked, how much of it, and the seconds of each step; rto_seconds is the time until the server was up; of a drill target (what was asked, what was reached), rules, and checks (what came out of each of the user''s own)';
+COMMENT ON COLUMN ark.backup_tests.data_verified IS 'What was checked, how much of it, and the seconds of each step; rto_seconds is the time until the server was up; of a drill steps (which were chosen and left_out), target (what was asked, what was reached), rules, and checks (what came out of each of the user''s own)';
 COMMENT ON COLUMN ark.backup_tests.tested_by IS 'Whoever the caller named';
 COMMENT ON COLUMN ark.backup_tests.notes IS 'What the caller noted, and what could not be checked';
 
@@ -976,11 +976,19 @@ CREATE VIEW ark.recovery_status AS
     ), window_ AS (
         SELECT pg_catalog.max(h.worst) AS worst, pg_catalog.min(h."from") AS since
         FROM ark.unprotected_history() AS h
+    ), ended AS (
+        -- A drill of some of the checks that found nothing says nothing of what the others found: whether it counts, what was before it says.
+        SELECT d.*, pg_catalog.max(CASE WHEN d.success AND NOT d.partial THEN d.started_at END) OVER before AS whole_at,
+               pg_catalog.max(CASE WHEN NOT d.success THEN d.started_at END) OVER before AS failed_at
+        FROM (SELECT t.id, t.started_at, t.completed_at, t.success, t.data_verified, (t.data_verified #> '{steps,left_out,0}') IS NOT NULL AS partial
+              FROM ark.backup_tests AS t
+              WHERE t.test_type IN ('restore_test', 'drill') AND t.success IS NOT NULL AND t.completed_at IS NOT NULL) AS d
+        WINDOW before AS (ORDER BY d.started_at)
     ), test AS (
         SELECT t.id, t.completed_at, t.success, pg_catalog.make_interval(secs => (t.data_verified ->> 'rto_seconds')::double precision) AS rto,
                pg_catalog.row_number() OVER (ORDER BY t.started_at DESC) AS n
-        FROM ark.backup_tests AS t
-        WHERE t.test_type IN ('restore_test', 'drill') AND t.success IS NOT NULL AND t.completed_at IS NOT NULL
+        FROM ended AS t
+        WHERE NOT (t.partial AND t.success) OR t.failed_at IS NULL OR t.failed_at < t.whole_at
     ), last_good AS (
         SELECT * FROM test WHERE success AND rto IS NOT NULL ORDER BY n LIMIT 1
     ), recent AS (
@@ -1036,7 +1044,7 @@ CREATE VIEW ark.recovery_status AS
                     ELSE pg_catalog.concat_ws(' ', pg_catalog.format('More would be lost now than may be (streaming is %s): see ark.wal_status and ark.archiver_status.', j.state), j.error_hint) END,
                CASE j.rto_status WHEN 'met' THEN NULL WHEN 'none' THEN NULL
                     WHEN 'missed' THEN CASE WHEN j.failed_id IS NOT NULL
-                         THEN pg_catalog.format('The newest drill found damage (ark.backup_tests, id %s): take a new backup and drill it.', j.failed_id)
+                         THEN pg_catalog.format('The newest drill has failed: look at errors in ark.backup_tests, id %s. Rows that break a rule are repaired in the live database, where it has them too; damage of files needs a new backup, and its drill.', j.failed_id)
                          ELSE 'A recovery takes longer than it may: restore with more jobs, from nearer storage or to faster disks, or take backups more often.' END
                     WHEN 'at_risk' THEN 'At today''s size a recovery should take longer than it may: plan for it.'
                     ELSE CASE WHEN j.test_id IS NULL THEN 'No drill has measured a recovery yet: SELECT ark.schedule_drill(''monthly'').'
@@ -1063,7 +1071,7 @@ COMMENT ON COLUMN ark.recovery_status.rto_test_id IS 'That drill, in ark.backup_
 COMMENT ON COLUMN ark.recovery_status.rto_tested_at IS 'When it ended';
 COMMENT ON COLUMN ark.recovery_status.rto_predicted IS 'So long it should take now, from the newest backup and with the WAL since; null: no drill tells';
 COMMENT ON COLUMN ark.recovery_status.rto_trend IS 'By so much it grows in 30 days, by the last 12 drills; null: fewer than three, or less than a day apart';
-COMMENT ON COLUMN ark.recovery_status.rto_status IS 'met, at_risk (it was, and is predicted not to be), missed (too long, or the newest drill found damage), unknown (no drill, or none within evidence_age); none: there is no objective';
+COMMENT ON COLUMN ark.recovery_status.rto_status IS 'met, at_risk (it was, and is predicted not to be), missed (too long, or the newest drill failed, which one of only some checks does not clear), unknown (no drill, or none within evidence_age); none: there is no objective';
 COMMENT ON COLUMN ark.recovery_status.rto_since IS 'Since which drill';
 COMMENT ON COLUMN ark.recovery_status.what_to_do IS 'What to do; null: nothing';
 
@@ -1083,7 +1091,8 @@ BEGIN ATOMIC
         'history', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
                 'test_id', h.id, 'at', pg_catalog.to_char(h.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'success', h.success,
                 'bytes', h.data_verified #> '{files,bytes}', 'fetch_seconds', h.data_verified #> '{seconds,fetch}',
-                'recover_seconds', h.data_verified #> '{seconds,recover}', 'rto_seconds', h.data_verified -> 'rto_seconds')) ORDER BY h.started_at)
+                'recover_seconds', h.data_verified #> '{seconds,recover}', 'rto_seconds', h.data_verified -> 'rto_seconds',
+                'partial', CASE WHEN (h.data_verified #> '{steps,left_out,0}') IS NOT NULL THEN true END)) ORDER BY h.started_at)
             FROM (SELECT t.id, t.started_at, t.success, t.data_verified FROM ark.backup_tests AS t WHERE t.success IS NOT NULL AND t.test_type IN ('restore_test', 'drill')
                   ORDER BY t.started_at DESC LIMIT 120) AS h));
 END;

@@ -33,7 +33,31 @@ bool take_test_option(void* target, const char* key, const JsonbValue& value) {
 
 namespace {
 
-// ["a", "b"], as "a,b". The child knows which there are.
+// As core/drill/drill_steps.cpp has them.
+constexpr const char* kSteps[] = {"objects",     "files",     "pages",        "catalog",
+                                  "amcheck",     "rows",      "foreign_keys", "constraints",
+                                  "unique_keys", "sequences", "checks",       "critical_functions",
+                                  "census"};
+
+const char* all_steps() {
+    StringInfoData names;
+    initStringInfo(&names);
+    for (const char* step : kSteps)
+        appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", step);
+    return names.data;
+}
+
+void require_step(const char* name) {
+    for (const char* step : kSteps) {
+        if (strcmp(step, name) == 0)
+            return;
+    }
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("unknown check \"%s\" in option \"checks\" of p_options", name),
+                    errhint("The checks are %s.", all_steps())));
+}
+
+// ["a", "b"], as "a,b".
 void steps_option(const JsonbValue& value, char (&to)[kStepsSize]) {
     StringInfoData names;
     initStringInfo(&names);
@@ -46,26 +70,25 @@ void steps_option(const JsonbValue& value, char (&to)[kStepsSize]) {
             if (token != WJB_ELEM)
                 continue;
             good &= element.type == jbvString;
-            if (good)
-                appendStringInfo(&names, "%s%.*s", names.len > 0 ? "," : "", element.val.string.len,
-                                 element.val.string.val);
+            if (!good)
+                break;
+            const char* name = pnstrdup(element.val.string.val, element.val.string.len);
+            require_step(name);
+            appendStringInfo(&names, "%s%s", names.len > 0 ? "," : "", name);
         }
     }
     if (!good || names.len == 0 || names.len >= kStepsSize)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("invalid value for option \"checks\" of p_options"),
-                 errhint("It is an array of names: objects, files, pages, catalog, amcheck, rows, "
-                         "foreign_keys, constraints, unique_keys, sequences, checks, "
-                         "critical_functions, census.")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("invalid value for option \"checks\" of p_options"),
+                        errhint("It is an array of names: %s.", all_steps())));
     strlcpy(to, names.data, kStepsSize);
 }
 
 bool take_drill_option(void* target, const char* key, const JsonbValue& value) {
-    constexpr int kMostSeed = 9999;
+    constexpr uint64 kMostSeed = PG_UINT32_MAX;  // of those that are drawn
     auto* request = static_cast<JobRequest*>(target);
     if (strcmp(key, "seed") == 0)
-        request->seed = static_cast<uint64>(integer_option(key, value, kMostSeed));
+        request->seed = whole_number_option(key, value, kMostSeed);
     else if (strcmp(key, "checks") == 0)
         steps_option(value, request->steps);
     else

@@ -34,19 +34,24 @@ bool looks_like_uuid(const char* text) {
 
 }  // namespace
 
-int integer_option(const char* key, const JsonbValue& value, int max) {
-    const char* expected = psprintf("a whole number from 1 to %d", max);
+uint64 whole_number_option(const char* key, const JsonbValue& value, uint64 max) {
+    const char* expected = psprintf("a whole number from 1 to " UINT64_FORMAT, max);
     if (value.type != jbvNumeric)
         bad_value(key, expected);
     const char* digits =
         DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
     const size_t length = strlen(digits);
-    if (strspn(digits, "0123456789") != length || length > 4)
+    constexpr size_t kMostDigits = 18;  // no overflow
+    if (strspn(digits, "0123456789") != length || length > kMostDigits)
         bad_value(key, expected);
-    const int number = atoi(digits);
+    const uint64 number = strtou64(digits, nullptr, 10);
     if (number < 1 || number > max)
         bad_value(key, expected);
     return number;
+}
+
+int integer_option(const char* key, const JsonbValue& value, int max) {
+    return static_cast<int>(whole_number_option(key, value, static_cast<uint64>(max)));
 }
 
 double fraction_option(const char* key, const JsonbValue& value) {

@@ -18,6 +18,7 @@ void take_options(Jsonb* options, const char* known, OptionTaker take, void* tar
 
 /// The value as such a thing; throws ERRCODE_INVALID_PARAMETER_VALUE where it is another.
 int integer_option(const char* key, const JsonbValue& value, int max);
+uint64 whole_number_option(const char* key, const JsonbValue& value, uint64 max);
 /// From 0 to 1.
 double fraction_option(const char* key, const JsonbValue& value);
 bool boolean_option(const char* key, const JsonbValue& value);

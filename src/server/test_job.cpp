@@ -188,18 +188,29 @@ char* first_findings(const TestJob& job) {
 void report_end(const TestJob& job) {
     const long ms = TimestampDifferenceMilliseconds(job.started_at, GetCurrentTimestamp());
     if (job.verdict == Verdict::kGood) {
-        ereport(LOG,
-                (errmsg("%s of backup \"%s\" found nothing wrong", what_of(job), backup_of(job)),
-                 errdetail("It took %ld.%03ld s.", ms / 1000, ms % 1000)));
+        const char* steps = job.request->steps;
+        ereport(
+            LOG,
+            (errmsg("%s of backup \"%s\" found nothing wrong", what_of(job), backup_of(job)),
+             steps[0] == '\0' ? errdetail("It took %ld.%03ld s.", ms / 1000, ms % 1000)
+                              : errdetail("It took %ld.%03ld s. Only these checks were made: %s.",
+                                          ms / 1000, ms % 1000, steps)));
         return;
     }
     const char* findings = first_findings(job);
-    ereport(WARNING,
-            (errcode(ERRCODE_DATA_CORRUPTED),
-             errmsg("%s of backup \"%s\" found damage", what_of(job), backup_of(job)),
-             findings[0] != '\0' ? errdetail_internal("%s", findings) : 0,
-             errhint("See %s, id %s, for all of it. Take a new backup, and keep the older ones.",
-                     row_of(job).table, job.request->test_id)));
+    ereport(
+        WARNING,
+        (errcode(ERRCODE_DATA_CORRUPTED),
+         errmsg("%s of backup \"%s\" found damage", what_of(job), backup_of(job)),
+         findings[0] != '\0' ? errdetail_internal("%s", findings) : 0,
+         job.request->drill
+             ? errhint("Look at errors in %s, id %s. Rows that break a rule are repaired in the "
+                       "live database, where it has them too; damage of files needs a new "
+                       "backup, and its drill. Keep the older ones.",
+                       row_of(job).table, job.request->test_id)
+             : errhint("See %s, id %s, for all of it. Take a new backup, and keep the older "
+                       "ones.",
+                       row_of(job).table, job.request->test_id)));
 }
 
 void end_with_evidence(TestJob* job) {

@@ -117,7 +117,21 @@ is(target_of($evidence)->{backup_id}, $second, 'stays with it');
 ark_fails([ 'drill', '--repo', $repository, '--scratch', $scratch, '--target', 'nowhere' ], qr/target of a drill is consistency, latest, random, or a time/, 'no target');
 ark_fails([ 'drill', '--repo', $repository, '--scratch', $scratch, '--target', '2999-01-01 00:00:00+00' ], qr/in the future/, 'the future');
 ark_fails([ 'drill', '--repo', $repository, '--scratch', $scratch, '--seed', 3 ], qr/--seed needs --target random/, 'a seed for nothing');
-drill_finds($node, 'before any backup', [ { check => 'target', message => qr/\S/ } ], '--scratch', $scratch, '--target', '2020-01-01 00:00:00+00');
+# Who asks for what cannot be has no verdict on a backup that nobody read.
+sub evidence_stored { return scalar grep { m{/tests/} } find_objects($repository =~ s{^file://}{}r, qr{/tests/}) }
+sub no_verdict {
+    my ($what, $pattern, @arguments) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $stored = evidence_stored();
+    my ($status, $out, $err) = ark('drill', '--repo', $repository, '--scratch', $scratch, @arguments);
+    is($status, 5, "$what: the target cannot be reached");
+    like($err, $pattern, "$what: why");
+    is(evidence_stored(), $stored, "$what: and nothing is held against a backup");
+}
+cmp_ok(evidence_stored(), '>', 0, 'evidence is stored otherwise');
+no_verdict('before any backup', qr/no backup leads to/, '--target', '2020-01-01 00:00:00+00');
+no_verdict('before the one that was named', qr/backup \S+ does not lead to/, '--target', $at_1, '--backup', $second);
+no_verdict('nothing happened since', qr/no archived transaction is later than the target/, '--target', $node->safe_psql('postgres', 'SELECT clock_timestamp()'));
 nothing_left($scratch, 'targets that cannot be');
 
 # A hole in the WAL between the backups: the second's target is reached, the first's is not.
@@ -127,6 +141,8 @@ ok(defined $hole, 'the segment is there');
 my $path = -e $hole ? $hole : ($repository =~ s{^file://}{}r) . "/$hole";
 rename $path, "$scratch/kept" or die "$path: $!";
 drill_finds($node, 'a missing segment, latest', [ { check => 'target', message => qr/is missing|not in the repository/ } ], '--scratch', $scratch, '--target', 'latest', '--backup', $first);
+drill_finds($node, 'a missing segment, a time behind it', [ { check => 'target', message => qr/no archived transaction is later/, detail => qr/is missing, although/ } ],
+    '--scratch', $scratch, '--target', $at_4, '--backup', $first);
 drill_ok($node, 'a missing segment, a time before it', '--scratch', $scratch, '--target', $at_1, expect_rows('0,1'));
 rename "$scratch/kept", $path or die $!;
 

@@ -108,6 +108,14 @@ $evidence = drill_ok($node, '--only', '--scratch', $scratch, '--only', 'foreign_
 is_deeply([ sort grep { /^(?:verify_objects|verify_files|foreign_keys|constraints|unique_keys|sequences)$/ } keys %{ $evidence->{verified}{seconds} } ],
     [qw(foreign_keys sequences)], 'only those that were named');
 is($evidence->{verified}{heap}{relations}, 0, 'no table by amcheck');
+is_deeply($evidence->{verified}{steps}{chosen}, [qw(foreign_keys sequences)], 'they are in the evidence');
+is(scalar @{ $evidence->{verified}{steps}{left_out} }, 11, 'with those that were left out');
+is($evidence->{notes}[0], 'only these checks were made: foreign_keys, sequences; nothing is said of the others', 'and in a note');
+my ($page) = run_command([ 'pg_ark', 'report', 'drill', $evidence->{test_id}, '--repo', $node->{ark_repository} ]);
+like($page, qr/<header>.*Only these checks were made: foreign_keys, sequences\..*<\/header>/s, 'the report begins with it');
+unlike($page, qr/nothing left unchecked|were set up/, 'and does not say that nothing was left');
+is_deeply($v->{steps}{left_out}, [], 'a drill of all leaves out none');
+is(scalar(grep { /only these checks/ } @{ drill_ok($node, 'all by their names', '--scratch', $scratch, '--only', join ',', @{ $v->{steps}{chosen} })->{notes} }), 0, 'all by their names are all');
 ark_fails([ 'drill', '--repo', $node->{ark_repository}, '--scratch', $scratch, '--only', 'foreign_keys,nothing' ], qr/unknown check "nothing"/, 'a check that there is not');
 
 # ---- the user's own, on a sound copy

@@ -74,7 +74,19 @@ is($easy->{rto_status}, 'unknown', 'what was measured long ago proves nothing');
 like($easy->{what_to_do}, qr/The last drill is of/, 'and that is said');
 value(q{INSERT INTO ark.backup_tests (backup_id, test_type, completed_at, success) VALUES ('x', 'restore_test', now(), false)});
 is(status('easy')->{rto_status}, 'missed', 'a drill that found damage misses every objective');
-like(status('easy')->{what_to_do}, qr/The newest drill found damage/, 'and says so');
+like(status('easy')->{what_to_do}, qr/The newest drill has failed: look at errors in ark\.backup_tests, id .* repaired in the live database, .*new backup/, 'and says so');
+sub partial { my ($success) = @_; value(qq{INSERT INTO ark.backup_tests (backup_id, test_type, started_at, completed_at, success, data_verified)
+    VALUES ('y', 'drill', clock_timestamp(), clock_timestamp(), $success, '{"steps": {"chosen": ["sequences"], "left_out": ["rows"]}, "rto_seconds": 1}')}) }
+partial('true');
+is(status('easy')->{rto_status}, 'missed', 'one of a few checks that found nothing does not clear it');
+value(q{INSERT INTO ark.backup_tests (backup_id, test_type, started_at, completed_at, success, data_verified)
+    VALUES ('y', 'drill', clock_timestamp(), clock_timestamp(), true, '{"steps": {"chosen": ["rows"], "left_out": []}, "rto_seconds": 2}')});
+is(status('easy')->{rto_status}, 'met', 'one of all checks does');
+partial('true');
+is(status('easy')->{rto_measured}, '00:00:01', 'and then the time of one of a few counts');
+partial('false');
+is(status('easy')->{rto_status}, 'missed', 'one of a few that failed has failed');
+value(q{DELETE FROM ark.backup_tests WHERE backup_id = 'y'});
 value(q{DELETE FROM ark.backup_tests WHERE backup_id = 'x'});
 cmp_ok(value('SELECT count(*) FROM ark.unprotected_history()'), '>', 0, 'what would have been lost is kept by the hour');
 
@@ -102,6 +114,7 @@ refused(q{SELECT ark.schedule_drill('x', p_backup => 'best')}, qr/"best" is no w
 refused(q{SELECT ark.schedule_drill('')}, qr/p_name must not be empty/, 'no name');
 refused(q{SELECT ark.schedule_drill('x', p_options => '[]')}, qr/p_options must be a JSON object/, 'no options');
 refused(q{SELECT ark.schedule_drill('x', p_options => '{"checks": "all"}')}, qr/invalid value for option "checks"/, 'an option that ark.start_drill would refuse later');
+refused(q{SELECT ark.schedule_drill('x', p_options => '{"checks": ["nope"]}')}, qr/unknown check "nope"/, 'a check that there is not');
 refused(q{SELECT ark.schedule_drill('x', p_options => '{"seed": 1}')}, qr/"seed" belongs to the target "random"/, 'one of another target');
 is(value(q{SELECT extract(hour FROM ark.schedule_drill('nightly', 'daily', p_enabled => false))}), 2, 'the first is at two in the night');
 

@@ -76,7 +76,7 @@ my $out = $node->safe_psql('postgres', qq{CALL ark.drill(NULL, 'latest', '{"note
 like($out, qr/^[0-9a-f-]{36}\|t$/, 'CALL ark.drill');
 $row = test_row($out =~ s/\|t$//r);
 is($row->{data_verified}{target}{kind}, 'latest', 'latest');
-like($row->{notes}, qr/^to the end/, 'notes');
+like($row->{notes}, qr/^to the end\nonly these checks were made: foreign_keys, critical_functions; nothing is said of the others/, 'notes, with what was left out');
 ok(!exists $row->{data_verified}{seconds}{sequences}, 'only the checks that were named');
 is(scalar @{ $row->{data_verified}{checks} }, 1, 'and of the own ones only the critical');
 
@@ -88,6 +88,11 @@ like($row->{data_verified}{target}{stopped}, qr/^before /, 'reached');
 $out = $node->safe_psql('postgres', q{CALL ark.drill(p_target => 'random', p_options => '{"seed": 11}')});
 $row = test_row($out =~ s/\|t$//r);
 is($row->{data_verified}{target}{seed}, 11, 'random, with its seed');
+$out = $node->safe_psql('postgres', q{CALL ark.drill(p_target => 'random', p_options => '{"checks": ["catalog"]}')});
+my $drawn = test_row($out =~ s/\|t$//r)->{data_verified}{target};
+$out = $node->safe_psql('postgres', qq{CALL ark.drill(p_target => 'random', p_options => '{"seed": $drawn->{seed}, "checks": ["catalog"]}')});
+# The point is the same only while the repository is: 085.
+is(test_row($out =~ s/\|t$//r)->{data_verified}{target}{seed}, $drawn->{seed}, 'a seed that was drawn can be given back');
 nothing_left('each target');
 
 # ---- what is refused
@@ -100,7 +105,25 @@ fails(q{SELECT ark.start_drill('no_such')}, qr/does not exist/, 'no such backup'
 fails(q{SELECT ark.start_drill(p_options => '{"seed": 3}')}, qr/belongs to the target "random"/, 'a seed for nothing');
 fails(q{SELECT ark.start_drill(p_options => '{"checks": "all"}')}, qr/invalid value for option "checks"/, 'checks that are no array');
 fails(q{SELECT ark.start_drill(p_options => '{"checks": []}')}, qr/invalid value for option "checks"/, 'no checks');
-fails(q{CALL ark.drill(p_options => '{"checks": ["nothing"]}')}, qr/unknown check "nothing"/, 'a check that there is not');
+my $rows_before = $node->safe_psql('postgres', 'SELECT count(*) FROM ark.backup_tests');
+fails(q{\set VERBOSITY verbose
+    CALL ark.drill(p_options => '{"checks": ["nothing"]}')}, qr/22023: unknown check "nothing".*HINT:  The checks are objects, .*, census\./s, 'a check that there is not');
+fails(q{SELECT ark.start_drill(p_target => 'random', p_options => '{"seed": 4294967296}')}, qr/invalid value for option "seed".*from 1 to 4294967295/s, 'a seed that is too large');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM ark.backup_tests'), $rows_before, 'they have no rows');
+
+# Targets that cannot be: an error, and no verdict on a backup that nobody read.
+my $verdicts = $node->safe_psql('postgres', 'SELECT count(*) FROM ark.backup_verification');
+for ([ q{p_target => '2020-01-01'}, qr/no backup leads to/ ],
+    [ "'$first', '2020-01-01'", qr/backup \S+ does not lead to/ ],
+    [ 'p_target => (SELECT clock_timestamp()::text)', qr/no archived transaction is later than the target/ ]) {
+    my ($arguments, $pattern) = @$_;
+    my $sql = $arguments =~ /SELECT/ ? q{SELECT format('CALL ark.drill(p_target => %L)', clock_timestamp()) \gexec} : "CALL ark.drill($arguments);";
+    fails("\\set VERBOSITY verbose\n$sql\n", qr/22023: .*$pattern/s, "$arguments: an error");
+    $row = JSON::PP::decode_json($node->safe_psql('postgres', 'SELECT to_jsonb(t) FROM ark.backup_tests t ORDER BY started_at DESC LIMIT 1'));
+    ok(!defined $row->{success} && defined $row->{completed_at}, "$arguments: no verdict");
+    like($row->{errors}[0]{message}, $pattern, "$arguments: the reason is in the row");
+}
+is($node->safe_psql('postgres', 'SELECT count(*) FROM ark.backup_verification'), $verdicts, 'and nothing is held against a backup');
 fails(q{BEGIN; CALL ark.drill()}, qr/cannot wait inside a transaction block/, 'inside a transaction');
 $node->safe_psql('postgres', 'CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA ark TO app');
 my (undef, undef, $err) = $node->psql('postgres', 'SELECT ark.start_drill()', extra_params => [ '-U', 'app' ]);
@@ -114,6 +137,8 @@ my ($status) = $node->psql('postgres', q{CALL ark.drill(p_target => 'latest')}, 
 like($out, qr/\|f$/, 'a critical function that fails: false');
 $row = test_row($out =~ s/\|f$//r);
 is_deeply([ map { "$_->{check} $_->{object}: $_->{message}" } @{ $row->{errors} } ], [ 'critical_function tally: "tally": the answer is not what is expected' ], 'and is the error');
+
+ok(log_has($node, qr/HINT:  Look at errors in ark\.backup_tests, id \S+\. Rows that break a rule are repaired in the live database/), 'the log says what helps');
 
 # ---- ends
 

@@ -49,6 +49,15 @@ DrillSteps DrillSteps::parse(const std::string& names) {
     return steps;
 }
 
+std::vector<std::string> DrillSteps::names() const {
+    std::vector<std::string> out;
+    for (size_t i = 0; i < kNames.size(); ++i) {
+        if (has(static_cast<DrillStep>(i)))
+            out.emplace_back(kNames[i]);
+    }
+    return out;
+}
+
 std::optional<DrillStep> step_instead_of(std::string_view ready_made) {
     constexpr std::array<std::pair<std::string_view, DrillStep>, 5> kSteps{
         {{"foreign_keys", DrillStep::foreign_keys},
@@ -63,11 +72,15 @@ std::optional<DrillStep> step_instead_of(std::string_view ready_made) {
     return std::nullopt;
 }
 
-std::string all_step_names() {
+std::string joined_names(const DrillSteps& steps) {
     std::string out;
-    for (const std::string_view name : kNames)
-        out += std::string(out.empty() ? "" : ", ") + std::string(name);
+    for (const std::string& name : steps.names())
+        out += (out.empty() ? "" : ", ") + name;
     return out;
+}
+
+std::string all_step_names() {
+    return joined_names(DrillSteps::all());
 }
 
 }  // namespace ark

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ark {
 
@@ -37,6 +38,9 @@ class DrillSteps {
 
     bool has(DrillStep step) const { return (bits_ & bit(step)) != 0; }
     void add(DrillStep step) { bits_ |= bit(step); }
+    DrillSteps others() const { return DrillSteps(~bits_); }
+    /// Of those in it, in the order of the enumeration.
+    std::vector<std::string> names() const;
 
     bool operator==(const DrillSteps&) const = default;
 
@@ -49,6 +53,9 @@ class DrillSteps {
 
 /// The step that looks at all that a ready-made check of this kind would look at; nullopt: none.
 std::optional<DrillStep> step_instead_of(std::string_view ready_made);
+
+/// The names of those, with commas between them.
+std::string joined_names(const DrillSteps& steps);
 
 /// Every name, with commas between them.
 std::string all_step_names();

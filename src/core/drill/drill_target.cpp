@@ -6,6 +6,7 @@
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
 #include "core/repo/json_text.hpp"
+#include "core/restore/plan.hpp"
 #include "core/restore/tree.hpp"
 
 namespace ark {
@@ -48,6 +49,19 @@ RestoreWish wish_of(const RandomPoint& point, const std::string& backup_id) {
     return wish;
 }
 
+// A restore has other words for its targets than a drill.
+Resolved resolve_for_drill(Repository& repository, ArchivedWal& wal, const std::string& cluster,
+                           const RestoreWish& wish) {
+    try {
+        return resolve_wish(repository, wal, cluster, wish);
+    } catch (UnreachableWish& error) {
+        error.hint =
+            "\"pg_ark ranges\", and ark.recoverable_ranges, say what can be reached; the target "
+            "\"latest\" is all there is.";
+        throw;
+    }
+}
+
 class RandomChoice {
  public:
     RandomChoice(Repository& repository, ArchivedWal& wal, const std::string& cluster,
@@ -63,7 +77,7 @@ class RandomChoice {
     // another point is drawn then.
     Resolved run(RestoreWish& wish) {
         const std::vector<RecoverableRange> ranges = find_ranges();
-        uint64_t seed = target_.seed ? *target_.seed : std::random_device()();
+        uint64_t seed = target_.seed ? *target_.seed : new_seed();
         told_["seed"] = seed;
         for (int draw = 1;; ++draw, ++seed) {
             const auto point = draw_point(ranges, seed);
@@ -72,7 +86,7 @@ class RandomChoice {
             tell_point(told_, *point);
             wish = wish_of(*point, backup_id_);
             try {
-                return resolve_wish(repository_, wal_, cluster_, wish);
+                return resolve_for_drill(repository_, wal_, cluster_, wish);
             } catch (const Error& error) {
                 if (error.code != ErrorCode::target_unreachable || draw == kDraws ||
                     !is_near_end(ranges, *point))
@@ -102,6 +116,9 @@ class RandomChoice {
                 "not in the repository.",
                 "\"pg_ark check\" and \"pg_ark ranges\" say what there is."};
     }
+
+    // None that could not be given back: to the server 0 is none.
+    static uint64_t new_seed() { return std::max<uint64_t>(std::random_device()(), 1); }
 
     static bool is_near_end(const std::vector<RecoverableRange>& ranges, const RandomPoint& point) {
         constexpr Lsn kNear = 64 << 10;
@@ -254,7 +271,7 @@ ChosenTarget choose_target(Repository& repository, ArchivedWal& wal, const std::
         out.source = RandomChoice(repository, wal, cluster, backup_id, target, told).run(out.wish);
     } else {
         out.wish = wish_of(target, backup_id);
-        out.source = resolve_wish(repository, wal, cluster, out.wish);
+        out.source = resolve_for_drill(repository, wal, cluster, out.wish);
     }
     // What is restored is what was found now, whatever comes meanwhile.
     out.wish.backup_id = out.source.backup.backup_id;

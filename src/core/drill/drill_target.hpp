@@ -50,8 +50,9 @@ struct ChosenTarget {
 };
 
 /// Finds the backup and the WAL as a restore does. `told` is filled as far as it got, also where an
-/// error is thrown. `backup_id` empty: what fits the target, the newest. Error: as resolve_wish;
-/// target_unreachable where there is nothing to draw a random point from.
+/// error is thrown. `backup_id` empty: what fits the target, the newest. Error: as resolve_wish, of
+/// which UnreachableWish says nothing against any backup; target_unreachable where there is nothing
+/// to draw a random point from.
 ChosenTarget choose_target(Repository& repository, ArchivedWal& wal, const std::string& cluster,
                            const std::string& backup_id, const DrillTarget& target,
                            nlohmann::json& told);

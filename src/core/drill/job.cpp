@@ -32,6 +32,7 @@
 #include "core/repo/object.hpp"
 #include "core/repo/vault_store.hpp"
 #include "core/restore/destination.hpp"
+#include "core/restore/plan.hpp"
 #include "core/restore/tree.hpp"
 #include "core/verify/freshness.hpp"
 #include "core/verify/packs.hpp"
@@ -74,6 +75,8 @@ class Drill {
         }
         if (request.context.is_object())
             tiers_ = TierOrder(request.context.value("tiers", nlohmann::json()));
+        if (request.is_drill)
+            note_steps();
     }
 
     Evidence run() {
@@ -97,6 +100,17 @@ class Drill {
     }
 
  private:
+    // A drill of few checks that finds nothing must not be taken for one of all.
+    void note_steps() {
+        const DrillSteps left_out = request_.steps.others();
+        evidence_.verified["steps"] = {{"chosen", request_.steps.names()},
+                                       {"left_out", left_out.names()}};
+        if (!left_out.names().empty())
+            evidence_.notes.push_back(
+                "only these checks were made: " + joined_names(request_.steps) +
+                "; nothing is said of the others");
+    }
+
     static double seconds_since(int64_t begin) {
         return static_cast<double>(monotonic_nanos() - begin) / kNanosPerSecond;
     }
@@ -158,8 +172,8 @@ class Drill {
 
     uint32_t major() const { return major_of(marker_.pg_version_num); }
 
-    // Where a drill is to go, and from which backup. False where no way leads there: what the
-    // repository should have, it has not.
+    // Where a drill is to go, and from which backup. False where no way leads there although one
+    // should: what the repository should have, it has not.
     bool choose() {
         wish_.backup_id = evidence_.backup_id;
         wish_.target.kind = TargetKind::immediate;
@@ -178,6 +192,8 @@ class Drill {
             evidence_.backup_id = marker_.backup_id;
             if (request_.target.kind != DrillTarget::Kind::consistency)
                 std::ranges::copy(chosen.source.warnings, std::back_inserter(evidence_.notes));
+        } catch (const UnreachableWish&) {
+            throw;  // who asked was wrong, and no backup was looked at
         } catch (const Error& error) {
             // A damaged backup is taken apart all the same.
             if (request_.target.kind == DrillTarget::Kind::consistency && is_of_backup(error))

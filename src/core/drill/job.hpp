@@ -79,8 +79,9 @@ class DrillListener {
 /// that does not come up.
 ///
 /// Error: what says nothing of the backup: not_found (no such backup, no server programs of its
-/// version), refused (the scratch directory's place), disk_full, unavailable, cancelled. Nothing is
-/// left behind in either case, but with `keep`.
+/// version), target_unreachable (UnreachableWish: before the backups, or behind all that was
+/// archived), refused (the scratch directory's place), disk_full, unavailable, cancelled. Nothing
+/// is left behind in either case, but with `keep`.
 Evidence run_drill(Repository& repository, ArchivedWal& wal, const DrillRequest& request,
                    DrillListener& listener);
 

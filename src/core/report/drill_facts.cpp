@@ -71,15 +71,6 @@ void read_steps(const json& seconds, DrillFacts& facts) {
     facts.total = std::max(number_at(seconds, "total").value_or(0), sum);
 }
 
-std::string joined(const std::vector<std::string>& parts) {
-    std::string out;
-    for (const std::string& part : parts) {
-        if (!part.empty())
-            out += (out.empty() ? "" : ", ") + part;
-    }
-    return out;
-}
-
 // The findings of users' checks: their details and hints show data.
 bool is_of_users_check(const std::string& check) {
     return check == "integrity" || check == "critical_function";
@@ -206,6 +197,21 @@ void read_checks(const json& checks, DrillFacts& facts) {
     std::ranges::stable_sort(facts.checks, {}, rank_of);
 }
 
+void read_chosen(const json& steps, DrillFacts& facts) {
+    for (const auto& [key, to] :
+         {std::pair{"chosen", &facts.chosen}, std::pair{"left_out", &facts.left_out}}) {
+        if (const json& names = at(steps, key); names.is_array()) {
+            for (const json& name : names)
+                to->push_back(text_of(name));
+        }
+    }
+}
+
+bool is_partial(const json& verified) {
+    const json& left_out = at(at(verified, "steps"), "left_out");
+    return left_out.is_array() && !left_out.empty();
+}
+
 void read_target(const json& target, DrillFacts& facts) {
     const std::string kind = text_of(at(target, "kind"));
     const std::string asked = text_of(at(target, "asked"));
@@ -249,6 +255,7 @@ RestorePoint point_of(const json& evidence, const BackupMarker* backup) {
     point.test_id = text_of(at(evidence, "test_id"));
     point.at = time_at(evidence, "started_at").value_or(0);
     point.success = at(evidence, "success") == json(true);
+    point.partial = is_partial(verified);
     point.bytes = number_at(at(verified, "files"), "bytes");
     point.fetch = number_at(seconds, "fetch");
     point.recover = number_at(seconds, "recover");
@@ -263,6 +270,7 @@ RestorePoint remembered_point(const json& h) {
     point.test_id = text_of(at(h, "test_id"));
     point.at = time_at(h, "at").value_or(0);
     point.success = at(h, "success") == json(true);
+    point.partial = at(h, "partial") == json(true);
     point.bytes = number_at(h, "bytes");
     point.fetch = number_at(h, "fetch_seconds");
     point.recover = number_at(h, "recover_seconds");
@@ -306,6 +314,18 @@ void read_history(const DrillSources& sources, DrillFacts& facts) {
     std::ranges::sort(facts.history, {}, &RestorePoint::at);
 }
 
+// As ark.recovery_status has it. The history is in its order.
+void find_not_cleared(DrillFacts& facts) {
+    if (!facts.success || facts.left_out.empty())
+        return;
+    for (const RestorePoint& point : facts.history) {
+        if (!point.success)
+            facts.not_cleared = point.at;
+        else if (!point.partial)
+            facts.not_cleared.reset();
+    }
+}
+
 void predict(const DrillSources& sources, DrillFacts& facts) {
     facts.trend = restore_trend(facts.history);
     const auto newest = std::ranges::max_element(sources.backups, {}, &BackupMarker::started_at);
@@ -341,6 +361,11 @@ void advise(DrillFacts& facts) {
         next.emplace_back(
             "Do what the findings say; where one names a relation, check the live one too.");
     }
+    if (facts.not_cleared)
+        next.emplace_back("Do what the drill of " + time_text(*facts.not_cleared) +
+                          ", which failed, says: this one left out checks, and clears nothing.");
+    if (!facts.left_out.empty())
+        next.emplace_back("Drill with every check: nothing is known of what was left out.");
     if (any_failed(facts, "failed"))
         next.emplace_back("Look at the rows that the failed checks name, at the source.");
     if (any_failed(facts, "error"))
@@ -389,6 +414,11 @@ Outcome outcome_of(const std::optional<double>& objective, const std::optional<d
     return *measured <= *objective ? Outcome::met : Outcome::missed;
 }
 
+Outcome rto_outcome(const ReportObjective& objective, const DrillFacts& facts) {
+    return objective.rto && facts.not_cleared ? Outcome::missed
+                                              : outcome_of(objective.rto, facts.rto);
+}
+
 DrillFacts facts_of(const DrillSources& sources) {
     const json& e = sources.evidence;
     const json& verified = at(e, "verified");
@@ -419,6 +449,7 @@ DrillFacts facts_of(const DrillSources& sources) {
         if (backup.backup_id == facts.backup_id)
             facts.backup = backup;
     }
+    read_chosen(at(verified, "steps"), facts);
     read_target(at(verified, "target"), facts);
     read_steps(at(verified, "seconds"), facts);
     facts.rto = number_at(verified, "rto_seconds");
@@ -427,6 +458,7 @@ DrillFacts facts_of(const DrillSources& sources) {
         sources.objectives.empty() ? objectives_of(at(verified, "objectives")) : sources.objectives;
     read_checks(at(verified, "checks"), facts);
     read_history(sources, facts);
+    find_not_cleared(facts);
     predict(sources, facts);
     advise(facts);
     return facts;

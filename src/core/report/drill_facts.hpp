@@ -65,6 +65,10 @@ struct DrillFacts {
     double finding_count = 0;
     std::vector<ReportFinding> findings;
     std::vector<std::string> notes;
+    std::vector<std::string> chosen;    ///< the checks of a drill, as it was asked for
+    std::vector<std::string> left_out;  ///< those that it was told to leave out; empty: none
+    /// This drill of some of the checks found nothing, and cannot clear the one of then, which did.
+    std::optional<UnixMicros> not_cleared;
     std::string target, reached_lsn, reached_at, timeline;
     std::optional<BackupMarker> backup;  ///< nullopt: it cannot be read any more
     std::vector<ReportStep> steps;
@@ -81,6 +85,9 @@ struct DrillFacts {
     std::vector<std::string> next;      ///< what to do
     UnixMicros made_at = 0;
 };
+
+/// Whether the time of this drill meets the objective; never where it does not clear another.
+Outcome rto_outcome(const ReportObjective& objective, const DrillFacts& facts);
 
 struct DrillSources {
     nlohmann::json evidence;

@@ -39,7 +39,7 @@ json json_of(const ReportObjective& o, const DrillFacts& facts) {
             {"rpo", name_of(outcome_of(o.rpo, o.rpo_measured))},
             {"rto_seconds", number_or_null(o.rto)},
             {"rto_measured_seconds", number_or_null(facts.rto)},
-            {"rto", name_of(outcome_of(o.rto, facts.rto))}};
+            {"rto", name_of(rto_outcome(o, facts))}};
 }
 
 json json_of(const ReportCheck& c) {
@@ -64,6 +64,7 @@ json json_of(const RestorePoint& p) {
     return {{"test_id", json_of_text(p.test_id)},
             {"at", to_iso8601(p.at)},
             {"success", p.success},
+            {"partial", p.partial},
             {"bytes", number_or_null(p.bytes)},
             {"fetch_seconds", number_or_null(p.fetch)},
             {"recover_seconds", number_or_null(p.recover)},
@@ -95,6 +96,9 @@ json to_json(const DrillFacts& f) {
         {"completed_at", to_iso8601(f.completed_at)},
         {"success", f.success},
         {"error_count", f.finding_count},
+        {"chosen_checks", texts(f.chosen)},
+        {"checks_left_out", texts(f.left_out)},
+        {"not_cleared", f.not_cleared ? json(to_iso8601(*f.not_cleared)) : json()},
         {"target", json_of_text(f.target)},
         {"reached_lsn", json_of_text(f.reached_lsn)},
         {"reached_time", json_of_text(f.reached_at)},

@@ -70,8 +70,8 @@ class Page {
             "'unsafe-inline'\">"
             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
             "<meta name=\"referrer\" content=\"no-referrer\"><title>Restore drill of ";
-        out_ += html(f_.backup_id) + ": " + (f_.success ? "passed" : "failed") + "</title><style>" +
-                kDrillStyle + "</style></head>\n<body><main>";
+        out_ += html(f_.backup_id) + ": " + verdict_word() + "</title><style>" + kDrillStyle +
+                "</style></head>\n<body><main>";
         verdict();
         tiles();
         next();
@@ -92,6 +92,24 @@ class Page {
     }
     void close() { out_ += "</section>\n"; }
 
+    const char* verdict_word() const {
+        if (!f_.success)
+            return "failed";
+        return f_.left_out.empty() ? "passed" : "passed, of some checks alone";
+    }
+
+    // Before all else: few checks that found nothing look like all of them.
+    void scope() {
+        if (f_.left_out.empty())
+            return;
+        out_ += "<p><strong>Only these checks were made: " + html(joined(f_.chosen)) +
+                ". Nothing is said of the others: " + html(joined(f_.left_out)) + ".</strong>";
+        if (f_.not_cleared)
+            out_ += " The drill of " + html(time_text(*f_.not_cleared)) +
+                    " failed, and this one does not clear it.";
+        out_ += "</p>";
+    }
+
     void verdict() {
         out_ += "<header><div class=\"brand\">pg_ark · restore drill</div><div class=\"verdict";
         out_ += f_.success ? "\"><div class=\"mark\">✓</div><div><h1>A server came up from this "
@@ -106,7 +124,9 @@ class Page {
             out_ += html(count_text(f_.finding_count)) +
                     (f_.finding_count == 1 ? " finding." : " findings.") +
                     (f_.rto ? "" : " No server could be used at the end of recovery.");
-        out_ += "</p></div></div></header>\n";
+        out_ += "</p>";
+        scope();
+        out_ += "</div></div></header>\n";
     }
 
     void tile(const char* kind, const char* name, const std::string& value,
@@ -124,8 +144,7 @@ class Page {
         int all = 0;
         bool missed = false;
         for (const ReportObjective& o : f_.objectives) {
-            for (const Outcome outcome :
-                 {outcome_of(o.rpo, o.rpo_measured), outcome_of(o.rto, f_.rto)}) {
+            for (const Outcome outcome : {outcome_of(o.rpo, o.rpo_measured), rto_outcome(o, f_)}) {
                 all += outcome == Outcome::none ? 0 : 1;
                 met += outcome == Outcome::met ? 1 : 0;
                 missed |= outcome == Outcome::missed;
@@ -148,11 +167,15 @@ class Page {
                  ? "–"
                  : std::to_string(std::ranges::count(f_.checks, "passed", &ReportCheck::status)) +
                        " of " + std::to_string(f_.checks.size()),
-             f_.checks.empty() ? "none were set up"
+             f_.checks.empty() ? own_checks_left_out() ? "left out" : "none were set up"
              : failed == 0     ? "all of them"
                                : std::to_string(failed) + " need attention");
-        tile(f_.finding_count > 0 ? "bad" : "good", "Findings", count_text(f_.finding_count),
-             f_.notes.empty()
+        tile(f_.finding_count > 0  ? "bad"
+             : f_.left_out.empty() ? "good"
+                                   : "warn",
+             "Findings", count_text(f_.finding_count),
+             !f_.left_out.empty() ? std::to_string(f_.left_out.size()) + " kinds of checks left out"
+             : f_.notes.empty()
                  ? "nothing left unchecked"
                  : std::to_string(f_.notes.size()) + (f_.notes.size() == 1 ? " note" : " notes") +
                        " on what was not checked");
@@ -195,7 +218,7 @@ class Page {
             out_ += "<td>" + badge(outcome_of(o.rpo, o.rpo_measured)) + "</td>";
             goal("May take", seconds_or_dash(o.rto));
             goal("Took", seconds_or_dash(f_.rto, "never up"));
-            out_ += "<td>" + badge(outcome_of(o.rto, f_.rto)) + "</td></tr>";
+            out_ += "<td>" + badge(rto_outcome(o, f_)) + "</td></tr>";
         }
         out_ +=
             "</table></div><p class=\"soft\">RPO: the age of the oldest change that was not yet "
@@ -204,6 +227,9 @@ class Page {
         if (f_.predicted)
             out_ += " The newest backup is predicted to take <strong>" +
                     html(duration_text(*f_.predicted)) + "</strong>.";
+        if (f_.not_cleared)
+            out_ +=
+                " A drill that failed misses every objective until one with all checks has passed.";
         out_ += "</p>";
         close();
     }
@@ -243,6 +269,10 @@ class Page {
         for (const auto& [label, value] : f_.amounts)
             amounts += (amounts.empty() ? "" : " · ") + value + " " + label;
         fact("Looked at", amounts);
+        if (!f_.left_out.empty()) {
+            fact("Checks made", joined(f_.chosen));
+            fact("Left out", joined(f_.left_out));
+        }
         out_ += "</dl>";
         close();
     }
@@ -401,8 +431,20 @@ class Page {
         out_ += "</table></div>";
     }
 
+    bool own_checks_left_out() const {
+        return std::ranges::any_of(f_.left_out, [](const std::string& name) {
+            return name == "checks" || name == "critical_functions";
+        });
+    }
+
     void checks() {
         open("Checks and their results", "long");
+        if (f_.checks.empty() && own_checks_left_out()) {
+            out_ +=
+                "<p class=\"soft\">Integrity checks, critical functions or both were left out of "
+                "this drill: what your business knows of its data was not looked at.</p>";
+            return close();
+        }
         if (f_.checks.empty()) {
             out_ +=
                 "<p class=\"soft\">No integrity checks or critical functions were set up: the "

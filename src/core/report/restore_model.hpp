@@ -19,6 +19,7 @@ struct RestorePoint {
     std::optional<double> recover;    ///< seconds until the server on them was open
     std::optional<double> wal_bytes;  ///< that it replayed
     std::optional<double> rto;        ///< seconds, all of it
+    bool partial = false;             ///< a drill of some of the checks
 };
 
 /// How long it should take to restore `bytes` and replay `wal_bytes`, by the newest ten of `points`

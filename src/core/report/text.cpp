@@ -191,4 +191,13 @@ std::string day_text(UnixMicros time) {
            iso.substr(0, 4);
 }
 
+std::string joined(const std::vector<std::string>& parts) {
+    std::string out;
+    for (const std::string& part : parts) {
+        if (!part.empty())
+            out += (out.empty() ? "" : ", ") + part;
+    }
+    return out;
+}
+
 }  // namespace ark

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -31,6 +32,9 @@ std::string duration_text(double seconds);
 std::string count_text(double count);
 /// "2026-11-20 02:15:00 UTC"; "" for 0.
 std::string time_text(UnixMicros time);
+
+/// Those that are not empty, with commas between them.
+std::string joined(const std::vector<std::string>& parts);
 /// "20 Nov 2026"
 std::string day_text(UnixMicros time);
 

@@ -137,8 +137,8 @@ const BackupMarker& newest_reaching(const std::vector<BackupMarker>& usable,
     if (found != usable.rend())
         return *found;
     const BackupMarker& earliest = usable.front();
-    throw Error(
-        ErrorCode::target_unreachable, "no backup leads to " + describe(target),
+    throw UnreachableWish(
+        "no backup leads to " + describe(target),
         "The earliest " + end_of(earliest) + ": recovery can stop there or later.",
         "Choose a later target, or --target immediate --backup " + earliest.backup_id + ".");
 }

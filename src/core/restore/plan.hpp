@@ -6,11 +6,20 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/error.hpp"
 #include "core/pgdata/timeline_history.hpp"
 #include "core/repo/marker.hpp"
 #include "core/restore/target.hpp"
 
 namespace ark {
+
+/// target_unreachable where the target alone is at fault: it lies before the backups or behind all
+/// that was archived, and nothing is known to be missing or damaged.
+struct UnreachableWish : public Error {
+    UnreachableWish(const std::string& message_in, const std::string& detail_in,
+                    const std::string& hint_in)
+        : Error(ErrorCode::target_unreachable, message_in, detail_in, hint_in) {}
+};
 
 // What a restore decides from facts alone: which backup, where tablespaces go. No I/O in here.
 

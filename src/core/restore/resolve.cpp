@@ -154,8 +154,19 @@ class Resolver {
             choose_by_restore_point(usable_.size());
             step_back_to_whole_chain();
         } else {
-            out_.backup = newest_reaching(usable_, out_.target);
+            out_.backup = newest_for_target();
             step_back_to_whole_chain();
+        }
+    }
+
+    // A backup whose marker cannot be read may have led there: that is no fault of the wish.
+    const BackupMarker& newest_for_target() const {
+        try {
+            return newest_reaching(usable_, out_.target);
+        } catch (const UnreachableWish& error) {
+            if (!out_.warnings.empty())
+                throw Error(error);
+            throw;
         }
     }
 
@@ -210,7 +221,7 @@ class Resolver {
             usable_ = {backup};
             choose_by_restore_point(1);
         } else if (const auto why = why_not(backup, out_.target)) {
-            throw unreachable(
+            throw UnreachableWish(
                 "backup " + backup.backup_id + " does not lead to " + describe(out_.target),
                 "The " + *why + ".", "Choose an earlier backup, or leave out --backup.");
         }
@@ -278,6 +289,16 @@ class Resolver {
         throw Error(blocked_by_ ? *blocked_by_ : error);
     }
 
+    // Where WAL is known to be missing or damaged the target may well have been in it.
+    [[noreturn]] void refuse_behind_end(const std::string& message,
+                                        const std::string& detail) const {
+        const bool later_backup = std::ranges::any_of(
+            usable_, [&](const BackupMarker& b) { return b.stop_lsn > out_.wal_end; });
+        if (blocked_by_ || wal_->damage() || later_backup || segment_behind_gap())
+            refuse_target(unreachable(message, detail, kLatestHint));
+        throw UnreachableWish(message, detail, kLatestHint);
+    }
+
     // The WAL from start to stop is part of the backup: without it, it never becomes consistent.
     void check_wal() {
         const BackupMarker& b = out_.backup;
@@ -334,11 +355,10 @@ class Resolver {
                                                             : last->time > out_.target.time);
         if (reached)
             return;
-        refuse_target(unreachable(
+        refuse_behind_end(
             "no archived transaction is later than the target, " + describe(out_.target),
             last ? "The last one ended at " + to_postgres_time(last->time) + ". " + where_wal_ends()
-                 : "No transaction has ended since the backup's end. " + where_wal_ends(),
-            kLatestHint));
+                 : "No transaction has ended since the backup's end. " + where_wal_ends());
     }
 
     // Recovery stops at the first record that begins at the target or later, so there must be one:
@@ -349,8 +369,8 @@ class Resolver {
             wal_for(out_.backup, kNoLastSegment)->has_record_from(out_.target.lsn)) {
             return;
         }
-        refuse_target(unreachable("the archived WAL does not reach " + describe(out_.target),
-                                  where_wal_ends(), kLatestHint));
+        refuse_behind_end("the archived WAL does not reach " + describe(out_.target),
+                          where_wal_ends());
     }
 
     void check_xid() {

@@ -65,6 +65,28 @@ TEST(DrillReport, SaysWhatTheEvidenceSays) {
     EXPECT_EQ(count(page, ">met<"), 2U);
 }
 
+TEST(DrillReport, OfSomeChecksSaysSoAndClearsNothing) {
+    Evidence e = some_evidence();
+    e.verified["steps"] = {{"chosen", {"sequences"}}, {"left_out", {"rows", "checks"}}};
+    std::string page = to_html(facts_of(e));
+    EXPECT_NE(page.find("Only these checks were made: sequences."), std::string::npos);
+    for (const char* forbidden : {"nothing left unchecked", "were set up"})
+        EXPECT_EQ(page.find(forbidden), std::string::npos) << forbidden;
+    EXPECT_EQ(count(page, ">met<"), 2U) << "its time counts where nothing failed before";
+    const json failed = {{"test_id", "a"}, {"at", "2026-11-19T02:15:00Z"}, {"success", false}};
+    e.verified["history"] = {failed};
+    page = to_html(facts_of(e));
+    EXPECT_NE(page.find("this one does not clear it"), std::string::npos);
+    EXPECT_EQ(count(page, ">met<"), 1U) << "the RPO";
+    json passed = {{"test_id", "b"}, {"at", "2026-11-19T03:15:00Z"}, {"success", true}};
+    passed["partial"] = true;
+    e.verified["history"] = {failed, passed};
+    EXPECT_TRUE(facts_of(e).not_cleared);
+    passed["partial"] = false;
+    e.verified["history"] = {failed, passed};
+    EXPECT_FALSE(facts_of(e).not_cleared);
+}
+
 TEST(DrillReport, NeverMeetsWhatIsNotKnown) {
     EXPECT_EQ(outcome_of(60, std::nullopt), Outcome::unknown);
     EXPECT_EQ(outcome_of(std::nullopt, 1), Outcome::none);
