@@ -21,6 +21,7 @@ start_restored($clone);
 my $mark   = 0;
 # The source is alive: it streams its timeline, where it writes a record by itself now and then, and stores what changed there.
 sub stored_by_clone { return tree_digest($directory, '^(?!.*/(?:tail|blocks)/00000001/)') }
+poll_until('what was done at the source is on record', sub { $node->safe_psql('postgres', 'SELECT waiting_bytes = 0 AND unmirrored = 0 FROM ark.audit_status') eq 't' });
 my $before = stored_by_clone();
 $clone->safe_psql('postgres', q{SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'x', 'x')}) for 1 .. 3;
 poll_until('the clone\'s archiver is content', sub {
