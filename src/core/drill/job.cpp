@@ -780,6 +780,7 @@ class Drill {
         if (request_.keep && evidence_.errors.count > 0) {
             scratch_->keep();
             evidence_.notes.push_back("the restored cluster was left in \"" + scratch_->path() +
+                                      "\"; its superuser is \"" + prepared_.superuser +
                                       "\"; remove it by hand");
             return;
         }
