@@ -330,7 +330,9 @@ my $first = [
     { check => 'constraint', relation => 'public.keyed', message => qr/^1 row breaks check constraint "not_fifty" \(NOT VALID\)/, block => 0 },
     { check => 'constraint', relation => 'public.checked', message => qr/^1 row breaks check constraint "small"/ },
     { check => 'constraint', relation => 'public.nullish', message => qr/^1 row breaks NOT NULL of "b"/, block => 0 },
-    { check => 'unique_key', relation => 'public.twice', message => qr/unique key "twice_k": 1 key is there more than once/ },
+    # From 17 on amcheck looks for it, which restore tests ask, too.
+    $node->pg_version < 17 ? { check => 'unique_key', relation => 'public.twice', message => qr/unique key "twice_k": 1 key is there more than once/ }
+        : { check => 'index_structure', relation => 'public.twice_k', message => qr/index uniqueness is violated for index "twice_k"/ },
     { check => 'sequence', relation => 'public.identities', message => qr/identities_id_seq of column "id" is behind it/, detail => qr/^Steps until it is past the column: 60\.$/ },
     { check => 'sequence', relation => 'public.downward', message => qr/is behind it/ },
     { check => 'sequence', relation => 'public.nodes', message => qr/is behind it/, detail => qr/until it is past the column: 1\./ },
@@ -363,5 +365,5 @@ is_deeply([ glob "$outside/*" ], [], 'nothing was written outside');
 nothing_left($scratch, 'a drill that found much');
 # A restore test asks none of this.
 set_config($node, 'pg_ark.scratch_directory' => $node->basedir . '/scratch');
-is($node->safe_psql('postgres', "SELECT ark.test_backup_restoration('$damaged')"), 't', 'a restore test of the same backup finds nothing wrong');
+is($node->safe_psql('postgres', "SELECT ark.test_backup_restoration('$damaged')"), $node->pg_version < 17 ? 't' : 'f', 'a restore test of the same backup finds no more than amcheck');
 done_testing();
